@@ -1,0 +1,1 @@
+"""streamdet finds objects in video streams with a memory."""

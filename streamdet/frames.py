@@ -1,0 +1,141 @@
+"""What travels from stage to stage: frames, clips and the markers of a stream's life.
+
+All of it is in band and in order: StreamStarted, then frames and gaps, then StreamEnded.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What is known of a stream before its first frame.
+
+    Attributes:
+        location: where it comes from, credentials removed.
+        width, height: pixels, as displayed (rotation applied).
+        time_base: seconds a unit of pts.
+        average_rate: frames per second, None where unknown; for estimates, never for timing.
+        duration_s: seconds, None where unknown or endless.
+        frames: number of frames, an estimate; None where unknown.
+        live: True where frames cannot be had again (camera, network).
+        path: the local file that audio can be copied from, None where there is none.
+        colour: (matrix, range, primaries, transfer), FFmpeg's integers of the source's tags.
+    """
+
+    location: str
+    width: int
+    height: int
+    time_base: Fraction
+    average_rate: Fraction | None = None
+    duration_s: float | None = None
+    frames: int | None = None
+    live: bool = False
+    path: str | None = None
+    colour: tuple[int, int, int, int] = (2, 0, 2, 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One frame of a stream.
+
+    Attributes:
+        source: the stream's name, unique within a run.
+        session: 0, one more after each gap.
+        index: counts the source's frames from 0; skipped and dropped ones count too.
+        pts: presentation time in units of time_base, as in the source.
+        time_base: seconds a unit.
+        image: (H, W, 3) uint8 RGB, as displayed.
+        duration: units of time_base, 0 where unknown.
+        wall_time: UTC time of capture or arrival; live sources only.
+        dropped_before: frames dropped between this frame and the one before it.
+    """
+
+    source: str
+    session: int
+    index: int
+    pts: int
+    time_base: Fraction
+    image: Image
+    duration: int = 0
+    wall_time: datetime | None = None
+    dropped_before: int = 0
+
+    @property
+    def pts_s(self) -> float:
+        """Presentation time in seconds."""
+        return float(self.pts * self.time_base)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStarted:
+    """A stream begins: comes before its first frame."""
+
+    source: str
+    info: StreamInfo
+
+
+@dataclass(frozen=True, slots=True)
+class StreamGap:
+    """Time was lost: memory and tracks of this stream start anew. `session` is the one that follows."""
+
+    source: str
+    session: int
+    reason: str
+    lost_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """A stream is over: its outputs are closed and its state is dropped.
+
+    Attributes:
+        frames: frames that the source delivered.
+        dropped: frames that were dropped on purpose.
+        undecodable: packets that could not be decoded.
+        error: why it ended early, one line without credentials; None at a regular end.
+    """
+
+    source: str
+    frames: int
+    dropped: int = 0
+    undecodable: int = 0
+    error: str | None = None
+
+
+Marker = StreamStarted | StreamGap | StreamEnded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """B streams x T consecutive frames, all of one size and no stream twice: what a detector takes at once."""
+
+    streams: tuple[tuple[Frame, ...], ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(frames) for frames in self.streams}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(f"a clip needs equally many frames of every stream, got {sorted(lengths)}")
+        names = [frames[0].source for frames in self.streams]
+        if len(set(names)) != len(names):
+            raise ValueError(f"a clip holds a stream once, got {names}")
+
+    @property
+    def source(self) -> str:
+        """Name of the first stream; what an error message points at."""
+        return self.streams[0][0].source
+
+    @property
+    def index(self) -> int:
+        """Index of the first frame; what an error message points at."""
+        return self.streams[0][0].index
+
+    def __iter__(self) -> Iterator[tuple[Frame, ...]]:
+        return iter(self.streams)
