@@ -1,8 +1,7 @@
 """Labelled footage in one form, whatever file format it came from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -48,6 +47,7 @@ class LabelledVideo:
         labelled: indices of the classes that are marked exhaustively; the others give no negatives.
         segments: (start, stop) frame ranges without a break in time; covers all frames.
         frames: the pictures.
+        faults: what the reader had to correct, and how often; for a person to look at.
     """
 
     name: str
@@ -58,6 +58,7 @@ class LabelledVideo:
     labelled: frozenset[int]
     segments: tuple[tuple[int, int], ...]
     frames: FrameReader
+    faults: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
