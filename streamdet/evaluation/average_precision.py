@@ -1,0 +1,111 @@
+"""Average precision as COCO defines it: over IoU 0.50 to 0.95, at 0.50 and 0.75, and by object size.
+
+Computed by faster-coco-eval, which gives pycocotools' numbers. At most 100 detections a frame and class count; small is
+under 32² square pixels of the original frame, large over 96². Unlike COCO, a class is judged only in the videos that
+label it, and nothing mostly inside an ignore region counts.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamdet.errors import ConfigError
+from streamdet.evaluation.judged import JudgedFrame, JudgedSet, Pairs, judge
+
+# Where a figure stands in COCO's precision array: its IoU thresholds (0.50 is 0, 0.75 is 5) and its size (0 is all).
+_CURVES: dict[str, tuple[slice, int]] = {
+    "ap": (slice(None), 0),
+    "ap50": (slice(0, 1), 0),
+    "ap75": (slice(5, 6), 0),
+    "ap_small": (slice(None), 1),
+    "ap_medium": (slice(None), 2),
+    "ap_large": (slice(None), 3),
+}
+
+
+def average_precision(pairs: Pairs, classes: Sequence[str]) -> dict[str, Any]:
+    """AP of predictions against labels.
+
+    Args:
+        pairs: videos with one Detections a frame; frames without labels are passed over.
+        classes: names of the set's classes, in the order of its class ids; matched by name with the detector's.
+
+    Returns:
+        ap, ap50, ap75, ap_small, ap_medium, ap_large, each 0 to 1 or None where no such object is labelled (a mean
+        over the classes that have some), and per_class: the same six for each judged class, by name.
+
+    Raises:
+        ConfigError: if set and detector share no class, or faster-coco-eval is not installed.
+        ValueError: if a video has not one Detections a frame.
+
+    Source: Lin et al. 2014 (Microsoft COCO); the detection challenge's metrics.
+    """
+    return judged_average_precision(judge(pairs, classes))
+
+
+def judged_average_precision(judged: JudgedSet) -> dict[str, Any]:
+    """The same, of boxes that judge() has prepared."""
+    precision = _precision(judged)
+    by_class = {name: _figures(precision[:, :, index : index + 1]) for index, name in enumerate(judged.classes)}
+    return {**_figures(precision), "per_class": by_class}
+
+
+def _figures(precision: NDArray[np.float64]) -> dict[str, float | None]:
+    return {name: _mean_defined(precision[thresholds, ..., size]) for name, (thresholds, size) in _CURVES.items()}
+
+
+def _mean_defined(precision: NDArray[np.float64]) -> float | None:
+    """COCO writes -1 where a class has no object of that size."""
+    defined = precision[precision > -1]
+    return float(defined.mean()) if defined.size else None
+
+
+def _precision(judged: JudgedSet) -> NDArray[np.float64]:
+    """Precision at (10 IoU thresholds, 101 recalls, classes, 4 sizes)."""
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError as error:
+        raise ConfigError(
+            "average precision needs faster-coco-eval, which is not installed: pip install 'streamdet[train]'"
+        ) from error
+    frames = [frame for video in judged.videos for frame in video.frames if frame is not None]
+    truth = COCO(
+        {
+            "images": [{"id": image_id} for image_id in range(1, len(frames) + 1)],
+            "categories": [{"id": index + 1, "name": name} for index, name in enumerate(judged.classes)],
+            "annotations": list(_annotations(frames)),
+        }
+    )
+    evaluation = COCOeval_faster(truth, truth.loadRes(list(_results(frames))), iouType="bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return np.asarray(evaluation.eval["precision"])[..., -1]
+
+
+def _annotations(frames: Sequence[JudgedFrame]) -> Iterator[dict[str, Any]]:
+    annotation_id = 0
+    for image_id, frame in enumerate(frames, start=1):
+        for box, class_id, ignored in zip(_xywh(frame.boxes), frame.class_ids, frame.ignored, strict=True):
+            annotation_id += 1  # from 1: COCO reads 0 as "unmatched"
+            yield {
+                "id": annotation_id,
+                "image_id": image_id,
+                "category_id": int(class_id) + 1,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": int(ignored),
+            }
+
+
+def _results(frames: Sequence[JudgedFrame]) -> Iterator[dict[str, Any]]:
+    for image_id, frame in enumerate(frames, start=1):
+        columns = (_xywh(frame.found_boxes), frame.found_scores.tolist(), frame.found_class_ids)
+        for box, score, class_id in zip(*columns, strict=True):
+            yield {"image_id": image_id, "category_id": int(class_id) + 1, "bbox": box, "score": score}
+
+
+def _xywh(boxes: NDArray[np.float64]) -> list[list[float]]:
+    rows: list[list[float]] = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
+    return rows
