@@ -1,0 +1,89 @@
+"""Which jobs are valid, and what a wrong one is told."""
+
+from pathlib import Path
+
+import pytest
+
+from streamdet.config import Override, PipelineConfig, load_yaml
+from streamdet.errors import ConfigError
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_the_shipped_pipeline_writes_out_every_default() -> None:
+    shipped = load_yaml(REPOSITORY / "pipelines/annotate_file.yaml", PipelineConfig)
+    defaults = PipelineConfig()
+    changed = {name for name in PipelineConfig.model_fields if getattr(shipped, name) != getattr(defaults, name)}
+    assert changed == {"sources", "stages"}
+    text = (REPOSITORY / "pipelines/annotate_file.yaml").read_text()
+    for section in ("decode", "batch", "detect", "encode", "record"):
+        for key in type(getattr(defaults, section)).model_fields:
+            assert f"  {key}: " in text
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (320, 320),
+        ("320", 320),
+        ("192x320", (192, 320)),
+        ("192X320", (192, 320)),
+        ([192, 320], (192, 320)),
+        (None, None),
+    ],
+)
+def test_image_size(value: object, expected: object) -> None:
+    config = load_yaml(None, PipelineConfig, [Override("detect.image_size", value, "--imgsz")])
+    assert config.detect.image_size == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("detect.conf", 1.4, "expected at most 1, got 1.4"),
+        ("detect.conf", -0.1, "expected at least 0, got -0.1"),
+        ("detect.conf", float("nan"), "expected "),
+        ("detect.iou", 2, "expected at most 1, got 2"),
+        ("detect.max_detections", 0, "expected at least 1, got 0"),
+        ("detect.classes", [], "expected at least 1 of them, got []"),
+        ("detect.image_size", 100, "expected multiples of 32 from 64 to 2048, got 100; nearest: 96"),
+        ("detect.image_size", "9999x320", "expected multiples of 32 from 64 to 2048, got 9999; nearest: 2048"),
+        ("detect.image_size", "0", "expected multiples of 32 from 64 to 2048, got 0; nearest: 64"),
+        ("detect.image_size", "-320", "expected N or HxW in pixels, such as 320 or 192x320"),
+        ("detect.image_size", "320x", "expected N or HxW in pixels, such as 320 or 192x320"),
+        ("detect.image_size", True, "expected N or HxW in pixels, such as 320 or 192x320"),
+        ("detect.image_size", [1, 2, 3], "expected N or HxW in pixels, such as 320 or 192x320"),
+        ("detect.device", "gpu", "expected auto, cpu, cuda or cuda:N, got gpu"),
+        ("detect.runtime", "openvino", "openvino is not available in this version; expected auto or torch"),
+        ("detect.runtime", "tensorrt", "expected 'auto', 'torch', 'openvino' or 'onnxruntime', got \"tensorrt\""),
+        ("detect.precision", "int8", "int8 is not available in this version; expected auto, fp32, bf16 or fp16"),
+        ("decode.mode", "freshest", "freshest is not available in this version; expected auto or every-frame"),
+        ("decode.start_s", -1, "expected at least 0, got -1"),
+        ("decode.end_s", 0, "expected more than 0, got 0"),
+        ("decode.max_frames", 0, "expected at least 1, got 0"),
+        ("decode.stride", 1.5, "expected a whole number, got 1.5"),
+        ("encode.codec", "mpeg4", "expected 'h264', 'hevc' or 'av1', got \"mpeg4\""),
+        ("encode.crf", 52, "expected 0 to 51 for h264, got 52"),
+        ("encode.preset", "quick", "expected one of h264's (ultrafast, "),
+        ("encode.preset", 3, "expected one of h264's (ultrafast, "),
+        ("encode.audio", True, "expected 'copy' or 'drop', got true"),
+        ("stages", ["decode", "detect"], "expected decode, batch, detect and then each of the others at most once"),
+        ("stages", ["decode", "batch", "detect", "track", "track"], "expected decode, batch, detect and then each"),
+        ("stages", ["decode", "batch", "detect", "annotate", "track"], "expected track before annotate, got decode, "),
+        ("stages", ["decode", "batch", "detect", "encode", "annotate"], "expected annotate before encode, got "),
+    ],
+)
+def test_value_fails(key: str, value: object, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_yaml(None, PipelineConfig, [Override(key, value, "--option")])
+    assert str(caught.value).startswith(f"--option: {expected}")
+
+
+def test_end_before_start_fails() -> None:
+    with pytest.raises(ConfigError, match=r"--end: expected an end after the start at 5 s, got 2"):
+        load_yaml(None, PipelineConfig, ["decode.start_s=5", Override("decode.end_s", 2.0, "--end")])
+
+
+def test_presets_and_quality_follow_the_codec() -> None:
+    config = load_yaml(None, PipelineConfig, ["encode.codec=av1", "encode.preset=8", "encode.crf=63"])
+    assert (config.encode.preset, config.encode.crf) == ("8", 63)
