@@ -2,41 +2,39 @@
 
 Beyond plain COCO-VID a video may say `labelled` (names of the classes that are marked exhaustively; all, if it is
 missing), `frames`, `fps` and `segments`, and an image `time_s`. A video is a video file (its `file_name`) or the
-pictures that its images name.
+pictures that its images name; `frame_id` counts the frames of the video from 0.
 
 Source: https://github.com/open-mmlab/mmtracking/blob/master/docs/en/tutorials/customize_dataset.md
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from streamdet.errors import ConfigError
-from streamdet.training.datasets.files import Box, Finite, FrameNumber, Identifier, Side, read_json
-from streamdet.training.datasets.frames import ImageFiles, VideoFile
-from streamdet.training.datasets.labels import FrameReader, LabelledSet, LabelledVideo
-from streamdet.training.datasets.marks import (
-    Marks,
-    frame_times,
-    require_ascending,
-    unbroken_segments,
-    xywh_to_xyxy,
-)
+from streamdet.training.datasets.coco import Annotation, Annotations, Category, labelled_classes
+from streamdet.training.datasets.files import Finite, FrameNumber, Identifier, Side, read_json
+from streamdet.training.datasets.frames import DEFAULT_RATE, ImageFiles, VideoFile, find_pictures
+from streamdet.training.datasets.labels import LabelledSet, LabelledVideo
+from streamdet.training.datasets.marks import Marks, frame_times
 
 
 class _Video(BaseModel):
     id: Identifier
-    name: str = ""
+    name: str | None = None
     file_name: str | None = None
     width: Side | None = None
     height: Side | None = None
     frames: FrameNumber | None = None
-    fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    fps: Annotated[float, Field(gt=0, le=1000)] = DEFAULT_RATE
     labelled: list[str] | None = None
     segments: list[tuple[int, int]] | None = None
+
+    @property
+    def title(self) -> str:
+        return self.name or self.file_name or str(self.id)
 
 
 class _Image(BaseModel):
@@ -49,141 +47,84 @@ class _Image(BaseModel):
     time_s: Finite | None = None
 
 
-class _Annotation(BaseModel):
-    id: Identifier | None = None
-    image_id: Identifier
-    category_id: Identifier
-    bbox: Box
-    iscrowd: int = 0
-    instance_id: Identifier | None = None
-    track_id: Identifier | None = None
-
-
-class _Category(BaseModel):
-    id: Identifier
-    name: str
-
-
 class _File(BaseModel):
     videos: list[_Video]
     images: list[_Image]
-    annotations: list[_Annotation]
-    categories: list[_Category]
+    annotations: list[Annotation]
+    categories: list[Category]
 
 
-def read_coco_vid(path: Path, frames_per_second: float = 25.0) -> LabelledSet:
+def read_coco_vid(path: Path) -> LabelledSet:
     """Read a COCO-VID JSON; videos and pictures are looked for from its folder.
 
-    Args:
-        path: the JSON file.
-        frames_per_second: where neither images nor the video tell the time.
+    Times are those of the images, else those of the video file, else `frame_id` by the video's `fps` (25).
 
     Raises:
         ConfigError: if the file is malformed or a video is missing.
     """
     file = read_json(path, _File)
-    classes = tuple(dict.fromkeys(category.name for category in file.categories))
-    class_ids = {category.id: classes.index(category.name) for category in file.categories}
+    annotations = Annotations(path, file.annotations, file.categories, [image.id for image in file.images])
     images: dict[Identifier, list[_Image]] = defaultdict(list)
     for image in file.images:
         images[image.video_id].append(image)
-    annotations: dict[Identifier, list[_Annotation]] = defaultdict(list)
-    for annotation in file.annotations:
-        if annotation.category_id not in class_ids:
-            raise ConfigError(f"{path}: annotation {annotation.id}: no category has id {annotation.category_id}")
-        annotations[annotation.image_id].append(annotation)
-    unknown = (annotations.keys() - {image.id for image in file.images}) | (
-        images.keys() - {video.id for video in file.videos}
-    )
+    unknown = images.keys() - {video.id for video in file.videos}
     if unknown:
-        raise ConfigError(
-            f"{path}: ids {sorted(map(str, unknown))[:5]} are referred to, but no image or video has them"
-        )
-    videos = [
-        _read_video(
-            path,
-            video,
-            images=sorted(images[video.id], key=lambda image: image.frame_id),
-            annotations=annotations,
-            class_ids=class_ids,
-            labelled=_labelled(f"{path}: video {video.name or video.id}", video.labelled, classes),
-            frames_per_second=video.fps or frames_per_second,
-        )
-        for video in file.videos
-    ]
-    return LabelledSet(name=path.parent.name, classes=classes, videos=tuple(videos))
+        raise ConfigError(f"{path}: images refer to video {min(map(str, unknown))}, which is not among the videos")
+    videos = []
+    for video in file.videos:
+        where = f"{path}: video {video.title}"
+        rows = sorted(images[video.id], key=lambda image: image.frame_id)
+        if len({image.frame_id for image in rows}) < len(rows):
+            raise ConfigError(f"{where}: several images have the same frame_id")
+        read = _read_pictures if video.file_name is None else _read_video_file
+        videos.append(read(where, path, video, rows, annotations))
+    return LabelledSet(name=path.parent.name, classes=annotations.classes, videos=tuple(videos))
 
 
-def _read_video(
-    path: Path,
-    video: _Video,
-    *,
-    images: list[_Image],
-    annotations: Mapping[Identifier, list[_Annotation]],
-    class_ids: Mapping[Identifier, int],
-    labelled: frozenset[int],
-    frames_per_second: float,
+def _read_video_file(
+    where: str, path: Path, video: _Video, images: list[_Image], annotations: Annotations
 ) -> LabelledVideo:
-    where = f"{path}: video {video.name or video.id}"
-    frames, positions = _frames(where, path.parent, video, images)
-    width, height = _size(where, video, images)
-    marks = Marks(width, height)
-    for image, position in zip(images, positions, strict=True):
-        marks.annotated(position)
-        for annotation in annotations.get(image.id, ()):
-            box = xywh_to_xyxy(annotation.bbox)
-            if annotation.iscrowd:
-                marks.ignore(position, box)
-            else:
-                identity = annotation.instance_id if annotation.track_id is None else annotation.track_id
-                marks.box(position, box, class_ids[annotation.category_id], identity)
-    count = max([video.frames or 0, *(position + 1 for position in positions)])
-    known = {p: image.time_s for image, p in zip(images, positions, strict=True) if image.time_s is not None}
-    times_s = frame_times(known, count, frames_per_second)
-    require_ascending(times_s, where)
-    return LabelledVideo(
-        name=video.name or video.file_name or str(video.id),
-        width=width,
-        height=height,
-        times_s=times_s,
-        labels=marks.labels(count),
-        labelled=labelled,
-        segments=_segments(where, video.segments, count) if video.segments else unbroken_segments(times_s),
-        frames=frames,
-        faults=marks.faults,
-    )
+    frames = VideoFile(path.parent / (video.file_name or ""))
+    size = (video.width or frames.size[0], video.height or frames.size[1])
+    if size != frames.size:
+        raise ConfigError(f"{where}: labels are for {size[0]}x{size[1]} pixels, {frames.path} has {frames.size}")
+    known = {image.frame_id: image.time_s for image in images if image.time_s is not None}
+    count = video.frames or len(frames.times_s)
+    if images and images[-1].frame_id >= count:
+        raise ConfigError(f"{where}: an image has frame_id {images[-1].frame_id}, the video has {count} frames")
+    marks = Marks(*size)
+    for image in images:
+        annotations.mark(image.id, marks, image.frame_id)
+    times_s = frame_times(known, count, video.fps) if known else frames.times_s[:count]
+    labelled = labelled_classes(where, video.labelled, annotations.classes)
+    return marks.video(video.title, frames, times_s, labelled, _segments(where, video.segments, count))
 
 
-def _frames(where: str, folder: Path, video: _Video, images: list[_Image]) -> tuple[FrameReader, list[int]]:
-    """The pictures, and the position of every image among them."""
-    if video.file_name is not None:
-        file = folder / video.file_name
-        if not file.is_file():
-            raise ConfigError(f"{where}: its file {file} does not exist")
-        return VideoFile(file), [image.frame_id for image in images]
+def _read_pictures(
+    where: str, path: Path, video: _Video, images: list[_Image], annotations: Annotations
+) -> LabelledVideo:
     names = [image.file_name for image in images if image.file_name]
     if not names or len(names) < len(images):
         raise ConfigError(f"{where}: expected file_name of the video, or of each of its images")
-    return ImageFiles(tuple(folder / name for name in names)), list(range(len(images)))
-
-
-def _size(where: str, video: _Video, images: list[_Image]) -> tuple[int, int]:
-    first = images[0] if images else None
-    width = video.width or (first and first.width)
-    height = video.height or (first and first.height)
+    folder = find_pictures(path, names[0])
+    width, height = video.width or images[0].width, video.height or images[0].height
     if not width or not height:
         raise ConfigError(f"{where}: expected width and height, of the video or of its images")
-    return width, height
+    marks = Marks(width, height)
+    for frame, image in enumerate(images):
+        annotations.mark(image.id, marks, frame)
+    known = {frame: image.time_s for frame, image in enumerate(images) if image.time_s is not None}
+    if not known:
+        known = {frame: image.frame_id / video.fps for frame, image in enumerate(images)}
+    frames = ImageFiles([folder / name for name in names], (width, height))
+    times_s = frame_times(known, len(images), video.fps)
+    labelled = labelled_classes(where, video.labelled, annotations.classes)
+    return marks.video(video.title, frames, times_s, labelled, _segments(where, video.segments, len(images)))
 
 
-def _labelled(where: str, names: list[str] | None, classes: tuple[str, ...]) -> frozenset[int]:
-    unknown = set(names or ()) - set(classes)
-    if unknown:
-        raise ConfigError(f"{where}: labelled names {sorted(unknown)}, which are not among its categories")
-    return frozenset(i for i, name in enumerate(classes) if names is None or name in names)
-
-
-def _segments(where: str, segments: list[tuple[int, int]], frames: int) -> tuple[tuple[int, int], ...]:
+def _segments(where: str, segments: list[tuple[int, int]] | None, frames: int) -> tuple[tuple[int, int], ...] | None:
+    if not segments:
+        return None
     starts = [start for start, _ in segments]
     stops = [stop for _, stop in segments]
     if starts != [0, *stops[:-1]] or stops[-1] != frames or any(start >= stop for start, stop in segments):

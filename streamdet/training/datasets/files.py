@@ -1,5 +1,7 @@
 """Reading annotation files that may come from anywhere: bounded, checked, and never executed."""
 
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 from xml.etree import ElementTree
@@ -44,6 +46,31 @@ def read_lines(path: Path) -> list[str]:
         return [line.strip() for line in read_bytes(path, MAX_TEXT_BYTES).decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: expected UTF-8 text, found byte {error.object[error.start]:#04x}") from None
+
+
+def read_number_rows(path: Path, separator: str | None, columns: int) -> Iterator[tuple[str, list[float]]]:
+    """Rows of finite numbers, each with its place for messages; blank lines are skipped.
+
+    Args:
+        path: a text file.
+        separator: between numbers; None is any white space.
+        columns: how many a row has at least.
+    """
+    for number, line in enumerate(read_lines(path), start=1):
+        if line:
+            where = f"{path}: line {number}"
+            yield where, parse_numbers(where, line.rstrip(separator).split(separator), columns)
+
+
+def parse_numbers(where: str, texts: Sequence[str | None], columns: int) -> list[float]:
+    """Finite numbers, at least so many of them."""
+    try:
+        values = [float(text) for text in texts if text is not None]
+    except ValueError as error:
+        raise ConfigError(f"{where}: expected numbers: {error}") from None
+    if len(values) < columns or not all(map(math.isfinite, values)):
+        raise ConfigError(f"{where}: expected at least {columns} finite numbers")
+    return values
 
 
 def read_xml(path: Path) -> ElementTree.Element:

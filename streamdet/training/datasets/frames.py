@@ -1,6 +1,7 @@
 """The pictures of labelled footage: from a video file, or from one image file a frame."""
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from numpy.typing import NDArray
 from streamdet.errors import ConfigError
 from streamdet.frames import Image
 
+# Where neither labels nor pictures tell the time.
+DEFAULT_RATE = 25.0
+PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm"})
+
 
 class VideoFile:
     """Frames of a video file by number.
@@ -21,11 +27,20 @@ class VideoFile:
     """
 
     def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise ConfigError(f"{path}: the video that the labels are for does not exist")
         self.path = path
 
     @cached_property
+    def size(self) -> tuple[int, int]:
+        """(width, height), pixels, as displayed."""
+        with av.open(str(self.path)) as container:
+            stream = container.streams.video[0]
+            return stream.width, stream.height
+
+    @cached_property
     def times_s(self) -> NDArray[np.float64]:
-        """(F,) float64, seconds of every frame in order of display, as stored."""
+        """(F,) float64, seconds of every frame in order of display."""
         return np.array([float(pts * self._time_base) for pts in self._pts], np.float64)
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Image]:
@@ -59,20 +74,106 @@ class VideoFile:
 
 
 class ImageFiles:
-    """Frames that lie in one image file each."""
+    """Frames that lie in one image file each, all of one size (width, height)."""
 
-    def __init__(self, paths: tuple[Path, ...]) -> None:
-        self.paths = paths
+    def __init__(self, paths: Sequence[Path], size: tuple[int, int]) -> None:
+        self.paths = tuple(paths)
+        self.size = size
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Image]:
-        """Frames start to stop (exclusive), (H, W, 3) uint8 RGB, in order."""
+        """Frames start to stop (exclusive), (H, W, 3) uint8 RGB, in order.
+
+        Raises:
+            ConfigError: if a picture is missing, damaged or not of the size that the labels are for.
+        """
         for path in self.paths[start:stop]:
-            yield read_image(path)
+            image = read_picture(path)
+            if image.shape[1::-1] != self.size:
+                found, expected = ("{}x{}".format(*size) for size in (image.shape[1::-1], self.size))
+                raise ConfigError(f"{path}: is of {found} pixels, its labels are for {expected}")
+            yield image
 
 
-def read_image(path: Path) -> Image:
+def read_picture(path: Path) -> Image:
     """(H, W, 3) uint8 RGB, turned as the file's orientation tag says."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
     if image is None:
         raise ConfigError(f"{path}: expected a picture, but it is missing or cannot be decoded")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) as displayed; from the header, except where only decoding tells.
+
+    Raises:
+        ConfigError: if it is not a picture.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(1 << 16)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    size = _png_size(head) or _jpeg_size(head)
+    if size is None:
+        height, width = read_picture(path).shape[:2]
+        size = (width, height)
+    return size
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Pictures of a folder by name."""
+    return _list(folder, PICTURE_SUFFIXES)
+
+
+def list_videos(folder: Path) -> list[Path]:
+    """Video files of a folder by name."""
+    return _list(folder, VIDEO_SUFFIXES)
+
+
+def find_pictures(annotations: Path, file_name: str, *, more: Sequence[str] = ()) -> Path:
+    """The folder that the file names in an annotation file are relative to.
+
+    Args:
+        annotations: the annotation file, whose folder and its parent are searched.
+        file_name: one of the names.
+        more: further folders to try below these two.
+
+    Raises:
+        ConfigError: if no folder has that file.
+    """
+    # COCO keeps annotations/instances_val2017.json beside val2017/ or images/val2017/.
+    split = annotations.stem.rpartition("_")[2]
+    below = (".", "images", split, f"images/{split}", *more)
+    for folder in (annotations.parent, annotations.parent.parent):
+        for name in below:
+            if (folder / name / file_name).is_file():
+                return folder / name
+    raise ConfigError(f"{annotations}: its picture {file_name} is neither beside it nor in {', '.join(below[1:])}")
+
+
+def _list(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+
+
+def _png_size(head: bytes) -> tuple[int, int] | None:
+    if not head.startswith(b"\x89PNG\r\n\x1a\n") or len(head) < 24:
+        return None
+    # A PNG may carry an orientation, too.
+    return None if b"eXIf" in head else struct.unpack(">II", head[16:24])
+
+
+def _jpeg_size(head: bytes) -> tuple[int, int] | None:
+    """Size from the start-of-frame segment; None where an Exif segment before it may turn the picture."""
+    position = 2
+    while head.startswith(b"\xff\xd8") and position + 9 <= len(head) and head[position] == 0xFF:
+        marker, length = head[position + 1], int.from_bytes(head[position + 2 : position + 4])
+        if marker == 0xE1 and head[position + 4 : position + 8] == b"Exif":
+            return None
+        # ITU T.81, table B.1: C0 to CF are frame headers, except DHT, JPG and DAC.
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", head[position + 5 : position + 9])
+            return (width, height) if height else None
+        position += 2 + length
+    return None

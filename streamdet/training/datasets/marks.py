@@ -2,13 +2,13 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.errors import ConfigError
-from streamdet.training.datasets.labels import Labels
+from streamdet.training.datasets.labels import FrameReader, LabelledVideo, Labels
 
 XYXY = tuple[float, float, float, float]
 # Formats round to whole pixels and some count from 1, so a box may reach a pixel over the edge without being wrong.
@@ -26,11 +26,6 @@ class Marks:
         self._identities: dict[Hashable, int] = {}
         self._faults: Counter[str] = Counter()
 
-    @property
-    def faults(self) -> dict[str, int]:
-        """What was corrected so far, and how often."""
-        return dict(self._faults)
-
     def annotated(self, frame: int) -> None:
         """Somebody looked at this frame, whether or not anything is marked in it."""
         self._boxes.setdefault(frame, [])
@@ -45,13 +40,47 @@ class Marks:
 
     def ignore(self, frame: int, xyxy: XYXY) -> None:
         """A region in which nothing counts."""
+        self.annotated(frame)
         clipped = self._clip(xyxy)
         if clipped:
             self._ignore.setdefault(frame, []).append(clipped)
 
-    def labels(self, frames: int) -> tuple[Labels | None, ...]:
-        """One entry a frame; None where nobody looked."""
-        return tuple(self._labels_of(frame) if frame in self._boxes else None for frame in range(frames))
+    def fault(self, what: str) -> None:
+        """Something that the common form cannot hold or that is wrong, and was left out."""
+        self._faults[what] += 1
+
+    def video(
+        self,
+        name: str,
+        frames: FrameReader,
+        times_s: NDArray[np.float64],
+        labelled: Iterable[int],
+        segments: tuple[tuple[int, int], ...] | None = None,
+    ) -> LabelledVideo:
+        """The video with all marks; segments None: split where time jumps.
+
+        Raises:
+            ConfigError: if times do not ascend.
+        """
+        backwards = np.flatnonzero(np.diff(times_s) <= 0)
+        if len(backwards):
+            frame = int(backwards[0]) + 1
+            raise ConfigError(f"{name}: frame {frame} at {times_s[frame]:.3f} s is not after the frame before it")
+        return LabelledVideo(
+            name=name,
+            width=self._size[0],
+            height=self._size[1],
+            times_s=times_s,
+            labels=tuple(self._labels_of(frame) if frame in self._boxes else None for frame in range(len(times_s))),
+            labelled=frozenset(labelled),
+            segments=segments or unbroken_segments(times_s),
+            frames=frames,
+            faults=dict(self._faults),
+        )
+
+    def still(self, name: str, frames: FrameReader, labelled: Iterable[int]) -> LabelledVideo:
+        """A video of one frame."""
+        return self.video(name, frames, np.zeros(1), labelled)
 
     def _labels_of(self, frame: int) -> Labels:
         rows = self._boxes[frame]
@@ -66,14 +95,14 @@ class Marks:
         width, height = self._size
         x1, y1, x2, y2 = xyxy
         if not (x1 < x2 and y1 < y2):
-            self._faults["boxes without area, dropped"] += 1
+            self.fault("boxes without area, dropped")
             return None
-        if min(x1, y1, width - x2, height - y2) < -EDGE_TOLERANCE:
-            self._faults["boxes that reach outside the picture, clipped"] += 1
         clipped = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
         if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
-            self._faults["boxes wholly outside the picture, dropped"] += 1
+            self.fault("boxes wholly outside the picture, dropped")
             return None
+        if min(x1, y1, width - x2, height - y2) < -EDGE_TOLERANCE:
+            self.fault("boxes that reach outside the picture, clipped")
         return clipped
 
 
@@ -109,11 +138,3 @@ def unbroken_segments(times_s: NDArray[np.float64]) -> tuple[tuple[int, int], ..
     breaks = np.flatnonzero(steps > GAP_STEPS * np.median(steps)) + 1
     edges = [0, *breaks.tolist(), frames]
     return tuple(itertools.pairwise(edges))
-
-
-def require_ascending(times_s: NDArray[np.float64], where: str) -> None:
-    """Raises ConfigError where a frame is not later than the one before it."""
-    backwards = np.flatnonzero(np.diff(times_s) <= 0)
-    if len(backwards):
-        frame = int(backwards[0]) + 1
-        raise ConfigError(f"{where}: frame {frame} is at {times_s[frame]:.3f} s, not after {times_s[frame - 1]:.3f} s")
