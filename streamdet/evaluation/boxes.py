@@ -12,6 +12,14 @@ def box_areas(boxes: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(sides[:, 0] * sides[:, 1], np.float64)
 
 
+def box_intersection(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """(N, 4) and (G, 4) xyxy to the (N, G) square pixels that each pair shares."""
+    corners_low = np.maximum(a[:, None, :2], b[None, :, :2])
+    corners_high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = np.maximum(corners_high - corners_low, 0.0)
+    return np.asarray(sides[..., 0] * sides[..., 1], np.float64)
+
+
 def box_iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
     """Intersection over union of every pair of boxes.
 
@@ -22,10 +30,7 @@ def box_iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
     Returns:
         (N, G) float64, 0 to 1; 0 where both boxes are empty.
     """
-    corners_low = np.maximum(a[:, None, :2], b[None, :, :2])
-    corners_high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    sides = np.maximum(corners_high - corners_low, 0.0)
-    intersection = sides[..., 0] * sides[..., 1]
+    intersection = box_intersection(a, b)
     union = box_areas(a)[:, None] + box_areas(b)[None, :] - intersection
     return np.asarray(intersection / np.maximum(union, 1e-12), np.float64)
 
@@ -58,3 +63,10 @@ def _interval_overlap(low: NDArray[Any], high: NDArray[Any], edges: NDArray[Any]
     """(N,), (N,) and K + 1 ascending edges to the (N, K) lengths that [low, high] shares with each interval."""
     length = np.minimum(high[:, None], edges[1:]) - np.maximum(low[:, None], edges[:-1])
     return np.asarray(np.maximum(length, 0.0), np.float64)
+
+
+def paired_iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """(N, 4) and (N, 4) xyxy to the (N,) IoU of each row with its partner."""
+    sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0.0)
+    intersection = sides[:, 0] * sides[:, 1]
+    return np.asarray(intersection / np.maximum(box_areas(a) + box_areas(b) - intersection, 1e-12), np.float64)

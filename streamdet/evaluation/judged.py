@@ -21,6 +21,10 @@ MOSTLY = 0.5
 """A box with more than this share of its area inside ignore regions is not judged."""
 
 MATCH_IOU = 0.5
+"""A detection that overlaps an object of its class this much has found it."""
+
+MAX_DETECTIONS = 100
+"""Detections of one class in one frame that are judged, the best first, as in COCO."""
 
 
 class FrameLabels(Protocol):
@@ -89,9 +93,18 @@ class JudgedFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedVideo:
-    """One video; frames has None where nobody annotated, segments are unbroken in time."""
+    """One video.
+
+    Attributes:
+        name: as the set has it.
+        labelled: indices of the judged classes that are judged here.
+        times_s: (F,) float64, seconds.
+        frames: F entries; None where nobody annotated.
+        segments: (start, stop) frame ranges without a break in time.
+    """
 
     name: str
+    labelled: frozenset[int]
     times_s: NDArray[np.float64]
     frames: tuple[JudgedFrame | None, ...]
     segments: tuple[tuple[int, int], ...]
@@ -161,7 +174,10 @@ def _judge_video(
     frames: list[JudgedFrame | None] = []
     for labels, found in zip(video.labels, predictions, strict=True):
         frames.append(None if labels is None else _judge_frame(labels, found, set_ids, here))
-    return JudgedVideo(video.name, np.asarray(video.times_s, np.float64), tuple(frames), tuple(video.segments))
+    labelled_here = frozenset(index for index, name in enumerate(here) if name is not None)
+    return JudgedVideo(
+        video.name, labelled_here, np.asarray(video.times_s, np.float64), tuple(frames), tuple(video.segments)
+    )
 
 
 def _index_map(classes: Sequence[str], judged: Sequence[str | None]) -> NDArray[np.int64]:
@@ -184,6 +200,8 @@ def _judge_frame(
     # A detection of a box at the border of an ignore region is a hit, though most of it may lie inside.
     hits = (box_iou(found_boxes, boxes) >= MATCH_IOU) & (found_class_ids[:, None] == class_ids) & ~ignored
     counts = hits.any(axis=1) | (covered_share(found_boxes, labels.ignore) <= MOSTLY)
+    for class_id in range(len(judged)):
+        counts[np.flatnonzero(counts & (found_class_ids == class_id))[MAX_DETECTIONS:]] = False
     return JudgedFrame(
         boxes=boxes,
         class_ids=class_ids,
