@@ -1,0 +1,183 @@
+"""A stage is a generator function over its inbox; a worker is one that runs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from streamdet.errors import StreamdetError
+from streamdet.flow.channel import Cancelled
+from streamdet.flow.stats import BUSY, OVER, WAITING_IN, WAITING_OUT, Meter
+
+T = TypeVar("T")
+
+# Gives the next item, or None if none came within timeout_s (None: as long as it takes). Raises StopIteration at the
+# end, Cancelled where the run is.
+Take = Callable[[float | None], Any]
+
+_END = object()
+
+
+class Position:
+    """The stream and frame that a stage is at, as far as its items tell: they are named in its failure."""
+
+    def __init__(self) -> None:
+        self._source: str | None = None
+        self._index: int | None = None
+
+    def move_to(self, item: object) -> None:
+        """Reads `source` and `index`; keeps no reference, an item may hold many images."""
+        source, index = getattr(item, "source", None), getattr(item, "index", None)
+        self._source = source if isinstance(source, str) else None
+        # str, list and tuple have an index too: a method.
+        self._index = index if isinstance(index, int) else None
+
+    def __str__(self) -> str:
+        stream = "" if self._source is None else f", stream {self._source}"
+        return stream if self._index is None else f"{stream}, frame {self._index}"
+
+
+class Inbox(Iterator[T]):
+    """What a stage reads. Iterating waits for the next item and ends when the stage before has ended.
+
+    A source's inbox is empty. Items are never None.
+    """
+
+    def __init__(self, take: Take, meter: Meter, position: Position) -> None:
+        self._take = take
+        self._meter = meter
+        self._position = position
+        self.cancelled = False
+
+    def __next__(self) -> T:
+        """The next item.
+
+        Raises:
+            StopIteration: at the end, and again at every further call.
+            Cancelled: if the run was cancelled or the stage before has failed; again at every further call.
+        """
+        return cast(T, self._receive(None))
+
+    def poll(self, timeout_s: float) -> T | None:
+        """The next item, or None if none came within timeout_s; raises what next() raises. Inline it always waits."""
+        return self._receive(timeout_s)
+
+    def _receive(self, timeout_s: float | None) -> T | None:
+        if self.cancelled:
+            raise Cancelled
+        self._meter.enter(WAITING_IN)
+        try:
+            item: T | None = self._take(timeout_s)
+        except Cancelled:
+            self.cancelled = True
+            raise
+        finally:
+            self._meter.enter(BUSY)
+        if item is not None:
+            self._meter.items_in += 1
+            self._position.move_to(item)
+        return item
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run.
+
+    Attributes:
+        name: what its thread, its statistics and its failures are called after.
+        process: called once, in the stage's own thread, with the stage's inbox; gives what the stage yields. Usually a
+            generator function: code after its loop over the inbox flushes, `finally` cleans up.
+        capacity: how many of its outputs may wait for the next stage, at least 1.
+    """
+
+    name: str
+    process: Callable[[Inbox[Any]], Iterator[Any]]
+    capacity: int = 4
+
+    def __post_init__(self) -> None:
+        if self.capacity < 1:
+            raise ValueError(f"stage {self.name}: capacity must be at least 1, got {self.capacity}")
+
+
+def _no_item(timeout_s: float | None) -> Any:
+    raise StopIteration
+
+
+class Worker(Iterator[Any]):
+    """A stage that runs: advances its generator, keeps its time, knows which frame it is at. Used by one thread.
+
+    Without take it is a source.
+    """
+
+    def __init__(self, stage: Stage, take: Take | None = None) -> None:
+        self.stage = stage
+        self.meter = Meter(stage.name)
+        self.stopping = False
+        self._is_source = take is None
+        self._position = Position()
+        self._inbox: Inbox[Any] = Inbox(take or _no_item, self.meter, self._position)
+        self._outputs: Iterator[Any] | None = None
+
+    def __next__(self) -> Any:
+        """The stage's next output.
+
+        Raises:
+            StopIteration: if its generator has ended, or was closed because the worker is stopping.
+            Cancelled: if its inbox was cancelled, whatever the stage made of that: what it would flush now is not what
+                it flushes at a regular end.
+            TypeError: if the stage does not yield items.
+        """
+        if self.stopping:
+            self.close()
+            raise StopIteration
+        self.meter.enter(BUSY)
+        try:
+            if self._outputs is None:
+                self._outputs = self._open()
+            item = next(self._outputs, _END)
+        finally:
+            self.meter.enter(WAITING_OUT)
+        if self._inbox.cancelled:
+            raise Cancelled
+        if item is _END:
+            self._outputs = iter(())
+            self.meter.enter(OVER)
+            raise StopIteration
+        if item is None:
+            raise TypeError("yielded None, expected an item")
+        if self._is_source:
+            self._position.move_to(item)
+        self.meter.items_out += 1
+        return item
+
+    def _open(self) -> Iterator[Any]:
+        outputs = self.stage.process(self._inbox)
+        if not isinstance(outputs, Iterator):
+            raise TypeError(f"process returned {type(outputs).__name__}, expected an iterator; is a yield missing?")
+        return outputs
+
+    def close(self) -> None:
+        """Run the generator's finally blocks, here and now. Nothing comes to its inbox any more."""
+        close = getattr(self._outputs, "close", None)
+        if close is not None:
+            self._inbox.cancelled = True
+            self.meter.enter(BUSY)
+            try:
+                close()
+            except RuntimeError:
+                # "generator ignored GeneratorExit": it yielded inside finally. Closed again, it goes on from there.
+                close()
+                raise
+        self.meter.enter(OVER)
+
+    def describe(self, cause: BaseException) -> str:
+        """One line that names stage, stream and frame."""
+        return f"stage {self.stage.name}{self._position}: {_describe(cause)}"
+
+
+def _describe(cause: BaseException) -> str:
+    """Our own errors are written to be read; of others the type, and of long texts the first line."""
+    text = str(cause)
+    if isinstance(cause, StreamdetError) and text:
+        return text
+    first_line = text.partition("\n")[0]
+    return f"{type(cause).__name__}: {first_line}" if first_line else type(cause).__name__

@@ -1,0 +1,520 @@
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from streamdet.errors import DecodeError, SinkError, StageError
+from streamdet.flow import Cancelled, Inbox, Run, Stage, channel
+
+Process = Callable[[Inbox[Any]], Iterator[Any]]
+
+both_modes = pytest.mark.parametrize("mode", ["threaded", "inline"])
+
+
+@dataclass(frozen=True)
+class Item:
+    source: str
+    index: int
+
+
+def source(name: str, count: int = 10) -> Stage:
+    return Stage("decode", lambda inbox: (Item(name, index) for index in range(count)))
+
+
+def endless(seen: list[str] | None = None) -> Stage:
+    def process(inbox: Inbox[Any]) -> Iterator[Item]:
+        try:
+            index = 0
+            while True:
+                yield Item("cam", index)
+                index += 1
+        finally:
+            if seen is not None:
+                seen.append(threading.current_thread().name)
+
+    return Stage("decode", process)
+
+
+def echo(inbox: Inbox[Any]) -> Iterator[Any]:
+    yield from inbox
+
+
+def pairs(inbox: Inbox[Any]) -> Iterator[tuple[Any, ...]]:
+    """Batches of two; the code after the loop flushes."""
+    waiting: list[Any] = []
+    for item in inbox:
+        waiting.append(item)
+        if len(waiting) == 2:
+            yield tuple(waiting)
+            waiting.clear()
+    if waiting:
+        yield tuple(waiting)
+
+
+def failing_at(index: int, cause: BaseException) -> Process:
+    def process(inbox: Inbox[Any]) -> Iterator[Any]:
+        for item in inbox:
+            if item.index == index:
+                raise cause
+            yield item
+
+    return process
+
+
+def failing_at_the_end(cause: BaseException, *, after: threading.Event | None = None) -> Process:
+    """Fails in finally."""
+
+    def process(inbox: Inbox[Any]) -> Iterator[Any]:
+        try:
+            yield from inbox
+        finally:
+            if after is not None:
+                after.wait(10)
+            raise cause
+
+    return process
+
+
+def indices(items: list[Any]) -> list[int]:
+    return [item.index for item in items]
+
+
+def output_and_error(run: Run) -> tuple[list[Any], BaseException | None]:
+    output = []
+    try:
+        with run:
+            for item in run:
+                output.append(item)  # noqa: PERF402 what came before a failure is kept
+    except BaseException as error:
+        return output, error
+    return output, None
+
+
+@both_modes
+def test_output_and_flush(mode: Any) -> None:
+    with Run([source("a", 5)], [Stage("echo", echo), Stage("batch", pairs)], mode) as run:
+        assert [indices(list(pair)) for pair in run] == [[0, 1], [2, 3], [4]]
+
+
+@both_modes
+def test_several_sources_each_in_its_order(mode: Any) -> None:
+    with Run([source("a", 50), source("b", 30), source("c", 0)], [Stage("echo", echo)], mode) as run:
+        output = list(run)
+    assert len(output) == 80
+    assert indices([item for item in output if item.source == "a"]) == list(range(50))
+    assert indices([item for item in output if item.source == "b"]) == list(range(30))
+
+
+@both_modes
+def test_without_stages_the_consumer_reads_the_sources(mode: Any) -> None:
+    with Run([source("a", 3)], [], mode) as run:
+        assert indices(list(run)) == [0, 1, 2]
+        assert list(run) == []
+
+
+@both_modes
+def test_a_failure_comes_after_the_output_before_it_and_names_the_place(mode: Any) -> None:
+    stages = [Stage("detect", failing_at(6, ValueError("bad shape"))), Stage("track", echo)]
+    output, error = output_and_error(Run([source("cam-3")], stages, mode))
+    assert indices(output) == [0, 1, 2, 3, 4, 5]
+    assert isinstance(error, StageError)
+    assert str(error) == "stage detect, stream cam-3, frame 6: ValueError: bad shape"
+    assert isinstance(error.__cause__, ValueError)
+    assert not hasattr(error, "__notes__")
+
+
+@both_modes
+def test_a_failure_of_ours_keeps_its_text_and_type(mode: Any) -> None:
+    output, error = output_and_error(Run([source("a")], [Stage("encode", failing_at(0, SinkError("full")))], mode))
+    assert output == []
+    assert str(error) == "stage encode, stream a, frame 0: full"
+    assert isinstance(error.__cause__, SinkError)
+
+
+@both_modes
+def test_a_failing_source_names_its_last_frame_and_stages_do_not_flush(mode: Any) -> None:
+    def breaking(inbox: Inbox[Any]) -> Iterator[Item]:
+        yield from (Item("cam", index) for index in range(3))
+        raise DecodeError("broken")
+
+    output, error = output_and_error(Run([Stage("decode", breaking)], [Stage("batch", pairs)], mode))
+    assert [indices(list(pair)) for pair in output] == [[0, 1]]
+    assert str(error) == "stage decode, stream cam, frame 2: broken"
+
+
+@both_modes
+def test_a_failure_in_finally_is_reported(mode: Any) -> None:
+    stages = [Stage("record", failing_at_the_end(OSError("disk"))), Stage("batch", pairs)]
+    output, error = output_and_error(Run([source("a", 3)], stages, mode))
+    assert [indices(list(pair)) for pair in output] == [[0, 1]]
+    assert str(error) == "stage record, stream a, frame 2: OSError: disk"
+
+
+@both_modes
+def test_sys_exit_in_a_stage_is_a_failure_not_a_silent_end(mode: Any) -> None:
+    _, error = output_and_error(Run([source("a")], [Stage("detect", failing_at(2, SystemExit(3)))], mode))
+    assert str(error) == "stage detect, stream a, frame 2: SystemExit: 3"
+
+
+@both_modes
+def test_failures_in_clean_up_are_notes_of_the_first(mode: Any) -> None:
+    stages = [
+        Stage("record", failing_at_the_end(OSError("disk"))),
+        Stage("detect", failing_at(4, ValueError("bad"))),
+        Stage("encode", failing_at_the_end(SinkError("pipe"))),
+    ]
+    _, error = output_and_error(Run([endless()], stages, mode))
+    assert str(error) == "stage detect, stream cam, frame 4: ValueError: bad"
+    assert len(error.__notes__) == 2
+    assert any(note.startswith("also failed: stage record, stream cam, frame ") for note in error.__notes__)
+    assert "also failed: stage encode, stream cam, frame 3: pipe" in error.__notes__
+
+
+@both_modes
+def test_a_failure_is_raised_again_when_iterating_on(mode: Any) -> None:
+    with Run([source("a")], [Stage("detect", failing_at(0, ValueError("bad")))], mode) as run:
+        for _ in range(2):
+            with pytest.raises(StageError, match="bad"):
+                next(run)
+
+
+@both_modes
+def test_an_early_return_closes_the_stages_before_it_and_lets_those_after_it_flush(mode: Any) -> None:
+    def first_three(inbox: Inbox[Any]) -> Iterator[Any]:
+        for item in inbox:
+            yield item
+            if item.index == 2:
+                return
+
+    seen: list[str] = []
+    stages = [Stage("echo", echo), Stage("limit", first_three), Stage("batch", pairs)]
+    with Run([endless(seen)], stages, mode) as run:
+        assert [indices(list(pair)) for pair in run] == [[0, 1], [2]]
+    assert len(seen) == 1
+
+
+@both_modes
+def test_a_stage_that_swallows_the_end_gets_it_again(mode: Any) -> None:
+    def stubborn(inbox: Inbox[Any]) -> Iterator[Any]:
+        for _ in range(3):
+            yield from inbox
+        yield "done"
+
+    with Run([source("a", 2)], [Stage("echo", stubborn)], mode) as run:
+        assert list(run) == [Item("a", 0), Item("a", 1), "done"]
+
+
+@both_modes
+def test_a_stage_that_never_ends_by_itself_can_be_left(mode: Any) -> None:
+    def spinning(inbox: Inbox[Any]) -> Iterator[Any]:
+        while True:
+            yield next(inbox, "nothing")
+
+    with Run([source("a", 1)], [Stage("echo", spinning)], mode) as run:
+        assert [next(run) for _ in range(3)] == [Item("a", 0), "nothing", "nothing"]
+
+
+@both_modes
+def test_leaving_early_closes_everything_in_its_own_thread(mode: Any) -> None:
+    seen: list[str] = []
+
+    def watched(inbox: Inbox[Any]) -> Iterator[Any]:
+        try:
+            yield from inbox
+        finally:
+            seen.append(threading.current_thread().name)
+
+    with Run([endless(seen)], [Stage("detect", watched), Stage("track", watched)], mode) as run:
+        for item in run:
+            if item.index == 5:
+                break
+    threads = ["streamdet:decode", "streamdet:detect", "streamdet:track"]
+    assert sorted(seen) == (threads if mode == "threaded" else [threading.current_thread().name] * 3)
+
+
+@both_modes
+def test_leaving_early_reports_a_failed_clean_up(mode: Any) -> None:
+    run = Run([endless()], [Stage("encode", failing_at_the_end(SinkError("disk full")))], mode)
+    with pytest.raises(StageError, match=r"stage encode, stream cam, frame \d+: disk full"), run:
+        next(run)
+
+
+@both_modes
+def test_a_failed_clean_up_is_reported_when_a_generator_around_the_run_is_closed(mode: Any) -> None:
+    def stream() -> Iterator[Any]:
+        with Run([endless()], [Stage("encode", failing_at_the_end(SinkError("disk full")))], mode) as run:
+            yield from run
+
+    items: Any = stream()
+    next(items)
+    with pytest.raises(StageError, match="disk full"):
+        items.close()
+
+
+@both_modes
+def test_an_error_of_the_consumer_stays_first(mode: Any) -> None:
+    run = Run([endless()], [Stage("encode", failing_at_the_end(SinkError("disk full")))], mode)
+    with pytest.raises(ZeroDivisionError) as caught, run:  # noqa: PT012
+        next(run)
+        raise ZeroDivisionError
+    assert [note.partition(",")[0] for note in caught.value.__notes__] == ["also failed: stage encode"]
+
+
+@both_modes
+def test_stop_drains_and_ends_as_usual(mode: Any) -> None:
+    seen: list[str] = []
+    with Run([endless(seen), endless(seen)], [Stage("echo", echo), Stage("batch", pairs)], mode) as run:
+        output = []
+        for pair in run:
+            output += pair
+            if len(output) == 20:
+                run.stop()
+    assert len(output) == run.stats.stages[0].items_out + run.stats.stages[1].items_out
+    assert len(seen) == (2 if mode == "threaded" else 1)
+
+
+@both_modes
+def test_stop_before_the_start_runs_nothing(mode: Any) -> None:
+    run = Run([endless()], [Stage("echo", echo)], mode)
+    run.stop()
+    with run:
+        assert list(run) == []
+
+
+@both_modes
+def test_cancel_raises_in_the_consumer_and_nothing_flushes(mode: Any) -> None:
+    flushed = []
+
+    def flushing(inbox: Inbox[Any]) -> Iterator[Any]:
+        try:
+            yield from inbox
+        except BaseException as error:
+            flushed.append(type(error))
+            raise
+
+    def consume(run: Run) -> None:
+        with run:
+            for item in run:
+                if item.index == 3:
+                    run.cancel()
+
+    with pytest.raises(Cancelled):
+        consume(Run([endless()], [Stage("batch", flushing)], mode))
+    assert flushed[0] in (Cancelled, GeneratorExit)
+
+
+def test_cancel_wakes_stages_that_wait_for_input_and_for_output() -> None:
+    blocked: dict[str, type] = {}
+    release = threading.Event()
+
+    def stalled(inbox: Inbox[Any]) -> Iterator[Any]:
+        yield Item("cam", 0)
+        release.wait(20)
+
+    def waiting(name: str) -> Process:
+        def process(inbox: Inbox[Any]) -> Iterator[Any]:
+            try:
+                yield from inbox
+            except BaseException as error:
+                blocked[name] = type(error)
+                raise
+
+        return process
+
+    with Run([Stage("decode", stalled)], [Stage("starved", waiting("starved"))]) as run:
+        next(run)
+        run.cancel()
+        while "starved" not in blocked:
+            time.sleep(0.001)
+        release.set()
+    with Run([endless()], [Stage("blocked", waiting("blocked"), 1)]) as run:
+        while run.stats.channels[1].max_fill == 0:
+            time.sleep(0.001)
+    assert blocked == {"starved": Cancelled, "blocked": GeneratorExit}
+
+
+def test_a_failure_stops_a_source_that_waits_for_room() -> None:
+    seen: list[str] = []
+    output, error = output_and_error(Run([endless(seen)], [Stage("detect", failing_at(0, ValueError("bad")))]))
+    assert (output, seen) == ([], ["streamdet:decode"])
+    assert isinstance(error, StageError)
+
+
+def test_a_failing_source_stops_the_others() -> None:
+    def broken(inbox: Inbox[Any]) -> Iterator[Any]:
+        yield Item("bad", 0)
+        raise DecodeError("broken")
+
+    seen: list[str] = []
+    _, error = output_and_error(Run([Stage("decode", broken), endless(seen)], [Stage("echo", echo)]))
+    assert str(error) == "stage decode, stream bad, frame 0: broken"
+    assert seen == ["streamdet:decode"]
+
+
+def test_a_full_channel_holds_the_source_back() -> None:
+    run = Run([endless()], [Stage("echo", echo, 2)])
+    with run:
+        next(run)
+        time.sleep(0.1)
+        # taken, waiting in two channels, and one in the hand of each stage
+        assert run.stats.stages[0].items_out <= 1 + 2 + 4 + 2
+
+
+@both_modes
+def test_items_are_let_go(mode: Any) -> None:
+    alive: list[weakref.ref[Any]] = []
+
+    class Image:
+        pass
+
+    def decode(inbox: Inbox[Any]) -> Iterator[Any]:
+        for _ in range(100):
+            image = Image()
+            alive.append(weakref.ref(image))
+            yield image
+            del image
+
+    with Run([Stage("decode", decode, 2)], [Stage("echo", echo, 2)], mode) as run:
+        for image in run:
+            assert sum(ref() is not None for ref in alive) <= 8
+            del image
+    gc.collect()
+    assert not any(ref() for ref in alive)
+
+
+@pytest.mark.parametrize("action", ["stop", "cancel"])
+@both_modes
+def test_stop_and_cancel_in_a_signal_handler(mode: Any, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "RECHECK_S", 0.05)  # see there
+    old = signal.signal(signal.SIGUSR1, lambda number, frame: getattr(run, action)())
+    main = threading.main_thread().ident
+    assert main is not None
+    try:
+        for round_ in range(20):
+            run = Run([endless()], [Stage("echo", echo)], mode)
+            timers = [
+                threading.Timer(0.001 * (round_ % 4) + 0.0001 * k, signal.pthread_kill, (main, signal.SIGUSR1))
+                for k in range(5)
+            ]
+            for timer in timers:
+                timer.start()
+            _, error = output_and_error(run)
+            for timer in timers:
+                timer.join()
+            assert isinstance(error, Cancelled) if action == "cancel" else error is None
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+
+
+def consume_until_ctrl_c(after: int) -> tuple[BaseException | None, list[str]]:
+    """What the consumer got, and the threads in which the source was closed."""
+    consumed: list[Any] = []
+    closed_in: list[str] = []
+
+    def interrupting(inbox: Inbox[Any]) -> Iterator[Any]:
+        sent = False
+        for item in inbox:
+            yield item
+            if not sent and len(consumed) > after:
+                sent = True
+                os.kill(os.getpid(), signal.SIGINT)
+
+    try:
+        with Run([endless(closed_in)], [Stage("detect", interrupting), Stage("echo", echo)]) as run:
+            for item in run:
+                consumed.append(item)  # noqa: PERF402 read by the stage meanwhile
+    except BaseException as error:
+        return error, closed_in
+    return None, closed_in
+
+
+def test_ctrl_c_in_the_consumer_closes_everything() -> None:
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for after in range(30):
+            error, closed_in = consume_until_ctrl_c(after)
+            if isinstance(error, RuntimeError):  # what one bytecode of CPython's Condition.wait() makes of it
+                error = error.__context__
+            assert isinstance(error, KeyboardInterrupt)
+            assert closed_in == ["streamdet:decode"]
+    finally:
+        signal.signal(signal.SIGINT, old)
+
+
+def test_ctrl_c_in_a_stage_of_an_inline_run_is_not_a_failure_of_that_stage() -> None:
+    seen: list[str] = []
+    stages = [Stage("detect", failing_at(1, KeyboardInterrupt()))]
+    output, error = output_and_error(Run([endless(seen)], stages, "inline"))
+    assert indices(output) == [0]
+    assert isinstance(error, KeyboardInterrupt)
+    assert len(seen) == 1
+
+
+def test_a_run_that_nobody_leaves_does_not_hold_the_interpreter_at_its_exit() -> None:
+    script = """
+import itertools
+from streamdet.flow import Run, Stage
+
+def decode(inbox):
+    try:
+        yield from itertools.count(1)
+    finally:
+        print("closed", flush=True)
+
+def stream():
+    with Run([Stage("decode", decode)], [Stage("echo", lambda inbox: inbox)]) as run:
+        yield from run
+
+items = stream()
+print(next(items))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\nclosed\n", "")
+
+
+def test_a_thread_that_cannot_be_started_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "streamdet:track":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    seen: list[str] = []
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    run = Run([endless(seen)], [Stage("detect", echo), Stage("track", echo), Stage("encode", echo)])
+    with pytest.raises(RuntimeError, match="can't start new thread"), run:
+        pytest.fail("must not begin")
+
+
+def test_a_run_without_source_fails() -> None:
+    with pytest.raises(ValueError, match="a run needs at least one source"):
+        Run([], [Stage("echo", echo)])
+
+
+def test_an_unknown_mode_fails() -> None:
+    mode: Any = "turbo"
+    with pytest.raises(ValueError, match="mode must be threaded or inline, got 'turbo'"):
+        Run([source("a")], [], mode)
+
+
+@both_modes
+def test_use_outside_its_block_or_twice_fails(mode: Any) -> None:
+    run = Run([source("a")], [], mode)
+    with pytest.raises(RuntimeError, match="inside its with block"):
+        next(run)
+    with run:
+        list(run)
+    with pytest.raises(RuntimeError, match="inside its with block"):
+        next(run)
+    with pytest.raises(RuntimeError, match="used once"), run:
+        pytest.fail("must not begin")
