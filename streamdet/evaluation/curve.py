@@ -17,13 +17,13 @@ class Curve:
     """What a precision-recall curve is made of.
 
     Attributes:
-        hits: (N,) bool, of the detections that count, by falling score: found an object or not.
-        found_clips: (N,) int64, clip of each.
+        found_clips: (N,) int64, clip of the detections that count, by falling score.
+        hits: (H,) int64, rows of those that found an object, ascending.
         object_clips: (O,) int64, clip of every object to be found.
     """
 
-    hits: NDArray[np.bool_]
     found_clips: NDArray[np.int64]
+    hits: NDArray[np.int64]
     object_clips: NDArray[np.int64]
 
     def average_precision(self, clip_weights: NDArray[np.float64]) -> float | None:
@@ -35,9 +35,10 @@ class Curve:
         objects = clip_weights[self.object_clips].sum()
         if objects == 0:
             return None
+        # Precision peaks at hits, so only they matter for its envelope.
         weights = clip_weights[self.found_clips]
-        true = np.cumsum(weights * self.hits)
-        precision = true / np.maximum(np.cumsum(weights), 1e-12)
+        true = np.cumsum(weights[self.hits])
+        precision = true / np.maximum(np.cumsum(weights)[self.hits], 1e-12)
         precision = np.maximum.accumulate(precision[::-1])[::-1]
         at = np.searchsorted(true / objects, _RECALLS)
         return float(np.append(precision, 0.0)[at].mean())
@@ -73,7 +74,9 @@ def curves(
     for class_id in range(len(outcomes.classes)):
         rows = order[counted[order] & (outcomes.found.class_ids[order] == class_id)]
         targets = wanted & (outcomes.objects.class_ids == class_id)
-        parts.append(Curve(hits[rows], outcomes.found.clips[rows], outcomes.objects.clips[targets]))
+        hit_rows = np.flatnonzero(hits[rows])
+        rows = rows[: hit_rows[-1] + 1] if len(hit_rows) else rows[:0]  # what comes after the last hit changes nothing
+        parts.append(Curve(outcomes.found.clips[rows], hit_rows, outcomes.objects.clips[targets]))
     return tuple(parts)
 
 

@@ -122,16 +122,20 @@ def _add(tally: _Tally, overlaps: Sequence[_Overlap]) -> None:
     tally.identity_true += _identity_true(overlaps, shape)
     either = lengths[:, None] + found_lengths[None, :]
     alignment = _alignment(overlaps, either)
-    matched = np.zeros((len(_ALPHAS), *shape))
+    pairs, hits = [], []
     for overlap in overlaps:
-        pairs = np.ix_(overlap.ids, overlap.found_ids)
-        rows, columns = linear_sum_assignment(alignment[pairs] * overlap.iou, maximize=True)
+        rows, columns = linear_sum_assignment(
+            alignment[np.ix_(overlap.ids, overlap.found_ids)] * overlap.iou, maximize=True
+        )
+        pairs.append(overlap.ids[rows] * len(found_lengths) + overlap.found_ids[columns])
         # The least float below alpha counts as alpha, as in the authors' TrackEval.
-        hits = overlap.iou[rows, columns] >= _ALPHAS[:, None] - np.finfo(np.float64).eps
-        matched[:, overlap.ids[rows], overlap.found_ids[columns]] += hits
-    tally.true += matched.sum(axis=(1, 2))
+        hits.append(overlap.iou[rows, columns][:, None] >= _ALPHAS - np.finfo(np.float64).eps)
+    pair, inverse = np.unique(np.concatenate(pairs), return_inverse=True)
+    matched = np.zeros((len(pair), len(_ALPHAS)))
+    np.add.at(matched, inverse, np.concatenate(hits))
+    tally.true += matched.sum(axis=0)
     # eq. 9: every true positive of a pair of tracks has the same association score.
-    tally.association += (matched * matched / np.maximum(either - matched, 1)).sum(axis=(1, 2))
+    tally.association += (matched * matched / np.maximum(either.reshape(-1, 1)[pair] - matched, 1)).sum(axis=0)
 
 
 def _alignment(overlaps: Sequence[_Overlap], either: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -81,6 +81,16 @@ def test_only_narrows_the_classes(build):
     assert (frame.track_ids.tolist(), frame.found_track_ids.tolist()) == ([4], [8])
 
 
+def test_only_the_best_hundred_of_a_class_count(build):
+    marked = build.labels([(*BOX, 0, -1), (*FAR, 1, -1)])
+    false = [(0, 0, 20, 20, 0, 0.9, -1)] * 100
+    rows = [*false, (*BOX, 0, 0.5, -1), (*FAR, 1, 0.1, -1)]
+    figures = average_precision([(build.video([marked]), [build.found(rows)])], build.classes)["per_class"]
+    assert (figures["car"]["ap"], figures["person"]["ap"]) == (0.0, 1.0)
+    frame = judge([(build.video([marked]), [build.found(rows)])], build.classes).videos[0].frames[0]
+    assert np.bincount(frame.found_class_ids).tolist() == [100, 1]
+
+
 @pytest.mark.parametrize(
     ("detector_classes", "only", "message"),
     [
