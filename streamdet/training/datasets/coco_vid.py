@@ -57,7 +57,7 @@ class _File(BaseModel):
 def read_coco_vid(path: Path) -> LabelledSet:
     """Read a COCO-VID JSON; videos and pictures are looked for from its folder.
 
-    Times are those of the images, else those of the video file, else `frame_id` by the video's `fps` (25).
+    Times are those of the images; of the video file, where not every frame has one; else frame_id / `fps` (25).
 
     Raises:
         ConfigError: if the file is malformed or a video is missing.
@@ -95,7 +95,9 @@ def _read_video_file(
     marks = Marks(*size)
     for image in images:
         annotations.mark(image.id, marks, image.frame_id)
-    times_s = frame_times(known, count, video.fps) if known else frames.times_s[:count]
+    times_s = frame_times(known, count, video.fps) if len(known) == count else frames.times_s[:count]
+    if len(times_s) < count:
+        raise ConfigError(f"{where}: has {count} frames, but {frames.path} has {len(times_s)}")
     labelled = labelled_classes(where, video.labelled, annotations.classes)
     return marks.video(video.title, frames, times_s, labelled, _segments(where, video.segments, count))
 

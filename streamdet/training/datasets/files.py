@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 from xml.etree import ElementTree
 
+import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from streamdet.errors import ConfigError
@@ -13,6 +14,7 @@ from streamdet.errors import ConfigError
 # The largest public files (COCO train2017, BDD100K det_train) are about half of this.
 MAX_JSON_BYTES = 1 << 30
 MAX_TEXT_BYTES = 1 << 28
+MAX_YAML_BYTES = 1 << 20
 MAX_FRAMES = 10_000_000
 MAX_SIDE = 65_536
 
@@ -35,9 +37,28 @@ def read_json(path: Path, model: type[Record]) -> Record:
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        record = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{path}: {record}: {first['msg']}") from None
+        raise _first_of(path, error) from None
+
+
+def read_yaml(path: Path, model: type[Record]) -> Record:
+    """Read a small YAML file into a model; only plain values are built, never objects.
+
+    Raises:
+        ConfigError: as read_json.
+    """
+    content = read_bytes(path, MAX_YAML_BYTES)
+    try:
+        return model.model_validate(yaml.safe_load(content))
+    except ValidationError as error:
+        raise _first_of(path, error) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _first_of(path: Path, error: ValidationError) -> ConfigError:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    record = ".".join(str(part) for part in first["loc"]) or "the file"
+    return ConfigError(f"{path}: {record}: {first['msg']}")
 
 
 def read_lines(path: Path) -> list[str]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from streamdet.errors import ConfigError
 from streamdet.training.datasets.labels import FrameReader, LabelledVideo, Labels
 
+# In formats whose classes a person names, this name marks regions in which nothing counts.
+IGNORE = "ignore"
 XYXY = tuple[float, float, float, float]
 # Formats round to whole pixels and some count from 1, so a box may reach a pixel over the edge without being wrong.
 EDGE_TOLERANCE = 1.0
