@@ -1,0 +1,92 @@
+"""Opening what FFmpeg reads, with one clear line for each way in which that fails."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from streamdet.errors import SourceOpenError, SourceTimeout
+from streamdet.media.locations import SourceSpec, redact
+
+# Packet is generic for type checkers only.
+VideoPacket: TypeAlias = "Packet[VideoStream]"
+VideoPackets: TypeAlias = Iterator[VideoPacket]
+
+OPEN_TIMEOUT_S, READ_TIMEOUT_S = 5.0, 5.0
+
+_CAPTURE_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
+
+
+def open_container(spec: SourceSpec) -> InputContainer:
+    """Open a file, URL or camera for reading.
+
+    Raises:
+        SourceOpenError: it is missing, empty, refused or not a video.
+        SourceTimeout: a server did not answer in time.
+    """
+    if spec.kind == "file":
+        _check_file(spec)
+    try:
+        return _open(spec)
+    except (av.error.TimeoutError, av.error.ExitError) as error:
+        raise SourceTimeout(f"{spec.shown}: no answer within {OPEN_TIMEOUT_S:g} s") from error
+    except av.error.InvalidDataError as error:
+        raise SourceOpenError(f"{spec.shown}: not a video: FFmpeg does not recognise its content") from error
+    except (av.FFmpegError, ValueError) as error:
+        raise SourceOpenError(f"{spec.shown}: cannot be opened: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in FFmpeg's words: without its prefix, file name and credentials."""
+    text = error.strerror if isinstance(error, av.FFmpegError) else str(error)
+    return redact(text or type(error).__name__)
+
+
+def best_video_stream(container: InputContainer, shown: str) -> VideoStream:
+    """The video that players show; cover art is none.
+
+    Raises:
+        SourceOpenError: there is none, or no decoder for it.
+    """
+    videos = [stream for stream in container.streams.video if Disposition.attached_pic not in stream.disposition]
+    if not videos:
+        others = sorted({stream.type for stream in container.streams if stream.type != "video"})
+        raise SourceOpenError(f"{shown}: holds no video, only {' and '.join(others) or 'pictures'}")
+    best = container.streams.best("video")
+    stream = next((video for video in videos if best is not None and video.index == best.index), videos[0])
+    if stream.codec_context is None:
+        raise SourceOpenError(f"{shown}: this build of FFmpeg has no decoder for its video")
+    return stream
+
+
+def _check_file(spec: SourceSpec) -> None:
+    """Say plainly what FFmpeg would report as invalid data or as an I/O error."""
+    path = Path(spec.location)
+    if not path.exists():
+        raise SourceOpenError(f"{spec.shown}: no such file")
+    if path.is_dir():
+        raise SourceOpenError(f"{spec.shown}: is a folder, expected a file")
+    if path.is_file() and path.stat().st_size == 0:
+        raise SourceOpenError(f"{spec.shown}: is empty (0 bytes)")
+
+
+def _open(spec: SourceSpec) -> InputContainer:
+    if spec.kind == "network":
+        # Of the options, each protocol takes those that it knows.
+        options = {"rtsp_transport": "tcp"} if spec.location.lower().startswith("rtsp") else {}
+        timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
+        return av.open(spec.location, options=options, timeout=timeout, metadata_errors="replace")
+    if spec.kind == "camera":
+        capture = _CAPTURE_FORMATS.get(sys.platform, "")
+        if capture not in av.formats_available:
+            raise ValueError(f"this build of FFmpeg has no {capture or 'camera'} input")
+        device = f"/dev/video{spec.location}" if capture == "v4l2" else spec.location
+        return av.open(device, format=capture, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
+    # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
+    return av.open(str(Path(spec.location).absolute()), metadata_errors="replace")

@@ -1,0 +1,140 @@
+"""Decoding of one video stream that gives every frame which can be had, whatever part of the packets is broken."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av
+from av.video.frame import VideoFrame
+
+from streamdet.errors import DecodeError
+from streamdet.media.container import VideoPacket, VideoPackets, best_video_stream, open_container, reason
+from streamdet.media.locations import SourceSpec
+from streamdet.media.timeline import Timeline
+
+# Reading goes on behind a bad spot in a file; from a disk or network that is gone it fails each time.
+_READ_ATTEMPTS = 100
+
+# Containers without pts: what FFmpeg gives as pts is guessed from dts, and wrong where there are B-frames.
+_WITHOUT_PTS = frozenset({"avi"})
+
+
+class Decoder:
+    """An open container, its best video stream, and frames of that in presentation order.
+
+    Attributes:
+        live: True where frames cannot be had again.
+        time_base: seconds a unit of pts.
+        rate: frames per second, None where unknown.
+        trust_pts: False where the container stores none.
+        timeline: knows the packets that went in; give it each frame that comes out.
+        undecodable: packets so far that gave no frame because they, or the file around them, are broken.
+
+    Raises:
+        SourceOpenError, SourceTimeout: as `open_container` and `best_video_stream`.
+    """
+
+    def __init__(self, spec: SourceSpec) -> None:
+        self._spec = spec
+        self.container = open_container(spec)
+        try:
+            self.stream = best_video_stream(self.container, spec.shown)
+        except BaseException:
+            self.container.close()
+            raise
+        self.live = spec.kind == "camera" or (spec.kind == "network" and not self.container.duration)
+        # Frame threads are twice as fast, but hold back a frame each, which a live source must not.
+        self.stream.thread_type = "SLICE" if self.live else "AUTO"
+        self.time_base = self.stream.time_base or Fraction(1, 90_000)
+        self.rate = self.stream.average_rate or self.stream.guessed_rate
+        self.trust_pts = self.container.format.name not in _WITHOUT_PTS
+        self.timeline = Timeline(self.time_base, self.rate, trust_pts=self.trust_pts)
+        self.undecodable = 0
+        self._packets_in = 0
+        self._frames_out = 0
+        self._last_pts: int | None = None
+
+    def close(self) -> None:
+        """Close the container. Generators of packets and frames must have been closed before."""
+        self.container.close()
+
+    def packets(self) -> VideoPackets:
+        """Read the stream's packets; a failing read is counted and reading goes on behind it.
+
+        Raises:
+            DecodeError: reading keeps failing.
+        """
+        failures = 0
+        while True:
+            try:
+                for packet in self.container.demux(self.stream):
+                    failures = 0
+                    # An empty packet would end the decoder: AVI marks dropped frames with them, and PyAV the end.
+                    if packet.size:
+                        yield packet
+                return
+            except av.FFmpegError as error:
+                failures += 1
+                self.undecodable += 1
+                if failures == _READ_ATTEMPTS:
+                    raise DecodeError(f"{self._spec.shown}: reading stopped: {reason(error)}") from error
+
+    def frames(self, packets: Iterable[VideoPacket]) -> Iterator[VideoFrame]:
+        """Decode packets to the last frame; where they end with an error, what is in the decoder comes before it."""
+        failure: DecodeError | None = None
+        try:
+            for packet in packets:
+                self._packets_in += 1
+                self.timeline.packet(packet.dts)
+                yield from self._decode(packet)
+        except DecodeError as error:
+            failure = error
+        yield from self._drain()
+        if failure:
+            raise failure
+
+    def _decode(self, packet: VideoPacket) -> Iterator[VideoFrame]:
+        try:
+            frames = self.stream.codec_context.decode(packet)
+        except av.FFmpegError:
+            self.undecodable += 1
+            self.timeline.undecodable()
+            return
+        yield from self._counted(frames)
+
+    def _drain(self) -> Iterator[VideoFrame]:
+        """Take what the decoder still holds.
+
+        With frame threads, an error in one of the last packets surfaces only here, and PyAV gives up all frames behind
+        it. Then the numbers of packets and frames differ, and the end of the file is decoded again.
+        """
+        failed = False
+        try:
+            yield from self._counted(self.stream.codec_context.decode(None))
+        except av.FFmpegError:
+            failed = True
+        complete = self._frames_out + self.undecodable >= self._packets_in
+        if not complete and self._last_pts is not None and self.trust_pts and self._spec.kind == "file":
+            yield from self._counted(self._frames_after(self._last_pts))
+        elif failed:
+            self.undecodable += 1
+
+    def _counted(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        for frame in frames:
+            self._frames_out += 1
+            self._last_pts = frame.pts
+            yield frame
+
+    def _frames_after(self, pts: int) -> Iterator[VideoFrame]:
+        """Decode the end of the file in one thread, where an error costs its own frame only."""
+        with open_container(self._spec) as container:
+            stream = best_video_stream(container, self._spec.shown)
+            stream.thread_type = "NONE"
+            try:
+                container.seek(pts, stream=stream)
+                for packet in container.demux(stream):
+                    try:
+                        yield from (frame for frame in packet.decode() if frame.pts is not None and frame.pts > pts)
+                    except av.FFmpegError:
+                        self.undecodable += packet.pts is None or packet.pts > pts
+            except av.FFmpegError:
+                return

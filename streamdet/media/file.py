@@ -1,0 +1,153 @@
+"""Video files, and streams that are read like one: frames with the exact times that the file gives them."""
+
+from collections.abc import Generator, Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import chain, islice
+from types import TracebackType
+from typing import Self
+
+import av
+
+from streamdet.errors import SourceOpenError
+from streamdet.frames import Frame, StreamInfo
+from streamdet.media.colour import colour_of, rgb_from_frame
+from streamdet.media.container import VideoPackets
+from streamdet.media.decoder import Decoder
+from streamdet.media.deinterlace import Label, LabelledFrame, deinterlaced
+from streamdet.media.locations import SourceSpec
+from streamdet.media.orientation import orientation_of, oriented
+from streamdet.media.seeking import FrameCounter, jump, skip
+from streamdet.media.timeline import Part, beginning_s
+
+
+class FileSource:
+    """The best video stream of a file, decoded.
+
+    The first frame is decoded at once: it shows the size and the colour, and that there is something to decode.
+    A packet that cannot be decoded counts in `Frame.index` as the frame that it was.
+
+    Attributes:
+        name: the stream's name.
+        info: its `frames` and `duration_s` are those of the part that is read.
+
+    Raises:
+        SourceOpenError: it cannot be opened, or nothing in the part that is asked for can be decoded.
+        SourceTimeout: a server did not answer in time.
+    """
+
+    def __init__(self, spec: SourceSpec, part: Part) -> None:
+        self._spec = spec
+        self._part = part
+        self.name = spec.name
+        self._decoder = Decoder(spec)
+        try:
+            self._in_part = self._decode_part()
+            first = next(self._in_part, None)
+            if first is None:
+                raise SourceOpenError(f"{spec.shown}: {self._why_nothing()}")
+            self.info = self._describe(first[1])
+        except BaseException:
+            self._decoder.close()
+            raise
+        stop = None if part.max_frames is None else (part.max_frames - 1) * part.stride + 1
+        self._frames = self._deliver(islice(chain([first], self._in_part), 0, stop, part.stride))
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._frames
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def undecodable(self) -> int:
+        """Packets so far that gave no frame because they are broken."""
+        return self._decoder.undecodable
+
+    def close(self) -> None:
+        """Close the file; iteration ends. To be called in the thread that iterates."""
+        # FFmpeg crashes when it reads from a closed container: no generator may go on behind this.
+        self._frames.close()
+        self._in_part.close()
+        self._decoder.close()
+
+    def _decode_part(self) -> Generator[LabelledFrame]:
+        """Decode, number and deinterlace the frames between start and end; not yet converted."""
+        start, end = self._part.pts_range(beginning_s(self._decoder.container), self._decoder.time_base)
+        for label, frame in deinterlaced(self._number(start)):
+            if end is not None and label.pts >= end:
+                return
+            if start is None or label.pts >= start:
+                yield label, frame
+
+    def _number(self, start: int | None) -> Iterator[LabelledFrame]:
+        """Decode from the keyframe before start on, giving each frame its number and its pts."""
+        skipped, packets = (0, self._decoder.packets()) if start is None else self._seek(start)
+        counter = FrameCounter(skipped, trust_pts=self._decoder.trust_pts)
+        packets = packets if start is None else counter.counted(packets)
+        first_index: int | None = None
+        for position, frame in enumerate(self._decoder.frames(packets)):
+            pts = self._decoder.timeline.place(frame.pts, frame.duration)
+            if first_index is None:
+                first_index = 0 if start is None else counter.number_of_first(pts) - self.undecodable
+            yield Label(first_index + position + self.undecodable, pts, frame.duration), frame
+
+    def _seek(self, start: int) -> tuple[int, VideoPackets]:
+        """Go to a keyframe before start; gives the number of packets before it."""
+        try:
+            return jump(self._decoder.container, self._decoder.stream, start, self._decoder.packets)
+        except (LookupError, av.FFmpegError):
+            self._decoder.close()
+            self._decoder = Decoder(self._spec)
+            return skip(start, self._decoder.packets())
+
+    def _deliver(self, frames: Iterable[LabelledFrame]) -> Generator[Frame]:
+        live, time_base = self._decoder.live, self._decoder.time_base
+        for label, frame in frames:
+            yield Frame(
+                source=self.name,
+                session=0,
+                index=label.index,
+                pts=label.pts,
+                time_base=time_base,
+                image=oriented(rgb_from_frame(frame), orientation_of(frame)),
+                duration=label.duration,
+                wall_time=datetime.now(UTC) if live else None,
+            )
+
+    def _describe(self, frame: av.VideoFrame) -> StreamInfo:
+        decoder, stream, part = self._decoder, self._decoder.stream, self._part
+        duration_s = self._duration_s()
+        frames = stream.frames or (round(duration_s * decoder.rate) if duration_s and decoder.rate else None)
+        transposed, _, _ = orientation_of(frame)
+        return StreamInfo(
+            location=self._spec.shown,
+            width=frame.height if transposed else frame.width,
+            height=frame.width if transposed else frame.height,
+            time_base=decoder.time_base,
+            average_rate=decoder.rate,
+            duration_s=part.duration_s(duration_s),
+            frames=part.count(frames, decoder.rate),
+            live=decoder.live,
+            path=self._spec.location if self._spec.kind == "file" else None,
+            colour=colour_of(frame),
+        )
+
+    def _duration_s(self) -> float | None:
+        stream, container = self._decoder.stream, self._decoder.container
+        if stream.duration:
+            return float(stream.duration * self._decoder.time_base)
+        return container.duration / av.time_base if container.duration else None
+
+    def _why_nothing(self) -> str:
+        duration_s = self._duration_s()
+        if self.undecodable:
+            return f"nothing in it can be decoded ({self.undecodable} broken packets)"
+        if self._part.start_s is not None:
+            lasts = f"; it lasts {duration_s:.3f} s" if duration_s else ""
+            return f"holds no frame between the start and the end that were asked for{lasts}"
+        return "holds no frames"

@@ -1,0 +1,174 @@
+"""What a user may name as a source: files, folders, globs, lists, URLs and cameras; and how URLs are shown."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from streamdet.errors import ConfigError, SourceOpenError
+
+Kind = Literal["file", "images", "network", "camera"]
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".asf", ".avi", ".flv", ".gif", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv"}
+    | {".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
+)
+SCHEMES = frozenset({"http", "https", "rtmp", "rtmps", "rtsp", "rtsps"})
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_URL_START = r"(\b[a-z][a-z0-9+.-]*://)"
+# The authority of a URL ends at the first of / ? #, and its last @ ends the credentials: RFC 3986, 3.2.
+_CREDENTIALS = re.compile(_URL_START + r"[^\s/?#]*@", re.IGNORECASE)
+# A password with an unescaped / ? or # in it breaks that rule; it must not be shown even so. host:554/ is no password.
+_BROKEN_CREDENTIALS = re.compile(_URL_START + r"[^\s/@:\[]*:(?!\d*(?:[/?#\s]|$))[^\s@]*@", re.IGNORECASE)
+_SECRET_PARAMETERS = re.compile(
+    r"([?&;/](?:user(?:name)?|login|pass(?:word|wd)?|pwd|pw|(?:access_?|auth_?)?token|auth|api_?key|key|secret|sig(?:nature)?)=)"
+    r"[^&;\s'\"]+",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """One source to open.
+
+    Attributes:
+        location: a file, a folder or glob of images, a URL (credentials included), a camera's number.
+        name: unique within a run; names outputs.
+        kind: how it is read.
+    """
+
+    location: str
+    name: str
+    kind: Kind
+
+    @property
+    def shown(self) -> str:
+        """The location as messages may show it."""
+        return f"camera {self.location}" if self.kind == "camera" else redact(self.location)
+
+
+def redact(text: str) -> str:
+    """Remove the credentials from every URL in a text: user names, passwords, tokens in queries."""
+    text = _CREDENTIALS.sub(r"\1", text)
+    text = _BROKEN_CREDENTIALS.sub(r"\1", text)
+    return _SECRET_PARAMETERS.sub(r"\1***", text)
+
+
+def expand_sources(arguments: Sequence[str]) -> list[SourceSpec]:
+    """Turn what the user named into sources, in that order, with unique names.
+
+    A folder or glob of videos gives one source each; its images together are one more. Folders are not searched
+    recursively (a glob with ** is). A list (@list.txt) holds one source a line, blank lines and # comments aside; its
+    relative paths start at the list's folder.
+
+    Raises:
+        SourceOpenError: a file or list does not exist.
+        ConfigError: a folder or glob holds nothing to read, or a URL has an unknown scheme.
+    """
+    return list(_with_unique_names(spec for argument in arguments for spec in _expand(argument)))
+
+
+def natural_key(path: Path) -> tuple[list[str | int], str]:
+    """Sort key that puts frame2.png before frame10.png; equal ones by their exact name."""
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return [int(part) if number % 2 else part for number, part in enumerate(parts)], str(path)
+
+
+def list_images(location: str) -> list[Path]:
+    """The images of a file, folder or glob, in natural order."""
+    path = Path(location)
+    if path.is_file():
+        return [path]
+    return sorted(_with_suffix(_members(location), IMAGE_SUFFIXES), key=natural_key)
+
+
+def _expand(argument: str, base: Path = Path()) -> Iterator[SourceSpec]:
+    scheme = _SCHEME.match(argument)
+    if scheme and scheme[1].lower() == "file":
+        argument, scheme = argument[len(scheme[0]) :], None
+    if scheme:
+        if scheme[1].lower() not in SCHEMES:
+            known = ", ".join(sorted(SCHEMES))
+            raise ConfigError(f"{redact(argument)}: unknown scheme {scheme[1]}://, expected one of {known}")
+        yield SourceSpec(argument, _name_of_url(argument), "network")
+    elif argument.startswith("@"):
+        yield from _expand_list(base / argument[1:])
+    elif argument.isascii() and argument.isdigit():
+        yield SourceSpec(str(int(argument)), f"camera-{int(argument)}", "camera")
+    else:
+        yield from _expand_path(str(base / argument))
+
+
+def _expand_list(path: Path) -> Iterator[SourceSpec]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise SourceOpenError(f"{path}: cannot read this list of sources: {reason}") from error
+    entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not entries:
+        raise ConfigError(f"{path}: this list names no sources, expected one a line")
+    for entry in entries:
+        if entry.startswith("@"):
+            raise ConfigError(f"{path}: {entry}: a list cannot hold another list")
+        yield from _expand(entry, path.parent)
+
+
+def _expand_path(location: str) -> Iterator[SourceSpec]:
+    path = Path(location)
+    if path.is_dir() or (not path.exists() and has_magic(location)):
+        yield from _expand_many(location, path if path.is_dir() else path.parent)
+    elif path.exists():
+        yield SourceSpec(location, path.stem, "images" if path.suffix.lower() in IMAGE_SUFFIXES else "file")
+    else:
+        raise SourceOpenError(f"{location}: no such file or folder")
+
+
+def _expand_many(location: str, folder: Path) -> Iterator[SourceSpec]:
+    members = _members(location)
+    videos = sorted(_with_suffix(members, VIDEO_SUFFIXES), key=natural_key)
+    images = _with_suffix(members, IMAGE_SUFFIXES)
+    if not videos and not images:
+        problem = "matches" if has_magic(location) and not Path(location).is_dir() else "holds"
+        raise ConfigError(f"{location}: {problem} no videos or images (known by their endings, such as .mp4 or .jpg)")
+    for video in videos:
+        yield SourceSpec(str(video), video.stem, "file")
+    if images:
+        name = folder.name if not has_magic(folder.name) else "images"
+        yield SourceSpec(location, name or folder.resolve().name or "images", "images")
+
+
+def _members(location: str) -> list[Path]:
+    path = Path(location)
+    found = path.iterdir() if path.is_dir() else map(Path, glob(location, recursive=True))
+    return [member for member in found if member.is_file() and not member.name.startswith(".")]
+
+
+def _with_suffix(paths: Iterable[Path], suffixes: frozenset[str]) -> list[Path]:
+    return [path for path in paths if path.suffix.lower() in suffixes]
+
+
+def _name_of_url(url: str) -> str:
+    """A file's stem, or host and path of anything else; never a query, which may hold a token."""
+    parts = urlsplit(redact(url))
+    path = Path(parts.path)
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return path.stem
+    words = re.findall(r"[A-Za-z0-9.]+", f"{parts.hostname or ''}/{parts.path}")
+    return "-".join(words) or parts.scheme
+
+
+def _with_unique_names(specs: Iterable[SourceSpec]) -> Iterator[SourceSpec]:
+    taken: set[str] = set()
+    for spec in specs:
+        name, number = spec.name, 1
+        while name in taken:
+            number += 1
+            name = f"{spec.name}-{number}"
+        taken.add(name)
+        yield replace(spec, name=name)

@@ -1,0 +1,43 @@
+"""Turning and mirroring of pictures as the display matrix beside them says (phones, cameras mounted on their side)."""
+
+import av
+import cv2
+import numpy as np
+from av.sidedata.sidedata import SideData
+
+from streamdet.frames import Image
+
+# Columns of the new picture follow rows of the old one if `transposed`; then it is mirrored.
+Orientation = tuple[bool, bool, bool]  # transposed, mirrored left-right, mirrored top-bottom
+UPRIGHT: Orientation = (False, False, False)
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """Read a frame's display matrix, rounded to the nearest of the eight ways to lay down a picture.
+
+    Source: libavutil/display.h; x' = a x + c y, y' = b x + d y with a, b, _, c, d the first five of nine int32.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(matrix, SideData):
+        return UPRIGHT
+    a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].tolist()
+    transposed = abs(b) > abs(a)
+    return (True, c < 0, b < 0) if transposed else (False, a < 0, d < 0)
+
+
+def rotation_of(orientation: Orientation) -> int:
+    """Degrees clockwise of an orientation: 0, 90, 180 or 270; a mirrored picture counts by its rotation alone."""
+    transposed, left_right, top_bottom = orientation
+    if transposed:
+        return 270 if top_bottom else 90
+    return 180 if left_right and top_bottom else 0
+
+
+def oriented(image: Image, orientation: Orientation) -> Image:
+    """Lay a (H, W, 3) uint8 picture as it is displayed; H and W change places if it is transposed."""
+    transposed, left_right, top_bottom = orientation
+    if transposed:
+        image = np.asarray(cv2.transpose(image), np.uint8)
+    if left_right or top_bottom:
+        image = np.asarray(cv2.flip(image, top_bottom - left_right if left_right != top_bottom else -1), np.uint8)
+    return image

@@ -1,0 +1,66 @@
+"""The one way to open whatever holds frames."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from streamdet.errors import ConfigError
+from streamdet.frames import Frame, StreamGap, StreamInfo
+from streamdet.media.file import FileSource
+from streamdet.media.images import ImageSource
+from streamdet.media.locations import SourceSpec, expand_sources
+from streamdet.media.timeline import Part
+
+
+class Source(Protocol):
+    """Something open that gives frames, once, in order, from one thread. A context manager that closes itself."""
+
+    name: str
+    info: StreamInfo
+
+    @property
+    def undecodable(self) -> int:
+        """Packets or images so far that could not be decoded."""
+
+    def __iter__(self) -> Iterator[Frame | StreamGap]: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def close(self) -> None:
+        """Free what is open; iteration ends."""
+
+
+def open_source(
+    source: SourceSpec | str | Path,
+    *,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    max_frames: int | None = None,
+    stride: int = 1,
+) -> Source:
+    """Open a source and see its first frame.
+
+    Args:
+        source: from `expand_sources`, or anything that this takes and that is one source.
+        start_s, end_s: seconds from its beginning; frames at start_s <= t < end_s.
+        max_frames: number of frames delivered at most.
+        stride: deliver every stride-th frame; indices and times stay those of the source.
+
+    Raises:
+        SourceOpenError: it cannot be opened, or nothing in it can be decoded.
+        SourceTimeout: a server did not answer in time.
+        ConfigError: a name stands for several sources or for none.
+        ValueError: the part is none, such as an end before the start.
+    """
+    part = Part(start_s, end_s, max_frames, stride)
+    if not isinstance(source, SourceSpec):
+        specs = expand_sources([str(source)])
+        if len(specs) != 1:
+            raise ConfigError(f"{source}: holds {len(specs)} sources, expected one; use expand_sources")
+        [source] = specs
+    return ImageSource(source, part) if source.kind == "images" else FileSource(source, part)
