@@ -1,0 +1,52 @@
+"""One tracker a stream, reset where its memory is."""
+
+import pytest
+
+from streamdet.frames import StreamEnded, StreamGap
+from streamdet.stages.result import Result
+from streamdet.stages.track import track
+
+PERSON = (10, 10, 30, 40, 0.9, 0, -1)
+
+
+def identities(items):
+    return [item.detections.track_ids.tolist() for item in items if isinstance(item, Result)]
+
+
+def test_every_stream_counts_for_itself(run_stage, make_result):
+    items = [make_result([PERSON], source=source, index=index) for index in range(3) for source in "ab"]
+    assert identities(run_stage(track(), items)) == [[1]] * 6
+
+
+def test_markers_pass_in_their_place(run_stage, make_result, started):
+    items = [started("a"), make_result([PERSON]), StreamGap("a", 1, "reconnected"), StreamEnded("a", 1)]
+    out = run_stage(track(), items)
+    assert [type(item) for item in out] == [type(item) for item in items]
+    assert out[0] is items[0]
+
+
+def test_a_gap_begins_anew_without_giving_a_number_twice(run_stage, make_result):
+    items = [
+        make_result([PERSON], index=0),
+        make_result([PERSON], source="b", index=0),
+        StreamGap("a", 1, "reconnected"),
+        make_result([PERSON], index=1, session=1),
+        make_result([PERSON], source="b", index=1),
+    ]
+    assert identities(run_stage(track(), items)) == [[1], [1], [2], [1]]
+
+
+def test_a_stream_of_the_same_name_begins_at_one(run_stage, make_result):
+    items = [make_result([PERSON]), StreamEnded("a", 1), make_result([PERSON])]
+    assert identities(run_stage(track(), items)) == [[1], [1]]
+
+
+@pytest.mark.parametrize("marker", [StreamGap("x", 1, "reconnected"), StreamEnded("x", 0, error="refused")])
+def test_markers_of_a_stream_without_frames_pass(run_stage, marker):
+    assert run_stage(track(), [marker]) == [marker]
+
+
+def test_time_is_that_of_the_frames(run_stage, make_result):
+    """A minute without frames is a minute: nobody is taken for who stood there before."""
+    items = [make_result([PERSON], index=0), make_result(index=1000), make_result([PERSON], index=1001)]
+    assert identities(run_stage(track(), items)) == [[1], [], [2]]
