@@ -16,10 +16,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from streamdet.errors import ConfigError
+from streamdet.media.locations import VIDEO_SUFFIXES
 from streamdet.training.datasets.files import MAX_FRAMES, parse_numbers, read_xml
 from streamdet.training.datasets.frames import (
     DEFAULT_RATE,
-    VIDEO_SUFFIXES,
     ImageFiles,
     VideoFile,
     list_pictures,

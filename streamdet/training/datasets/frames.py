@@ -2,21 +2,23 @@
 
 import struct
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.errors import ConfigError
-from streamdet.frames import Image
+from streamdet.frames import Image, StreamGap
+from streamdet.media.frame_times import frame_times
+from streamdet.media.locations import VIDEO_SUFFIXES, SourceSpec
+from streamdet.media.source import open_source
 
 # Where neither labels nor pictures tell the time.
 DEFAULT_RATE = 25.0
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
-VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm"})
 
 
 class VideoFile:
@@ -30,47 +32,50 @@ class VideoFile:
         if not path.is_file():
             raise ConfigError(f"{path}: the video that the labels are for does not exist")
         self.path = path
+        self._spec = SourceSpec(location=str(path), name=path.stem, kind="file")
 
     @cached_property
     def size(self) -> tuple[int, int]:
         """(width, height), pixels, as displayed."""
-        with av.open(str(self.path)) as container:
-            stream = container.streams.video[0]
-            return stream.width, stream.height
+        with open_source(self._spec) as source:
+            return source.info.width, source.info.height
 
     @cached_property
     def times_s(self) -> NDArray[np.float64]:
         """(F,) float64, seconds of every frame in order of display."""
-        return np.array([float(pts * self._time_base) for pts in self._pts], np.float64)
+        pts, time_base = self._times
+        return np.array(pts, np.float64) * float(time_base)
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Image]:
-        """Frames start to stop (exclusive), (H, W, 3) uint8 RGB, in order."""
-        pts = self._pts[start:stop]
-        if not pts:
+        """Frames start to stop (exclusive), (H, W, 3) uint8 RGB, in order.
+
+        Raises:
+            ConfigError: if one of them cannot be decoded, or the video ends before.
+        """
+        pts, time_base = self._times
+        stop = len(pts) if stop is None else stop
+        if stop > len(pts):
+            raise ConfigError(f"{self.path}: has {len(pts)} frames, expected at least {stop}")
+        if start >= stop:
             return
-        with av.open(str(self.path)) as container:
-            stream = container.streams.video[0]
-            if start:
-                container.seek(pts[0], stream=stream)
-            left = len(pts)
-            for frame in container.decode(stream):
-                if frame.pts is None or frame.pts < pts[0]:
+        # The file may begin before its first frame, never after it; and a unit earlier, for the float's rounding.
+        start_s = float((pts[start] - pts[0] - 1) * time_base)
+        expected = start
+        with open_source(self._spec, start_s=start_s if start_s > 0 else None) as source:
+            for frame in source:
+                if isinstance(frame, StreamGap) or frame.pts < pts[start]:
                     continue
-                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-                left -= 1
-                if not left:
+                if frame.pts != pts[expected]:
+                    break
+                yield frame.image
+                expected += 1
+                if expected == stop:
                     return
+        raise ConfigError(f"{self.path}: frame {expected} of {len(pts)} cannot be decoded")
 
     @cached_property
-    def _pts(self) -> list[int]:
-        with av.open(str(self.path)) as container:
-            packets = container.demux(container.streams.video[0])
-            return sorted(packet.pts for packet in packets if packet.pts is not None)
-
-    @cached_property
-    def _time_base(self) -> float:
-        with av.open(str(self.path)) as container:
-            return float(container.streams.video[0].time_base or 0)
+    def _times(self) -> tuple[list[int], Fraction]:
+        return frame_times(self.path)
 
 
 class ImageFiles:

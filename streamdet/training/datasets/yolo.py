@@ -18,11 +18,11 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from streamdet.errors import ConfigError
+from streamdet.media.locations import VIDEO_SUFFIXES
 from streamdet.training.datasets.files import parse_numbers, read_lines, read_yaml
 from streamdet.training.datasets.frames import (
     DEFAULT_RATE,
     PICTURE_SUFFIXES,
-    VIDEO_SUFFIXES,
     ImageFiles,
     VideoFile,
     picture_size,
