@@ -67,9 +67,7 @@ class Detections:
 
     def __getitem__(self, rows: NDArray[Any] | slice) -> Detections:
         """Rows by index array, mask or slice."""
-        return Detections(
-            self.boxes[rows], self.scores[rows], self.class_ids[rows], self.track_ids[rows], self.classes
-        )
+        return Detections(self.boxes[rows], self.scores[rows], self.class_ids[rows], self.track_ids[rows], self.classes)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -79,6 +77,10 @@ class Detections:
     def with_track_ids(self, track_ids: NDArray[np.int64]) -> Detections:
         """The same boxes with other identities."""
         return replace(self, track_ids=np.asarray(track_ids, np.int64))
+
+    def with_boxes(self, boxes: NDArray[np.float32]) -> Detections:
+        """The same objects in other places, for example in pixels of another picture."""
+        return replace(self, boxes=np.asarray(boxes, np.float32))
 
     def to_supervision(self) -> supervision.Detections:
         """Convert for the supervision library, which must be installed."""
@@ -95,7 +97,9 @@ class Detections:
     def to_coco(self, image_id: int, category_ids: tuple[int, ...] | None = None) -> list[dict[str, Any]]:
         """Rows of a COCO results file: xywh boxes; category_ids maps class index to id, index + 1 by default."""
         rows = []
-        for (x1, y1, x2, y2), score, class_id in zip(self.boxes.tolist(), self.scores.tolist(), self.class_ids, strict=True):
+        for (x1, y1, x2, y2), score, class_id in zip(
+            self.boxes.tolist(), self.scores.tolist(), self.class_ids, strict=True
+        ):
             category = category_ids[class_id] if category_ids else int(class_id) + 1
             bbox = [round(x1, 2), round(y1, 2), round(x2 - x1, 2), round(y2 - y1, 2)]
             rows.append({"image_id": image_id, "category_id": category, "bbox": bbox, "score": round(score, 5)})
@@ -104,6 +108,8 @@ class Detections:
     def to_mot(self, frame_number: int) -> list[str]:
         """Lines of a MOTChallenge file; frame_number counts from 1."""
         lines = []
-        for (x1, y1, x2, y2), score, track in zip(self.boxes.tolist(), self.scores.tolist(), self.track_ids, strict=True):
+        for (x1, y1, x2, y2), score, track in zip(
+            self.boxes.tolist(), self.scores.tolist(), self.track_ids, strict=True
+        ):
             lines.append(f"{frame_number},{track},{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.4f},-1,-1,-1")
         return lines

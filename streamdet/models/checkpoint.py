@@ -1,0 +1,92 @@
+"""Model files: safetensors with the architecture and the training's facts in the header.
+
+Nothing is ever unpickled: a model file cannot run code.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from streamdet.errors import CheckpointError
+from streamdet.models.config import ModelConfig
+from streamdet.models.detector import RecurrentDetector
+
+CHECKPOINT_FORMAT = 1
+
+
+def save_checkpoint(path: Path, detector: RecurrentDetector, training: Mapping[str, Any]) -> str:
+    """Write a model file; it appears under its name only when whole.
+
+    Args:
+        path: the file, usually *.safetensors.
+        detector: the model.
+        training: facts about how it came to be (data, steps, figures); anything JSON can hold.
+
+    Returns:
+        the file's SHA-256.
+    """
+    header = {
+        "streamdet_format": str(CHECKPOINT_FORMAT),
+        "model": detector.config.model_dump_json(),
+        "training": json.dumps(dict(training), sort_keys=True),
+    }
+    tensors = {
+        name: value.detach().cpu().contiguous()
+        for name, value in detector.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    data = save(tensors, metadata=header)
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_checkpoint(path: Path) -> tuple[RecurrentDetector, dict[str, Any]]:
+    """Read a model file.
+
+    Returns:
+        the detector on the CPU in evaluation mode, and its training facts.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, of another format or holds other tensors than its
+            architecture needs.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"model file not found: {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
+    if header.get("streamdet_format") != str(CHECKPOINT_FORMAT):
+        raise CheckpointError(
+            f"{path} has format {header.get('streamdet_format', 'none')}, expected {CHECKPOINT_FORMAT}: "
+            "it was not written by this version of streamdet"
+        )
+    try:
+        config = ModelConfig.model_validate_json(header.get("model", ""))
+        training = json.loads(header.get("training", "{}"))
+    except (ValidationError, ValueError) as error:
+        raise CheckpointError(f"{path} describes its model wrongly: {error}") from error
+    detector = RecurrentDetector(config)
+    _fill(detector, tensors, path)
+    detector.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return detector.eval(), training
+
+
+def _fill(detector: RecurrentDetector, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    expected = {k: v for k, v in detector.state_dict().items() if not k.endswith("num_batches_tracked")}
+    wrong = sorted(set(expected) ^ set(tensors))
+    wrong += [name for name in expected if name in tensors and expected[name].shape != tensors[name].shape]
+    if wrong:
+        raise CheckpointError(f"{path} does not hold the tensors of its model: {', '.join(wrong[:3])} differ")
+    detector.load_state_dict(tensors, strict=False)

@@ -1,0 +1,33 @@
+"""What a detector is made of: the part of a checkpoint or a configs/*.yaml that its architecture is built from."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Stride = Literal[8, 16, 32]
+
+
+class ModelConfig(BaseModel):
+    """Architecture of one detector."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000, strict=False)]
+    backbone: Literal["shufflenet_v2_x1_0"] = "shufflenet_v2_x1_0"
+    channels: Annotated[int, Field(ge=8, le=1024)] = 96
+    recurrent_channels: Annotated[int, Field(ge=0, le=1024)] = 48
+    """Channels of every level that pass through memory; 0 makes a per-frame detector."""
+    recurrent_strides: Annotated[tuple[Stride, ...], Field(strict=False)] = (8, 16, 32)
+    distance_bins: Annotated[int, Field(ge=2, le=64)] = 8
+    image_size: Annotated[int, Field(ge=64, le=4096)] = 320
+    """Longer side of the letterboxed image in pixels, unless a run asks for another."""
+    training_dt_s: Annotated[float, Field(gt=0)] = 0.1
+    """Time between frames at which the memory's decay is exactly the trained one."""
+
+    @field_validator("classes")
+    @classmethod
+    def _unique(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) != len(classes):
+            raise ValueError("a class is named twice")
+        return classes

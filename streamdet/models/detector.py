@@ -1,0 +1,223 @@
+"""The recurrent detector: backbone, neck, memory, head.
+
+Shapes: B streams, T frames, H, W pixels, K classes, P cells of all levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from streamdet.detections import Detections
+from streamdet.models.backbone import BACKBONE_CHANNELS, BACKBONE_STRIDES, ShuffleNetBackbone
+from streamdet.models.boxes import cell_centres, decode_boxes, expected_distances, select_boxes
+from streamdet.models.config import ModelConfig
+from streamdet.models.fusion import RecurrentFusion
+from streamdet.models.head import AnchorFreeHead
+from streamdet.models.neck import AdditivePAN
+from streamdet.models.state import State
+
+PADDING_GREY = 114
+"""Value of pixels that only fill up the picture."""
+# ImageNet's mean and deviation as NanoDet uses them, in RGB.
+_MEAN = (123.675, 116.28, 103.53)
+_DEVIATION = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawOutputs:
+    """What the head says, before decoding; training works on this.
+
+    Attributes:
+        score_logits: (B, T, P, K) float32.
+        distance_logits: (B, T, P, 4, Q) float32, left top right bottom.
+        centres: (P, 2) float32, x y, pixels.
+        strides: (P,) float32, pixels.
+    """
+
+    score_logits: Tensor
+    distance_logits: Tensor
+    centres: Tensor
+    strides: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """Every cell's box and scores, for B streams of T frames.
+
+    Attributes:
+        boxes: (B, T, P, 4) float32, xyxy, pixels of the given images, clipped to them.
+        scores: (B, T, P, K) float32, 0 to 1.
+        classes: K names.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    classes: tuple[str, ...]
+
+    def detections(
+        self,
+        *,
+        conf: float = 0.25,
+        iou: float = 0.6,
+        max_detections: int = 300,
+        classes: Tensor | None = None,
+    ) -> list[list[Detections]]:
+        """Boxes worth showing: a list of T for each of the B streams; arguments as in select_boxes."""
+        rows = []
+        for boxes_TP4, scores_TPK in zip(self.boxes, self.scores, strict=True):
+            row = []
+            for boxes, scores in zip(boxes_TP4, scores_TPK, strict=True):
+                kept = select_boxes(boxes, scores, conf=conf, iou=iou, max_detections=max_detections, classes=classes)
+                kept_boxes, kept_scores, class_ids = (column.float().cpu().numpy() for column in kept)
+                row.append(Detections.of(kept_boxes, kept_scores, class_ids, self.classes))
+            rows.append(row)
+        return rows
+
+
+class RecurrentDetector(nn.Module):
+    """Finds objects in streams of frames, with a memory that the caller carries.
+
+    Attributes:
+        config: its architecture.
+        sha256: hash of the file it was loaded from, empty for one that was not.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.sha256 = ""
+        self.backbone = ShuffleNetBackbone()
+        self.neck = AdditivePAN(BACKBONE_CHANNELS, config.channels)
+        self.memory = nn.ModuleDict(
+            {
+                str(stride): RecurrentFusion(config.channels, config.recurrent_channels)
+                for stride in (config.recurrent_strides if config.recurrent_channels else ())
+            }
+        )
+        self.head = AnchorFreeHead(
+            config.channels, len(config.classes), config.distance_bins, levels=len(BACKBONE_STRIDES)
+        )
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(_DEVIATION)[:, None, None], persistent=False)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.config.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the K classes."""
+        return self.config.classes
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.mean.device
+
+    def set_alpha(self, alpha: float) -> None:
+        """How much of the recurrent channels is read from memory, 0 (per frame) to 1."""
+        for fusion in self.memory.values():
+            cast(RecurrentFusion, fusion).alpha.fill_(alpha)
+
+    def zero_state(self, streams: int, height: int, width: int) -> State:
+        """Memory at a stream's start, for images of this size in pixels (multiples of 32)."""
+        shapes = [
+            (streams, self.config.recurrent_channels, height // int(stride), width // int(stride))
+            for stride in self.memory
+        ]
+        zeros = tuple(torch.zeros(shape, device=self.device) for shape in shapes)
+        return State(zeros, zeros)
+
+    def features(self, images_BTCHW: Tensor) -> list[Tensor]:
+        """What backbone and neck see in every frame by itself.
+
+        Args:
+            images_BTCHW: (B, T, 3, H, W) uint8 or float, RGB, 0 to 255; H and W multiples of 32.
+
+        Returns:
+            a level each (B, T, C, H_l, W_l) float32, finest first.
+        """
+        B, T, _, H, W = images_BTCHW.shape
+        x = (images_BTCHW.reshape(B * T, 3, H, W).to(self.mean.dtype) - self.mean) / self.deviation
+        return [level.unflatten(0, (B, T)) for level in self.neck(self.backbone(x))]
+
+    def fuse(self, features: list[Tensor], state: State, dt_s: Tensor) -> tuple[list[Tensor], State]:
+        """Pass every level with a memory through it.
+
+        Args:
+            features: a level each (B, T, C, H_l, W_l) float32.
+            state: memory of the B streams.
+            dt_s: (B, T) float32, seconds since the frame before.
+
+        Returns:
+            features of the same shapes, and the memory after the last frame.
+        """
+        dt_ratio = (dt_s / self.config.training_dt_s).clamp(1 / 16, 16)
+        fused, hidden, cell = list(features), list(state.hidden), list(state.cell)
+        for i, (stride, fusion) in enumerate(self.memory.items()):
+            level = BACKBONE_STRIDES.index(int(stride))
+            fused[level], hidden[i], cell[i] = fusion(features[level], hidden[i], cell[i], dt_ratio)
+        return fused, State(tuple(hidden), tuple(cell))
+
+    def read(self, features: list[Tensor]) -> RawOutputs:
+        """What the head makes of (fused) features, a level each (B, T, C, H_l, W_l) float32."""
+        B, T = features[0].shape[:2]
+        score_logits, distance_logits = self.head([level.flatten(0, 1) for level in features])
+        sizes = [(level.shape[-2], level.shape[-1]) for level in features]
+        centres, strides = cell_centres(sizes, BACKBONE_STRIDES)
+        return RawOutputs(
+            score_logits.unflatten(0, (B, T)),
+            distance_logits.unflatten(0, (B, T)),
+            centres.to(self.device),
+            strides.to(self.device),
+        )
+
+    def forward(self, images_BTCHW: Tensor, state: State, dt_s: Tensor) -> tuple[RawOutputs, State]:
+        """One clip, undecoded; arguments as in `features` and `fuse`."""
+        fused, state = self.fuse(self.features(images_BTCHW), state, dt_s)
+        return self.read(fused), state
+
+    @torch.inference_mode()
+    def step(
+        self, images_BTCHW: Tensor, state: State | None = None, dt_s: Tensor | None = None
+    ) -> tuple[Outputs, State]:
+        """Look at the next T frames of B streams.
+
+        One live frame is T = 1; a chunk of a file is T = 8 to 32; both give the same numbers.
+
+        Args:
+            images_BTCHW: (B, T, 3, H, W) uint8 RGB, any size; filled up to multiples of 32 at the right and the
+                bottom.
+            state: what the step before returned; None at the start of a stream.
+            dt_s: (B, T) float32, seconds since the frame before, > 0; the training's when None.
+
+        Returns:
+            outputs in pixels of the given images, and the memory for the next step.
+
+        Raises:
+            ValueError: if the images have another shape or type.
+        """
+        if images_BTCHW.ndim != 5 or images_BTCHW.shape[2] != 3 or images_BTCHW.dtype != torch.uint8:
+            raise ValueError(
+                f"images must be (B, T, 3, H, W) uint8, got {tuple(images_BTCHW.shape)} {images_BTCHW.dtype}"
+            )
+        B, T, _, H, W = images_BTCHW.shape
+        images = F.pad(images_BTCHW.to(self.device), (0, -W % 32, 0, -H % 32), value=PADDING_GREY)
+        if state is None:
+            state = self.zero_state(B, H + -H % 32, W + -W % 32)
+        if dt_s is None:
+            dt_s = torch.full((B, T), self.config.training_dt_s)
+        raw, state = self(images, state, dt_s.to(self.device, torch.float32))
+        boxes = decode_boxes(expected_distances(raw.distance_logits, raw.strides), raw.centres)
+        limit = torch.tensor((W, H, W, H), dtype=boxes.dtype, device=boxes.device)
+        boxes = torch.minimum(boxes.clamp(min=0), limit)
+        return Outputs(boxes, raw.score_logits.sigmoid(), self.classes), state

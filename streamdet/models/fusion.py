@@ -1,0 +1,76 @@
+"""Memory between neck and head: one ConvLSTM a level, blended in by a ramp.
+
+Shapes: B streams, T frames, C channels, D recurrent channels, H, W cells.
+
+The first C - D channels pass by; the last D are replaced by what the memory makes of the whole map:
+y = (1 - alpha) x + alpha P(h). At alpha 0 the detector is the per-frame one, bit for bit; at 1 these channels are
+read from memory alone.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from streamdet.models.convlstm import ConvLSTMCell
+
+
+class RecurrentFusion(nn.Module):
+    """Memory of one level."""
+
+    alpha: Tensor
+
+    def __init__(self, channels: int, recurrent_channels: int) -> None:
+        super().__init__()
+        if not 0 < recurrent_channels <= channels:
+            raise ValueError(f"recurrent_channels must be 1..{channels}, got {recurrent_channels}")
+        self.passed_channels = channels - recurrent_channels
+        self.recurrent_channels = recurrent_channels
+        self.cell = ConvLSTMCell(channels, recurrent_channels)
+        self.project = nn.Conv2d(recurrent_channels, recurrent_channels, 1)
+        self.register_buffer("alpha", torch.zeros(()))
+
+    def forward(self, x_BTCHW: Tensor, hidden: Tensor, cell: Tensor, dt_ratio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Fuse a clip with what came before it.
+
+        Args:
+            x_BTCHW: (B, T, C, H, W) float32.
+            hidden, cell: (B, D, H, W) float32.
+            dt_ratio: (B, T) float32, time since the frame before over the training's, > 0.
+
+        Returns:
+            (B, T, C, H, W) float32 features, then hidden and cell after the last frame.
+        """
+        B, T, C, H, W = x_BTCHW.shape
+        projected = self.cell.project_input(x_BTCHW.reshape(B * T, C, H, W)).view(B, T, -1, H, W)
+        steps = []
+        for t in range(T):
+            hidden, cell = self.cell(projected[:, t], hidden, cell, dt_ratio[:, t])
+            steps.append(hidden)
+        hidden_BTDHW = torch.stack(steps, dim=1)
+        remembered = self.project(hidden_BTDHW.reshape(B * T, -1, H, W)).view(B, T, -1, H, W)
+        passed, replaced = x_BTCHW[:, :, : self.passed_channels], x_BTCHW[:, :, self.passed_channels :]
+        fused = replaced * (1 - self.alpha) + remembered * self.alpha
+        return torch.cat((passed, fused), dim=2), hidden, cell
+
+    @torch.no_grad()
+    def start_as_moving_average(self, feature_scale: float) -> None:
+        """Set the weights so that P(h) begins as a moving average of the features it will replace.
+
+        A ramp to a random memory would destroy a trained head's input; from here training only has to find out
+        what to keep longer, what to move and what to forget.
+
+        Args:
+            feature_scale: standard deviation of the features, which sets the working range of tanh.
+        """
+        D, C = self.recurrent_channels, self.passed_channels + self.recurrent_channels
+        gain = 0.4 / feature_scale
+        write, output = torch.sigmoid(torch.tensor(0.0)), torch.sigmoid(torch.tensor(2.0))
+        weight = self.cell.from_input.weight
+        weight.mul_(0.1)
+        weight[3 * D :] *= 0.1
+        weight[3 * D :, C - D :, 0, 0] += gain * torch.eye(D)
+        # i = f = 1/2: a mean over about two frames that neither grows nor shrinks.
+        self.cell.from_input.bias = nn.Parameter(torch.tensor([0.0, 0.0, 2.0, 0.0]).repeat_interleave(D))
+        self.cell.hidden_pointwise.weight.mul_(0.1)
+        self.project.weight.mul_(0.1)
+        self.project.weight[:, :, 0, 0] += torch.eye(D) / (gain * output * 2 * write)
+        self.project.bias = nn.Parameter(torch.zeros(D))

@@ -1,0 +1,92 @@
+"""Run a detector with torch, on the CPU or a GPU."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from streamdet.errors import ConfigError, ModelError
+from streamdet.models.detector import Outputs, RecurrentDetector
+from streamdet.models.state import State
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchDetector:
+    """A RecurrentDetector on a device; see contract.Detector."""
+
+    def __init__(self, model: RecurrentDetector, device: str = "auto", precision: Precision = "auto") -> None:
+        """Move a model to a device.
+
+        Args:
+            device: auto (a GPU where there is one), cpu, cuda or cuda:N.
+            precision: auto is fp32 on the CPU and bf16 on a GPU; memory stays fp32 in all of them.
+
+        Raises:
+            ConfigError: if the device is not there or cannot do the precision.
+        """
+        self._device = _resolve_device(device)
+        on_gpu = self._device.type == "cuda"
+        self._precision: str = ("bf16" if on_gpu else "fp32") if precision == "auto" else precision
+        if self._precision == "fp16" and not on_gpu:
+            raise ConfigError("precision fp16 needs a GPU; on the CPU use fp32 or bf16")
+        self.model = model.eval().to(self._device)
+        self.model.to(memory_format=torch.channels_last)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.config.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.model.classes
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the model file."""
+        return self.model.sha256
+
+    @property
+    def image_size(self) -> int:
+        """Longer side of the model image, pixels."""
+        return self.model.config.image_size
+
+    @property
+    def training_dt_s(self) -> float:
+        """Seconds between frames in training."""
+        return self.model.config.training_dt_s
+
+    @property
+    def runtime(self) -> str:
+        """Such as "torch cpu fp32"."""
+        return f"torch {self._device} {self._precision}"
+
+    def zero_state(self, streams: int, height: int, width: int) -> State:
+        """Memory at a stream's start."""
+        return self.model.zero_state(streams, height, width)
+
+    def step(
+        self, images_BTCHW: Tensor, state: State | None = None, dt_s: Tensor | None = None
+    ) -> tuple[Outputs, State]:
+        """See contract.Detector.step."""
+        dtype = _DTYPES.get(self._precision)
+        try:
+            with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
+                return self.model.step(images_BTCHW, state, dt_s)
+        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            raise ModelError(f"{self._device} failed: {str(error).splitlines()[0]}") from error
+
+
+def _resolve_device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device {device} is unknown; expected auto, cpu, cuda or cuda:N") from error
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {device} is not there: torch sees {torch.cuda.device_count()} GPUs; use cpu or auto")
+    return resolved

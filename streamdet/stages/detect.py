@@ -1,0 +1,161 @@
+"""The detect stage: clips in, boxes out, one memory a stream.
+
+Shapes: B streams, T frames, H, W pixels of the model image.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streamdet.errors import ConfigError
+from streamdet.flow import Inbox, Stage
+from streamdet.frames import Clip, Frame, Image, Marker, StreamEnded, StreamGap
+from streamdet.models.detector import Outputs
+from streamdet.models.state import StateBank
+from streamdet.runtimes.contract import Detector
+from streamdet.runtimes.letterbox import Letterbox
+from streamdet.stages.result import Result
+
+_SHORTEST_DT_S = 1e-3
+_THUMBNAIL = (32, 18)
+_CUT_CORRELATION = 0.3
+_CUT_DIFFERENCE = 20.0
+
+
+def detect(
+    detector: Detector,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    conf: float = 0.25,
+    iou: float = 0.6,
+    max_detections: int = 300,
+    classes: Sequence[str] | None = None,
+    memory: Literal["carry", "reset"] = "carry",
+) -> Stage:
+    """Clip -> Result of every frame, stream by stream; markers pass.
+
+    Args:
+        image_size: longer side of the model image in pixels, or (height, width); the model's own when None.
+        conf: lowest score kept.
+        iou: overlap above which the lower of two boxes of a class goes.
+        max_detections: most boxes a frame.
+        classes: names wanted; all when None.
+        memory: reset forgets after every frame.
+
+    Raises:
+        ConfigError: if the detector does not know a class.
+    """
+    unknown = sorted(set(classes or ()) - set(detector.classes))
+    if unknown:
+        raise ConfigError(f"{detector.name} does not know {', '.join(unknown)}; it finds {', '.join(detector.classes)}")
+    wanted = None if classes is None else torch.tensor([name in classes for name in detector.classes])
+
+    def process(inbox: Inbox[Clip | Marker]) -> Iterator[Result | Marker]:
+        watcher = _Watcher(detector, image_size or detector.image_size, memory == "carry")
+        for item in inbox:
+            if not isinstance(item, Clip):
+                if isinstance(item, StreamGap | StreamEnded):
+                    watcher.forget(item.source)
+                yield item
+                continue
+            for frames, letterbox, outputs in watcher.look(item):
+                found = outputs.detections(conf=conf, iou=iou, max_detections=max_detections, classes=wanted)
+                for stream, rows in zip(frames, found, strict=True):
+                    for frame, row in zip(stream, rows, strict=True):
+                        yield Result(frame, row.with_boxes(letterbox.restore(row.boxes)))
+
+    return Stage("detect", process)
+
+
+class _Watcher:
+    """Letterboxes clips, keeps every stream's memory and knows when its last frame was."""
+
+    def __init__(self, detector: Detector, image_size: int | tuple[int, int], carries: bool) -> None:
+        self._detector, self._image_size, self._carries = detector, image_size, carries
+        self._bank = StateBank()
+        self._last_s: dict[str, float] = {}
+        self._sizes: dict[str, tuple[int, ...]] = {}
+        self._thumbnails: dict[str, Image] = {}
+
+    def forget(self, source: str) -> None:
+        """A gap or an end: this stream starts anew."""
+        self._bank.drop(source)
+        for known in (self._last_s, self._sizes, self._thumbnails):
+            known.pop(source, None)
+
+    def look(self, clip: Clip) -> Iterator[tuple[tuple[tuple[Frame, ...], ...], Letterbox, Outputs]]:
+        """Run the detector; a clip of one stream is split where its picture cuts to another scene."""
+        height, width = clip.streams[0][0].image.shape[:2]
+        letterbox = Letterbox.fit(width, height, self._image_size)
+        B, T = len(clip.streams), len(clip.streams[0])
+        images = np.empty((B, T, letterbox.model_height, letterbox.model_width, 3), np.uint8)
+        cuts = {0, T}
+        for b, stream in enumerate(clip.streams):
+            self._forget_if_resized(stream[0])
+            for t, frame in enumerate(stream):
+                letterbox.shrink(frame.image, images[b, t])
+                if self._is_cut(frame.source, images[b, t]):
+                    # Several streams come one frame at a time, so that a cut is always at a clip's start.
+                    cuts.add(t)
+                    if t == 0:
+                        self._forget_memory(frame.source)
+        bounds = sorted(cuts)
+        for start, stop in pairwise(bounds):
+            part = tuple(stream[start:stop] for stream in clip.streams)
+            if start > 0:
+                self._forget_memory(clip.streams[0][0].source)
+            yield part, letterbox, self._run(part, images[:, start:stop])
+
+    def _forget_memory(self, source: str) -> None:
+        """A cut: what was remembered is of another scene."""
+        self._bank.drop(source)
+        self._last_s.pop(source, None)
+
+    def _run(self, streams: tuple[tuple[Frame, ...], ...], images: NDArray[np.uint8]) -> Outputs:
+        x = torch.from_numpy(images).permute(0, 1, 4, 2, 3)
+        B, T, _, H, W = x.shape
+        if not self._carries:
+            outputs, _ = self._detector.step(x.reshape(B * T, 1, 3, H, W))
+            return Outputs(
+                outputs.boxes.reshape(B, T, -1, 4),
+                outputs.scores.reshape(B, T, *outputs.scores.shape[2:]),
+                outputs.classes,
+            )
+        names = [stream[0].source for stream in streams]
+        state = self._bank.gather(names, self._detector.zero_state(1, H, W))
+        outputs, state = self._detector.step(x, state, self._elapsed_s(streams))
+        self._bank.scatter(names, state)
+        return outputs
+
+    def _elapsed_s(self, streams: tuple[tuple[Frame, ...], ...]) -> Tensor:
+        rows = []
+        for stream in streams:
+            row = []
+            for frame in stream:
+                before_s = self._last_s.get(frame.source)
+                dt_s = self._detector.training_dt_s if before_s is None else frame.pts_s - before_s
+                row.append(max(dt_s, _SHORTEST_DT_S))
+                self._last_s[frame.source] = frame.pts_s
+            rows.append(row)
+        return torch.tensor(rows)
+
+    def _forget_if_resized(self, frame: Frame) -> None:
+        size = frame.image.shape
+        if self._sizes.get(frame.source, size) != size:
+            self.forget(frame.source)
+        self._sizes[frame.source] = size
+
+    def _is_cut(self, source: str, image: Image) -> bool:
+        """Whether the picture has nothing in common with the one before: neither its brightness nor its pattern."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        small = np.asarray(cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
+        before, self._thumbnails[source] = self._thumbnails.get(source), small
+        if before is None or float(cv2.absdiff(small, before).mean()) < _CUT_DIFFERENCE:
+            return False
+        return float(cv2.matchTemplate(small, before, cv2.TM_CCOEFF_NORMED)[0, 0]) < _CUT_CORRELATION

@@ -1,0 +1,221 @@
+"""How a clip is changed for training: one draw a clip, the same for all its frames.
+
+Geometry (crop, zoom, flip, slow camera drift), colour, and what memory is for: things that pass in front, spells of
+blur, noise, darkness and compression.
+
+Shapes: H, W pixels of the training image ("canvas"), M boxes.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamdet.frames import Image
+
+PADDING_GREY = 114
+_VISIBLE_SHARE = 0.35
+"""Less of a box than this inside the canvas, or in front of an occluder, is not judged."""
+
+Generator = np.random.Generator
+Boxes = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How much is changed.
+
+    Attributes:
+        zoom: standard deviation of the logarithm of the scale.
+        drift: camera movement, shares of the canvas a second.
+        colour: range of brightness, contrast and saturation.
+        occluders: probability that something passes in front in a clip.
+        spells: probability that a clip has a spell of bad frames.
+    """
+
+    zoom: float = 0.35
+    drift: float = 0.1
+    colour: float = 0.3
+    occluders: float = 0.4
+    spells: float = 0.5
+
+
+class ClipAugmentation:
+    """One draw: apply it to the frames of one clip in order."""
+
+    def __init__(
+        self, rng: Generator, source: tuple[int, int], canvas: tuple[int, int], strength: Strength, shake: float
+    ) -> None:
+        """Draw.
+
+        Args:
+            source: (height, width) of the frames that come, pixels.
+            canvas: (height, width) wanted, pixels.
+            shake: extra camera movement for stills, shares of the canvas a second.
+        """
+        self._rng, self._canvas = rng, canvas
+        height, width = canvas
+        fit = min(height / source[0], width / source[1])
+        self._scale = fit * float(np.exp(rng.normal(0.1, strength.zoom)))
+        self._flip = bool(rng.random() < 0.5)
+        room = np.array([width - source[1] * self._scale, height - source[0] * self._scale])
+        self._offset = room * rng.uniform(0, 1, 2) + np.array([width, height]) * rng.normal(0, 0.05, 2)
+        moving = strength.drift * (rng.random() < 0.5) + shake
+        self._velocity = rng.normal(0, 1, 2) * moving * max(canvas)
+        self._zoom_rate = float(rng.normal(0, 1)) * moving * 0.5
+        self._source_width = source[1]
+        self._colour = _colour_table(rng, strength.colour)
+        self._saturation = float(rng.uniform(1 - strength.colour, 1 + strength.colour))
+        self._occluders = _Occluders(rng, canvas) if rng.random() < strength.occluders else None
+        self._spells = _Spells(rng, strength.spells)
+        self._time_s = 0.0
+
+    def __call__(self, image: Image, dt_s: float) -> Image:
+        """The next frame, as (H, W, 3) uint8 RGB of the canvas.
+
+        Args:
+            image: (h, w, 3) uint8 RGB.
+            dt_s: seconds since the frame before.
+        """
+        self._time_s += dt_s
+        if self._scale < 0.5:
+            # Sampling every other pixel would alias; inference shrinks by area, too.
+            image = np.asarray(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+        matrix = self._matrix(0.5 if self._scale < 0.5 else 1.0)
+        height, width = self._canvas
+        out = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(PADDING_GREY,) * 3)
+        out = np.asarray(cv2.LUT(out, self._colour), np.uint8)
+        if abs(self._saturation - 1) > 0.05:
+            faded = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            out = np.asarray(cv2.addWeighted(out, self._saturation, faded, 1 - self._saturation, 0), np.uint8)
+        if self._occluders is not None:
+            self._occluders.draw(out, dt_s)
+        return self._spells(out)
+
+    def boxes(self, boxes: Boxes) -> tuple[Boxes, NDArray[np.bool_]]:
+        """Where boxes of the frame given last lie on the canvas.
+
+        Args:
+            boxes: (M, 4) float32, xyxy, pixels of the frame.
+
+        Returns:
+            (M, 4) float32, clipped to the canvas; and (M,) bool, whether enough of each can be seen.
+        """
+        matrix = self._matrix(1.0)
+        x = boxes[:, [0, 2]] * matrix[0, 0] + matrix[0, 2]
+        y = boxes[:, [1, 3]] * matrix[1, 1] + matrix[1, 2]
+        moved = np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], axis=1).astype(np.float32)
+        height, width = self._canvas
+        clipped = moved.clip(0, np.array([width, height, width, height], np.float32))
+        share = _area(clipped) / np.maximum(_area(moved), 1e-6)
+        big_enough = (clipped[:, 2:] - clipped[:, :2]).min(axis=1, initial=np.inf) >= 3.0
+        return clipped, (share >= _VISIBLE_SHARE) & big_enough
+
+    def hidden_share(self, boxes: Boxes) -> NDArray[np.float32]:
+        """(M,) float32, share of each box, on the canvas, that occluders of the last frame cover."""
+        return np.zeros(len(boxes), np.float32) if self._occluders is None else self._occluders.cover(boxes)
+
+    def _matrix(self, shrunk: float) -> NDArray[np.float64]:
+        scale = self._scale * float(np.exp(np.clip(self._zoom_rate * self._time_s, -0.5, 0.5)))
+        limit = 0.35 * max(self._canvas)
+        x, y = self._offset + np.clip(self._velocity * self._time_s, -limit, limit)
+        sign = 1.0
+        if self._flip:
+            sign, x = -1.0, x + self._source_width * scale
+        return np.array([[sign * scale / shrunk, 0, x], [0, scale / shrunk, y]])
+
+
+def _area(boxes: Boxes) -> NDArray[np.float32]:
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    area: NDArray[np.float32] = size[:, 0] * size[:, 1]
+    return area
+
+
+def _colour_table(rng: Generator, colour: float) -> NDArray[np.uint8]:
+    """Brightness, contrast, gamma and white balance as one table of 256 x 3."""
+    x = np.linspace(0, 1, 256)[:, None]
+    gamma = np.exp(rng.normal(0, colour * 0.6))
+    contrast = rng.uniform(1 - colour, 1 + colour)
+    balance = rng.normal(1, colour * 0.2, 3)
+    y = ((x**gamma - 0.5) * contrast + 0.5 + rng.normal(0, colour * 0.25)) * balance
+    table: NDArray[np.uint8] = (y * 255).clip(0, 255).astype(np.uint8)[None]
+    return table
+
+
+class _Occluders:
+    """Bars and blocks that cross the picture."""
+
+    def __init__(self, rng: Generator, canvas: tuple[int, int]) -> None:
+        self._height, self._width = canvas
+        count = int(rng.integers(1, 4))
+        w = rng.uniform(0.04, 0.16, count) * self._width
+        h = np.where(rng.random(count) < 0.5, self._height * 1.2, rng.uniform(0.2, 0.5, count) * self._height)
+        x = rng.uniform(0, self._width, count)
+        y = np.where(h > self._height, -0.1 * self._height, rng.uniform(0, self._height, count) - h / 2)
+        self._boxes = np.stack([x, y, x + w, y + h], axis=1)
+        self._velocity = rng.normal(0, 0.3, count) * self._width
+        self._texture = [
+            cv2.resize(rng.integers(0, 255, (4, 3, 3), np.uint8) // 2 + int(rng.integers(0, 120)), (32, 64))
+            for _ in range(count)
+        ]
+
+    def draw(self, image: Image, dt_s: float) -> None:
+        """Move on and draw into the image."""
+        self._boxes[:, [0, 2]] += (self._velocity * min(dt_s, 0.5))[:, None]
+        for box, texture in zip(self._boxes, self._texture, strict=True):
+            x1, y1, x2, y2 = (int(v) for v in self._clipped(box))
+            if x2 - x1 >= 2 and y2 - y1 >= 2:
+                image[y1:y2, x1:x2] = cv2.resize(texture, (x2 - x1, y2 - y1))
+
+    def cover(self, boxes: Boxes) -> NDArray[np.float32]:
+        """Share of each box that is covered; overlapping occluders count once each, at most 1."""
+        covered = np.zeros(len(boxes), np.float32)
+        for box in self._boxes:
+            low = np.maximum(boxes[:, :2], box[:2])
+            high = np.minimum(boxes[:, 2:], box[2:])
+            covered += _area(np.concatenate([low, high], axis=1).astype(np.float32))
+        return np.minimum(covered / np.maximum(_area(boxes), 1e-6), 1.0)
+
+    def _clipped(self, box: NDArray[np.float64]) -> NDArray[np.float64]:
+        return box.clip(0, [self._width, self._height, self._width, self._height])
+
+
+class _Spells:
+    """Runs of one to four frames that are blurred, noisy, dark or badly compressed."""
+
+    def __init__(self, rng: Generator, probability: float) -> None:
+        self._rng = rng
+        self._rate = 0.12 if rng.random() < probability else 0.0
+        self._noise = float(rng.uniform(2, 8)) if rng.random() < 0.3 else 0.0
+        self._left, self._kind = 0, 0
+
+    def __call__(self, image: Image) -> Image:
+        if self._left == 0 and self._rng.random() < self._rate:
+            self._left, self._kind = int(self._rng.integers(1, 5)), int(self._rng.integers(0, 4))
+        noise = self._noise
+        if self._left:
+            self._left -= 1
+            if self._kind == 0:
+                image = np.asarray(cv2.filter2D(image, -1, self._motion_kernel()), np.uint8)
+            elif self._kind == 1:
+                noise = 30.0
+            elif self._kind == 2:
+                image = np.asarray(cv2.convertScaleAbs(image, alpha=float(self._rng.uniform(0.15, 0.4))), np.uint8)
+            else:
+                _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(self._rng.integers(4, 15))])
+                image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        if noise:
+            grain = (self._rng.standard_normal(image.shape, np.float32) * noise).astype(np.int16)
+            image = np.asarray(cv2.add(image, grain, dtype=cv2.CV_8U), np.uint8)
+        return image
+
+    def _motion_kernel(self) -> NDArray[np.float32]:
+        size = int(self._rng.integers(5, 14)) | 1
+        kernel = np.zeros((size, size), np.float32)
+        angle = self._rng.uniform(0, np.pi)
+        reach = np.array([np.cos(angle), np.sin(angle)]) * (size // 2)
+        centre = size // 2
+        start, end = (np.rint(centre + sign * reach).astype(int).tolist() for sign in (-1, 1))
+        cv2.line(kernel, start, end, 1.0)
+        return np.asarray(kernel / kernel.sum(), np.float32)

@@ -1,0 +1,95 @@
+"""A training recipe: which footage, which model, which phases."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from streamdet.models.config import ModelConfig
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Area = Annotated[tuple[Share, Share, Share, Share], Field(strict=False)]
+Canvas = Annotated[
+    tuple[Annotated[int, Field(ge=64, multiple_of=32)], Annotated[int, Field(ge=64, multiple_of=32)]],
+    Field(strict=False),
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class SetConfig(_Strict):
+    """One labelled set."""
+
+    path: Annotated[Path, Field(strict=False)]
+    """A file or folder that streamdet can read as labelled footage; relative to the recipe's data folder."""
+    split: str | None = None
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """How often its clips are drawn, relative to the other sets; 0 = for validation only."""
+    hold_out: dict[str, Annotated[tuple[int, int], Field(strict=False)]] = {}
+    """Frames (start, stop) of a video that are kept for validation; stop -1 = to the end."""
+    validate_on: bool = False
+    """The whole set is for validation."""
+    class_names: dict[str, str] = {}
+    """The set's name of a class: the detector's."""
+    ignore_below_px: Annotated[float, Field(ge=0)] = 0.0
+    ignore_areas: Annotated[tuple[Area, ...], Field(strict=False)] = ()
+    """(x1, y1, x2, y2) shares of the picture where objects are often unmarked."""
+
+
+class AugmentConfig(_Strict):
+    """See streamdet.training.augment.Strength."""
+
+    zoom: Annotated[float, Field(ge=0, le=2)] = 0.35
+    drift: Annotated[float, Field(ge=0, le=2)] = 0.1
+    colour: Annotated[float, Field(ge=0, le=0.9)] = 0.3
+    occluders: Share = 0.4
+    spells: Share = 0.5
+
+
+class PhaseConfig(_Strict):
+    """One stretch of training."""
+
+    name: str
+    steps: Annotated[int, Field(ge=1)]
+    frames: Annotated[int, Field(ge=1, le=128)]
+    """T, frames of a clip; gradients reach this far back."""
+    lanes: Annotated[int, Field(ge=1, le=1024)]
+    """B, clips a step."""
+    streaming_lanes: Annotated[int, Field(ge=0)] = 0
+    """Lanes that carry their memory from step to step."""
+    canvases: Annotated[tuple[Canvas, ...], Field(strict=False, min_length=1)]
+    """(height, width) in pixels; one is drawn every 50 steps."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    memory_rate: Annotated[float, Field(gt=0)] = 4.0
+    """Learning rate of the memory, times learning_rate."""
+    backbone_rate: Annotated[float, Field(ge=0)] = 1.0
+    """Learning rate of backbone and neck, times learning_rate; 0 freezes them."""
+    alpha: Annotated[tuple[Share, Share], Field(strict=False)] = (0.0, 0.0)
+    """Blend of the memory at the start and from the first third of the phase on."""
+    batch_norm: Literal["train", "frozen"] = "frozen"
+    augment: AugmentConfig = AugmentConfig()
+
+    @model_validator(mode="after")
+    def _lanes_fit(self) -> "PhaseConfig":
+        if self.streaming_lanes > self.lanes:
+            raise ValueError(f"streaming_lanes {self.streaming_lanes} is more than lanes {self.lanes}")
+        return self
+
+
+class TrainingConfig(_Strict):
+    """One complete recipe."""
+
+    model: ModelConfig
+    data: Annotated[Path, Field(strict=False)] = Path()
+    """Folder that the sets' paths are relative to."""
+    initialise: Annotated[Path, Field(strict=False)] | None = None
+    """NanoDet-m's .ckpt or a streamdet checkpoint to start from; relative to data."""
+    seed: int = 1
+    precision: Literal["fp32", "bf16"] = "fp32"
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    weight_decay: Annotated[float, Field(ge=0)] = 0.02
+    gradient_clip: Annotated[float, Field(gt=0)] = 10.0
+    sets: Annotated[tuple[SetConfig, ...], Field(strict=False, min_length=1)]
+    phases: Annotated[tuple[PhaseConfig, ...], Field(strict=False, min_length=1)]

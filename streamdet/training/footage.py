@@ -1,0 +1,101 @@
+"""Labelled videos with their frames at hand, in the classes of the detector."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamdet.frames import Image
+from streamdet.training.datasets.labels import LabelledSet, LabelledVideo
+from streamdet.training.frame_cache import FrameCache
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marks:
+    """What is marked in one frame, in pixels of the cached frame and classes of the detector.
+
+    Attributes:
+        boxes: (M, 4) float32, xyxy.
+        class_ids, track_ids: (M,) int64.
+        ignore: (I, 4) float32, xyxy.
+        labelled: (K,) bool.
+    """
+
+    boxes: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
+    track_ids: NDArray[np.int64]
+    ignore: NDArray[np.float32]
+    labelled: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreRule:
+    """What of a set's labels cannot be trusted.
+
+    Attributes:
+        below_px: boxes with a side shorter than this, pixels of the original.
+        areas: (x1, y1, x2, y2) shares of the picture where marks are missing.
+    """
+
+    below_px: float = 0.0
+    areas: tuple[tuple[float, float, float, float], ...] = ()
+
+
+class Footage:
+    """One set to train on."""
+
+    def __init__(
+        self,
+        labelled_set: LabelledSet,
+        classes: Sequence[str],
+        cache_folder: Path,
+        *,
+        weight: float = 1.0,
+        rule: IgnoreRule | None = None,
+        longest_side: int = 640,
+    ) -> None:
+        self.videos: tuple[LabelledVideo, ...] = labelled_set.videos
+        self.weight = weight
+        self.class_count = len(classes)
+        self._to_detector = _class_table(labelled_set.classes, classes)
+        self._rule = rule or IgnoreRule()
+        self._cache = FrameCache(cache_folder, self.videos, longest_side)
+        frames = np.array([sum(label is not None for label in v.labels) for v in self.videos], np.float64)
+        # By the root of their length: a long clip has more to show, but not in proportion.
+        self._video_shares = np.sqrt(frames) / np.sqrt(frames).sum()
+
+    def draw_video(self, rng: np.random.Generator) -> int:
+        """A video at random."""
+        return int(rng.choice(len(self.videos), p=self._video_shares))
+
+    def frame(self, video: int, index: int) -> Image:
+        """(H, W, 3) uint8 RGB, as cached."""
+        return self._cache.frame(video, index)
+
+    def marks(self, video: int, index: int) -> Marks | None:
+        """What is marked in a frame; None where nobody annotated it."""
+        labels = self.videos[video].labels[index]
+        if labels is None:
+            return None
+        scale, source = self._cache.scales[video], self.videos[video]
+        class_ids = self._to_detector[labels.class_ids]
+        small = (labels.boxes[:, 2:] - labels.boxes[:, :2]).min(axis=1, initial=np.inf) < self._rule.below_px
+        kept = (class_ids >= 0) & ~small
+        size = np.array([source.width, source.height] * 2, np.float32)
+        areas = np.array(self._rule.areas, np.float32).reshape(-1, 4) * size
+        labelled = np.zeros(self.class_count, bool)
+        labelled[[self._to_detector[c] for c in source.labelled if self._to_detector[c] >= 0]] = True
+        return Marks(
+            boxes=labels.boxes[kept] * np.float32(scale),
+            class_ids=class_ids[kept],
+            track_ids=labels.track_ids[kept],
+            ignore=np.concatenate([labels.ignore, labels.boxes[small], areas]) * np.float32(scale),
+            labelled=labelled,
+        )
+
+
+def _class_table(from_classes: Sequence[str], to_classes: Sequence[str]) -> NDArray[np.int64]:
+    index: Mapping[str, int] = {name: i for i, name in enumerate(to_classes)}
+    return np.array([index.get(name, -1) for name in from_classes], np.int64)
