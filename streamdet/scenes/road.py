@@ -1,0 +1,132 @@
+"""The ground: asphalt, lane marks, kerbs, paving."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from streamdet.scenes.street import Street
+from streamdet.scenes.texture import Planes
+
+
+def paint_ground(
+    rng: np.random.Generator, street: Street, noise: Planes, x: Planes, y: Planes, across: Planes, along: Planes
+) -> Planes:
+    """Albedo (N, 3) of ground points.
+
+    Args:
+        rng: draws wear and stains.
+        street: lanes and widths.
+        noise: seamless noise.
+        x, y: (N,) metres.
+        across, along: (N,) metres that a sample covers across and along the view; edges are that soft.
+    """
+    half = street.road_half
+    asphalt = np.float32(rng.uniform(0.20, 0.30))
+    big, fine = _noise(noise, x * 9, y * 5), _noise(noise, x * 260, y * 260)
+    fade = np.clip(0.04 / np.maximum(along, 1e-3), 0, 1)
+    road = asphalt * (0.82 + 0.30 * big + 0.30 * (fine - 0.5) * fade)
+    lanes = np.array([lane.x for lane in street.lanes], np.float32)
+    off = np.abs(np.abs(x[:, None] - lanes).min(1) - 0.75)
+    road *= 1 - 0.10 * np.exp(-((off / 0.35) ** 2))  # wheels polish two tracks a lane
+    crack = np.abs(_noise(noise, x * 22 + 100, y * 16) - 0.5)
+    road *= 1 - 0.28 * np.clip(1 - crack / 0.012, 0, 1) * fade
+    out = np.repeat(road[:, None], 3, 1) * np.array([0.98, 1.0, 1.03], np.float32)
+    marks = _marks(street, x, y, across, along) * (0.55 + 0.45 * _noise(noise, x * 60, y * 30 + 7))
+    out += (np.array([0.80, 0.80, 0.76], np.float32) - out) * marks[:, None]
+    out = _lids(rng, street, x, y, across, along, out)
+    paving = _paving(rng, street, noise, x, y, across, along)
+    kerb = _step(np.abs(x), half, across)[:, None]
+    out = out * (1 - kerb) + paving * kerb
+    gutter = np.exp(-(((np.abs(x) - half + 0.15) / 0.18) ** 2)) * (np.abs(x) < half)
+    return np.asarray(out * (1 - 0.35 * gutter[:, None]), np.float32)
+
+
+def _step(v: Planes, edge: float, soft: Planes) -> Planes:
+    return np.asarray(np.clip((v - edge) / np.maximum(soft, 1e-4) + 0.5, 0, 1), np.float32)
+
+
+def _band(v: Planes, low: float, high: float, soft: Planes) -> Planes:
+    return np.asarray(_step(v, low, soft) * (1 - _step(v, high, soft)), np.float32)
+
+
+def _noise(noise: Planes, x: Planes, y: Planes) -> Planes:
+    size = noise.shape[0]
+    width = 4096
+    n = len(x)
+    total = -(-n // width) * width
+    xs, ys = np.zeros(total, np.float32), np.zeros(total, np.float32)
+    xs[:n], ys[:n] = np.mod(x, size), np.mod(y, size)
+    padded = np.pad(noise, ((0, 1), (0, 1)), mode="wrap")
+    return cv2.remap(padded, xs.reshape(-1, width), ys.reshape(-1, width), cv2.INTER_LINEAR).reshape(-1)[:n]
+
+
+def _marks(street: Street, x: Planes, y: Planes, across: Planes, along: Planes) -> Planes:
+    """Paint on the road, 0 to 1."""
+    lanes = street.lanes
+    width = lanes[1].x - lanes[0].x
+    edges = [lane.x + width / 2 for lane in lanes[:-1]]
+    phase = np.mod(y, 6.0)
+    dash = np.where(along > 3, 0.5, _band(phase, 1.5, 4.5, along))
+    total = np.zeros_like(x)
+    near_crossing = _band(y, street.crossing_y - 12, street.crossing_y + 12, along)
+    for edge in edges:
+        middle = abs(edge) < 0.1
+        line = _band(x, edge - 0.06, edge + 0.06, across)
+        solid = np.maximum(dash, near_crossing) if not middle or len(lanes) == 2 else np.ones_like(dash)
+        total = np.maximum(total, line * solid)
+    outer = abs(lanes[-1].x) + width / 2
+    for side in (-1, 1):
+        line = side * (outer - 0.06)
+        total = np.maximum(total, _band(x, line - 0.05, line + 0.05, across) * 0.9)
+    on_zebra = _band(y, street.crossing_y - 1.6, street.crossing_y + 1.6, along)
+    stripes = _band(np.mod(x + 50, 1.0), 0.25, 0.75, across)
+    stripes = np.where(across > 0.4, 0.5, stripes)
+    total = np.where(on_zebra > 0, on_zebra * stripes * (np.abs(x) < street.road_half - 0.3), total)
+    for lane in lanes:
+        stop = street.crossing_y - lane.direction * 3.2
+        bar = _band(y, stop - 0.2, stop + 0.2, along) * _band(
+            x, lane.x - width / 2 + 0.15, lane.x + width / 2 - 0.15, across
+        )
+        total = np.maximum(total, bar)
+    return np.asarray(total, np.float32)
+
+
+def _lids(
+    rng: np.random.Generator, street: Street, x: Planes, y: Planes, across: Planes, along: Planes, out: Planes
+) -> Planes:
+    """Manhole covers and patches of newer asphalt."""
+    for _ in range(5):
+        cx, cy = rng.uniform(-street.road_half + 1, street.road_half - 1), rng.uniform(2, 50)
+        disc = 1 - _step(np.hypot(x - cx, y - cy), 0.33, along)
+        out = out * (1 - 0.55 * disc[:, None])
+    for _ in range(4):
+        cx, cy = rng.uniform(-street.road_half + 1, street.road_half - 1), rng.uniform(2, 60)
+        w, h, tone = rng.uniform(0.5, 1.5), rng.uniform(1, 6), rng.uniform(0.72, 0.92)
+        patch = _band(x, cx - w, cx + w, across) * _band(y, cy - h, cy + h, along)
+        out = out * (1 - (1 - tone) * patch[:, None])
+    return np.asarray(out, np.float32)
+
+
+def _paving(
+    rng: np.random.Generator, street: Street, noise: Planes, x: Planes, y: Planes, across: Planes, along: Planes
+) -> Planes:
+    """Slabs, with a kerb stone along the road."""
+    slab = float(rng.choice([0.4, 0.6, 0.9]))
+    tone = np.array([[0.50, 0.48, 0.45], [0.44, 0.44, 0.44], [0.52, 0.44, 0.38]], np.float32)[
+        rng.integers(3)
+    ] * np.float32(0.9)
+    fade = np.clip(0.15 / np.maximum(along, 1e-3), 0, 1)
+    row = np.floor(x / slab)
+    joint_x = _band(np.mod(x, slab), 0.0, 0.02, np.maximum(across, 0.01))
+    joint_y = _band(np.mod(y + row * slab * 0.5, slab * 1.5), 0.0, 0.02, np.maximum(along, 0.01))
+    each = np.modf(np.abs(np.sin(row * 12.99 + np.floor((y + row * slab * 0.5) / (slab * 1.5)) * 78.2) * 43758.5))[0]
+    level = (
+        0.86
+        + 0.22 * _noise(noise, x * 14, y * 10)
+        + (0.10 * (each - 0.5) + 0.16 * (_noise(noise, x * 240, y * 240) - 0.5)) * fade
+    )
+    level = level * (1 - 0.3 * np.clip(joint_x + joint_y, 0, 1) * fade)
+    out = tone * level[:, None].astype(np.float32)
+    stone = 1 - _step(np.abs(x), street.road_half + 0.18, across)
+    return np.asarray(out + (np.array([0.60, 0.59, 0.57], np.float32) - out) * stone[:, None], np.float32)
