@@ -1,0 +1,44 @@
+import copy
+
+import pytest
+import torch
+
+from streamdet.models.config import ModelConfig
+from streamdet.models.detector import RecurrentDetector
+
+
+@pytest.fixture(scope="session")
+def _opinionated() -> RecurrentDetector:
+    """Random weights whose scores and boxes spread over their range, else equal outputs would prove nothing."""
+    torch.manual_seed(3)
+    model = RecurrentDetector(ModelConfig(name="test", classes=("person", "car", "bus")))
+    noise = torch.randint(0, 256, (2, 1, 3, 64, 96), dtype=torch.uint8)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "memory" in name:
+                parameter.normal_(0, 0.3)
+            elif parameter.ndim > 1:
+                torch.nn.init.kaiming_normal_(parameter, a=0.1)
+            elif "score_convs" in name:
+                parameter.zero_()
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 0.7
+        for _ in range(4):
+            model.read(model.features(noise))
+        for fusion in model.memory.values():
+            fusion.cell.decay_exponent.uniform_(0.5, 1.5)
+    model.set_alpha(1.0)
+    return model.eval()
+
+
+@pytest.fixture
+def detector(_opinionated: RecurrentDetector) -> RecurrentDetector:
+    """A detector of random weights, memory fully on, that a test may change."""
+    return copy.deepcopy(_opinionated)
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    """(2, 6, 3, 64, 96) uint8."""
+    return torch.randint(0, 256, (2, 6, 3, 64, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))

@@ -1,0 +1,84 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from streamdet.errors import CheckpointError
+from streamdet.models.checkpoint import load_checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def saved(detector, tmp_path):
+    path = tmp_path / "model.safetensors"
+    sha256 = save_checkpoint(path, detector, {"steps": 12, "ap50": 0.5})
+    return path, sha256
+
+
+def test_loaded_model_sees_the_same(detector, images, saved):
+    path, sha256 = saved
+    loaded, training = load_checkpoint(path)
+    assert loaded.sha256 == sha256
+    assert loaded.config == detector.config
+    assert training == {"steps": 12, "ap50": 0.5}
+    expected, state = detector.step(images)
+    outputs, own = loaded.step(images)
+    assert torch.equal(outputs.scores, expected.scores)
+    assert torch.equal(own.cell[0], state.cell[0])
+    assert not list(path.parent.glob(".*.part"))
+
+
+def test_missing_file_fails(tmp_path):
+    with pytest.raises(CheckpointError, match="not found"):
+        load_checkpoint(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\xff" * 4096, b"\x80\x04\x95" + bytes(200)])
+def test_file_of_another_kind_fails(tmp_path, content):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        load_checkpoint(path)
+
+
+def test_truncated_file_fails(saved):
+    path, _ = saved
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        load_checkpoint(path)
+
+
+def _rewrite(path, header=None, drop=None):
+    tensors = load_file(path)
+    tensors.pop(drop, None)
+    own = {
+        "streamdet_format": "1",
+        "model": json.dumps({"name": "test", "classes": ["person", "car", "bus"]}),
+        "training": "{}",
+    }
+    save_file(tensors, path, metadata=own | (header or {}))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"streamdet_format": "99"}, "format 99, expected 1"),
+        ({"model": "{}"}, "describes its model wrongly"),
+        ({"model": '{"name": "x", "classes": ["a", "a"]}'}, "describes its model wrongly"),
+        ({"model": '{"name": "x", "classes": ["a"], "channels": 100000000}'}, "describes its model wrongly"),
+        ({"model": '{"name": "x", "classes": ["a", "b"]}'}, "does not hold the tensors"),
+        ({"training": "{"}, "describes its model wrongly"),
+    ],
+)
+def test_wrong_header_fails(saved, header, message):
+    path, _ = saved
+    _rewrite(path, header)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
+
+
+def test_missing_tensor_fails(saved):
+    path, _ = saved
+    _rewrite(path, drop="neck.laterals.0.weight")
+    with pytest.raises(CheckpointError, match=r"neck\.laterals\.0\.weight"):
+        load_checkpoint(path)
