@@ -1,0 +1,268 @@
+"""Files of detections: JSON Lines, MOTChallenge and COCO results. What was written is valid at every moment."""
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from streamdet.errors import SinkError
+from streamdet.frames import Marker, StreamEnded, StreamGap
+from streamdet.media.part_file import PartFile, write_error
+from streamdet.stages.result import Result, finite
+
+Format = Literal["jsonl", "mot", "coco"]
+STDOUT = "-"
+_FORMAT_NUMBER = 1  # of JSON Lines; one more when a reader of the old one would misunderstand the new
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What the first line of a JSON Lines file says about the run.
+
+    Attributes:
+        version: of streamdet.
+        model: its name or path.
+        model_sha256: of its file, None where it has none.
+        classes: the model's class names.
+    """
+
+    version: str
+    model: str
+    model_sha256: str | None
+    classes: tuple[str, ...]
+
+
+class DetectionFile(Protocol):
+    """Takes what flows, writes what its format has a place for. Both methods raise SinkError."""
+
+    def write(self, item: Result | Marker) -> None:
+        """Add a frame or a marker."""
+        ...
+
+    def close(self) -> None:
+        """Finish it."""
+        ...
+
+
+def open_detection_file(path: str | Path, form: Format, header: RunHeader, sources: list[str]) -> DetectionFile:
+    """Begin a file.
+
+    Args:
+        path: the file, replaced where it exists; "-" for standard output.
+        form: jsonl takes any number of streams, mot and coco one.
+        header: what JSON Lines begin with.
+        sources: names of the streams that go into it.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    if form == "coco":
+        return _CocoFile(Path(path))
+    lines = _Stdout() if path == STDOUT else _GrowingFile(Path(path), Path(path))
+    if form == "mot":
+        return _MotFile(lines)
+    return _JsonLinesFile(lines, header, sources)
+
+
+class _Bytes(Protocol):
+    def append(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+class _GrowingFile:
+    """A file to which whole pieces are added: where one does not fit, nothing of it stays.
+
+    Args:
+        path: where the bytes go.
+        target: the name that messages say.
+        tail: what the file ends with at every moment; new pieces go before it.
+    """
+
+    def __init__(self, path: Path, target: Path, tail: bytes = b"") -> None:
+        self._target = target
+        self._tail = tail
+        self._end = 0
+        try:
+            # No buffer: what append() has taken is in the file, and close() has nothing left that may fail.
+            self._file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise write_error(target, error) from error
+
+    def append(self, data: bytes) -> None:
+        try:
+            self._put(data + self._tail)
+        except OSError as error:
+            with suppress(OSError):  # these bytes have had their place on the disk before
+                self._put(self._tail)
+                self._file.truncate()
+            raise write_error(self._target, error) from error
+        self._end += len(data)
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            raise write_error(self._target, error) from error
+
+    def _put(self, data: bytes) -> None:
+        self._file.seek(self._end)
+        _write_all(self._file.write, data)
+
+
+class _Stdout:
+    """Standard output, without Python's buffer: what a closed pipe refuses must not come up again at exit."""
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._write = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer).write
+
+    def append(self, data: bytes) -> None:
+        try:
+            _write_all(self._write, data)
+        except BrokenPipeError as error:
+            raise SinkError("standard output: its reader has gone") from error
+        except OSError as error:
+            raise SinkError(f"standard output: cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        """It is not ours."""
+
+
+def _write_all(write: Callable[[memoryview], int | None], data: bytes) -> None:
+    """Write all of it: the system may take less at a time, as from a disk that is nearly full."""
+    left = memoryview(data)
+    while left:
+        left = left[write(left) or 0 :]
+
+
+def _begin(file: _Bytes, data: bytes) -> None:
+    """Write the first bytes; a file that does not even take those is closed."""
+    try:
+        file.append(data)
+    except SinkError:
+        with suppress(SinkError):
+            file.close()
+        raise
+
+
+class _JsonLinesFile:
+    """One JSON object a line, as README documents them: run, frame, gap, end."""
+
+    def __init__(self, lines: _Bytes, header: RunHeader, sources: list[str]) -> None:
+        self._lines = lines
+        line = {
+            "type": "run",
+            "format": _FORMAT_NUMBER,
+            "streamdet": header.version,
+            "model": header.model,
+            "model_sha256": header.model_sha256,
+            "classes": list(header.classes),
+            "sources": sources,
+        }
+        _begin(lines, _json_line(line))
+
+    def write(self, item: Result | Marker) -> None:
+        if isinstance(item, Result):
+            self._append(_frame_line(item))
+        elif isinstance(item, StreamGap):
+            lost_s = _rounded(item.lost_s, 3)
+            line = {"type": "gap", "source": item.source, "session": item.session, "reason": item.reason}
+            self._append({**line, "lost_s": lost_s})
+        elif isinstance(item, StreamEnded):
+            line = {"type": "end", "source": item.source, "frames": item.frames, "dropped": item.dropped}
+            self._append({**line, "error": item.error} if item.error else line)
+
+    def close(self) -> None:
+        self._lines.close()
+
+    def _append(self, line: dict[str, Any]) -> None:
+        self._lines.append(_json_line(line))
+
+
+def _json_line(line: dict[str, Any]) -> bytes:
+    text = json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return f"{text}\n".encode()
+
+
+def _frame_line(result: Result) -> dict[str, Any]:
+    frame = result.frame
+    line = {
+        "type": "frame",
+        "source": frame.source,
+        "session": frame.session,
+        "frame": frame.index,
+        "pts": frame.pts,
+        "time_base": f"{frame.time_base.numerator}/{frame.time_base.denominator}",
+        "time_s": round(frame.pts_s, 6),
+        "width": result.width,
+        "height": result.height,
+    }
+    if frame.wall_time is not None:  # a live source
+        line["wall_time"] = frame.wall_time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line["latency_s"] = _rounded(result.latency_s, 4)
+        line["dropped_before"] = frame.dropped_before
+    found = finite(result.detections)
+    columns = (found.boxes, found.class_ids, found.scores, found.track_ids)
+    line["detections"] = [
+        {
+            "box": [round(edge, 2) for edge in box],
+            "class": found.classes[class_id],
+            "class_id": class_id,
+            "score": round(score, 4),
+            "track": track if track >= 0 else None,
+        }
+        for box, class_id, score, track in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+    return line
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return round(value, digits) if value is not None and math.isfinite(value) else None
+
+
+class _MotFile:
+    """MOTChallenge: a line a box, frames from 1, -1 for a box without identity."""
+
+    def __init__(self, lines: _Bytes) -> None:
+        self._lines = lines
+
+    def write(self, item: Result | Marker) -> None:
+        if isinstance(item, Result):
+            lines = finite(item.detections).to_mot(item.index + 1)
+            self._lines.append("".join(f"{line}\n" for line in lines).encode())
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+class _CocoFile:
+    """COCO results: one JSON array of {image_id, category_id, bbox xywh, score}.
+
+    image_id is the frame's index + 1, category_id the class's index + 1. Its name appears when it is complete.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._part = PartFile(path)
+        self._rows = _GrowingFile(self._part.path, path, tail=b"\n]\n")
+        self._separator = "\n"
+        try:
+            _begin(self._rows, b"[")
+        except SinkError:
+            self._part.discard()
+            raise
+
+    def write(self, item: Result | Marker) -> None:
+        if not isinstance(item, Result) or not (rows := finite(item.detections).to_coco(item.index + 1)):
+            return
+        text = ",\n".join(json.dumps(row, allow_nan=False, separators=(",", ":")) for row in rows)
+        self._rows.append(f"{self._separator}{text}".encode())
+        self._separator = ",\n"
+
+    def close(self) -> None:
+        self._rows.close()
+        self._part.publish(self._part.path)

@@ -1,0 +1,68 @@
+"""encode: writes each stream's pictures to a video of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from fractions import Fraction
+from typing import Protocol
+
+from streamdet.errors import SinkError
+from streamdet.flow import Inbox, Stage
+from streamdet.frames import Image, Marker, StreamEnded, StreamStarted
+from streamdet.stages.result import Result
+from streamdet.stages.sinks import Failures, close_all, remembered
+
+Item = Result | Marker
+
+
+class VideoOutput(Protocol):
+    """Where pictures go; streamdet.media.VideoWriter is one. Both methods raise SinkError."""
+
+    def write(self, image: Image, pts: int, time_base: Fraction, duration: int = 0) -> None:
+        """Add a picture: (H, W, 3) uint8 RGB."""
+        ...
+
+    def close(self) -> None:
+        """Finish it; what was written is playable."""
+        ...
+
+
+def encode(outputs: Callable[[StreamStarted], VideoOutput | None], failures: Failures) -> Stage:
+    """Write every picture; everything passes through.
+
+    An output is finished at its stream's end, or when the run ends for whatever reason. One that fails is given up,
+    and the others and the run go on.
+
+    Args:
+        outputs: opens the output of a stream; None where it has none.
+        failures: gets (stream, message) of every output that failed.
+    """
+
+    def process(inbox: Inbox[Item]) -> Iterator[Item]:
+        videos: dict[str, VideoOutput] = {}
+        try:
+            for item in inbox:
+                with remembered(failures, item.source):
+                    _write(item, videos, outputs)
+                yield item
+        finally:
+            close_all(videos, failures)
+
+    return Stage("encode", process)
+
+
+def _write(item: Item, videos: dict[str, VideoOutput], outputs: Callable[[StreamStarted], VideoOutput | None]) -> None:
+    source = item.source
+    if isinstance(item, StreamStarted):
+        if video := outputs(item):
+            videos[source] = video
+    elif isinstance(item, StreamEnded):
+        if video := videos.pop(source, None):
+            video.close()
+    elif isinstance(item, Result) and (video := videos.get(source)):
+        try:
+            video.write(item.image, item.pts, item.frame.time_base, item.frame.duration)
+        except SinkError:
+            del videos[source]
+            with suppress(SinkError):  # what is wrong with it is said already
+                video.close()
+            raise
