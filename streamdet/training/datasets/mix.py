@@ -1,5 +1,6 @@
 """Several sets as one: a common list of classes, and how often each is drawn."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -60,10 +61,10 @@ def mix(sets: Sequence[LabelledSet], weights: Sequence[float]) -> Mix:
     shares = []
     for labelled, weight in zip(sets, weights, strict=True):
         frames = np.array([sum(entry is not None for entry in video.labels) for video in labelled.videos], np.float64)
-        if not weight > 0 or not frames.sum():
-            raise ConfigError(
-                f"{labelled.name}: weight {weight}, {frames.sum():.0f} annotated frames; both must be > 0"
-            )
+        if not 0 < weight < math.inf:
+            raise ConfigError(f"{labelled.name}: weight {weight}, expected a number above 0")
+        if not frames.sum():
+            raise ConfigError(f"{labelled.name}: has no annotated frame to train or judge on")
         shares.append(weight / sum(weights) * frames / frames.sum())
     return Mix(
         classes=sets[0].classes,

@@ -74,7 +74,7 @@ def open_set(path: str | Path, split: str | None = None, format: str | None = No
     labelled = read_yolo(chosen, split) if format == "yolo" else READERS[format](chosen)
     repeated = [name for name, count in Counter(video.name for video in labelled.videos).items() if count > 1]
     if repeated:
-        raise ConfigError(f"{chosen}: {len(repeated)} videos share their name with another, {repeated[0]!r} is one")
+        raise ConfigError(f"{chosen}: {len(repeated)} names belong to several videos, such as {repeated[0]!r}")
     return labelled
 
 

@@ -108,8 +108,9 @@ def read_yolo(path: Path, split: str | None = None) -> LabelledSet:
     files = sorted({file for entry in splits[chosen] for file in _list_files(path, root, entry)})
     videos = [_read_video_file(file, classes) for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
     pictures = [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
-    for (place, video), frames in _group(pictures, stills=description.stills).items():
-        videos.append(_read_pictures(str(place / video), frames, description.fps, classes))
+    for video, frames in _group(pictures, stills=description.stills).items():
+        name = str(video.relative_to(root)) if video.is_relative_to(root) else str(video)
+        videos.append(_read_pictures(name, frames, description.fps, classes))
     if all(labels is None for video in videos for labels in video.labels):
         raise ConfigError(f"{path}: {len(files)} pictures and videos, but no text file belongs to any of them")
     return LabelledSet(
@@ -143,15 +144,15 @@ def _list_files(path: Path, root: Path, entry: str) -> list[Path]:
     return [place.parent / line for line in read_lines(place) if line]
 
 
-def _group(pictures: list[Path], *, stills: bool) -> dict[tuple[Path, str], dict[int, Path]]:
-    """Frames by number of every (folder, video); a still is a video of its own."""
-    videos: dict[tuple[Path, str], dict[int, Path]] = defaultdict(dict)
+def _group(pictures: list[Path], *, stills: bool) -> dict[Path, dict[int, Path]]:
+    """Frames of every video by their number; a still is a video of its own."""
+    videos: dict[Path, dict[int, Path]] = defaultdict(dict)
     for picture in pictures:
         match = None if stills else _NUMBERED.fullmatch(picture.stem)
         if match:
-            videos[picture.parent, match["video"]][int(match["number"])] = picture
+            videos[picture.with_name(match["video"])][int(match["number"])] = picture
         else:
-            videos[picture.parent, picture.name][0] = picture
+            videos[picture][0] = picture
     return videos
 
 

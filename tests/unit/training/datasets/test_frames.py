@@ -34,7 +34,7 @@ def test_reading_past_the_end_of_a_video_fails(tmp_path, film):
 
 
 def test_a_missing_video_fails(tmp_path):
-    with pytest.raises(ConfigError, match="gone.mp4"):
+    with pytest.raises(ConfigError, match=r"gone\.mp4: the video that the labels are for does not exist"):
         VideoFile(tmp_path / "gone.mp4")
 
 
