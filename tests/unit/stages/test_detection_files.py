@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from pycocotools.coco import COCO
 
 from streamdet.errors import SinkError
 from streamdet.frames import StreamEnded, StreamGap
@@ -132,6 +133,20 @@ def test_coco_is_an_array_of_results(tmp_path, make_result):
     assert rows[0]["category_id"] == 1
     assert rows[0]["bbox"] == pytest.approx([10.12, 20.0, 20.86, 20.5])
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_coco_tools_read_it(tmp_path, make_result, capsys):
+    path = tmp_path / "out.json"
+    write_all(path, "coco", [make_result([ROW, (*ROW[:5], 2, 8)], index=0)])
+    truth = COCO()
+    truth.dataset = {
+        "images": [{"id": 1, "width": 64, "height": 48}],
+        "categories": [{"id": n + 1, "name": name} for n, name in enumerate(HEADER.classes)],
+        "annotations": [],
+    }
+    truth.createIndex()
+    found = truth.loadRes(str(path))
+    assert [found.cats[row["category_id"]]["name"] for row in found.anns.values()] == ["person", "truck"]
 
 
 def test_coco_without_a_box_is_an_empty_array(tmp_path, make_result):
