@@ -184,12 +184,12 @@ class Run(Iterator[Any]):
         if self._started_s is not None:
             raise RuntimeError("a run is used once")
         self._started_s = perf_counter()
-        self._consumer.enter(BUSY)
         # A block inside a generator that is never closed is left at the interpreter's exit, when threads cannot run
         # any more and a join would wait for ever.
         atexit.register(self._shut_down)
         try:
             self._engine.start()
+            self._consumer.enter(BUSY)
             self._inside_block = True
         except BaseException:
             self._leave()

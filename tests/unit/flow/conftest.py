@@ -7,15 +7,17 @@ import pytest
 
 from streamdet.flow import channel
 
+TIMEOUT_S = 30.0
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name == "flow":
-            item.add_marker(pytest.mark.timeout(30))
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
 
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(channel, "RECHECK_S", 3600.0)
+    monkeypatch.setattr(channel, "RECHECK_S", 1.5 * TIMEOUT_S)
     yield
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("streamdet:")] == []

@@ -1,8 +1,6 @@
+"""Runs that end by themselves: output, failures, early returns."""
+
 import gc
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 
 from streamdet.errors import DecodeError, SinkError, StageError
-from streamdet.flow import Cancelled, Inbox, Run, Stage, channel
+from streamdet.flow import Inbox, Run, Stage
 
 Process = Callable[[Inbox[Any]], Iterator[Any]]
 
@@ -70,15 +68,13 @@ def failing_at(index: int, cause: BaseException) -> Process:
     return process
 
 
-def failing_at_the_end(cause: BaseException, *, after: threading.Event | None = None) -> Process:
+def failing_at_the_end(cause: BaseException) -> Process:
     """Fails in finally."""
 
     def process(inbox: Inbox[Any]) -> Iterator[Any]:
         try:
             yield from inbox
         finally:
-            if after is not None:
-                after.wait(10)
             raise cause
 
     return process
@@ -223,125 +219,6 @@ def test_a_stage_that_never_ends_by_itself_can_be_left(mode: Any) -> None:
         assert [next(run) for _ in range(3)] == [Item("a", 0), "nothing", "nothing"]
 
 
-@both_modes
-def test_leaving_early_closes_everything_in_its_own_thread(mode: Any) -> None:
-    seen: list[str] = []
-
-    def watched(inbox: Inbox[Any]) -> Iterator[Any]:
-        try:
-            yield from inbox
-        finally:
-            seen.append(threading.current_thread().name)
-
-    with Run([endless(seen)], [Stage("detect", watched), Stage("track", watched)], mode) as run:
-        for item in run:
-            if item.index == 5:
-                break
-    threads = ["streamdet:decode", "streamdet:detect", "streamdet:track"]
-    assert sorted(seen) == (threads if mode == "threaded" else [threading.current_thread().name] * 3)
-
-
-@both_modes
-def test_leaving_early_reports_a_failed_clean_up(mode: Any) -> None:
-    run = Run([endless()], [Stage("encode", failing_at_the_end(SinkError("disk full")))], mode)
-    with pytest.raises(StageError, match=r"stage encode, stream cam, frame \d+: disk full"), run:
-        next(run)
-
-
-@both_modes
-def test_a_failed_clean_up_is_reported_when_a_generator_around_the_run_is_closed(mode: Any) -> None:
-    def stream() -> Iterator[Any]:
-        with Run([endless()], [Stage("encode", failing_at_the_end(SinkError("disk full")))], mode) as run:
-            yield from run
-
-    items: Any = stream()
-    next(items)
-    with pytest.raises(StageError, match="disk full"):
-        items.close()
-
-
-@both_modes
-def test_an_error_of_the_consumer_stays_first(mode: Any) -> None:
-    run = Run([endless()], [Stage("encode", failing_at_the_end(SinkError("disk full")))], mode)
-    with pytest.raises(ZeroDivisionError) as caught, run:  # noqa: PT012
-        next(run)
-        raise ZeroDivisionError
-    assert [note.partition(",")[0] for note in caught.value.__notes__] == ["also failed: stage encode"]
-
-
-@both_modes
-def test_stop_drains_and_ends_as_usual(mode: Any) -> None:
-    seen: list[str] = []
-    with Run([endless(seen), endless(seen)], [Stage("echo", echo), Stage("batch", pairs)], mode) as run:
-        output = []
-        for pair in run:
-            output += pair
-            if len(output) == 20:
-                run.stop()
-    assert len(output) == run.stats.stages[0].items_out + run.stats.stages[1].items_out
-    assert len(seen) == (2 if mode == "threaded" else 1)
-
-
-@both_modes
-def test_stop_before_the_start_runs_nothing(mode: Any) -> None:
-    run = Run([endless()], [Stage("echo", echo)], mode)
-    run.stop()
-    with run:
-        assert list(run) == []
-
-
-@both_modes
-def test_cancel_raises_in_the_consumer_and_nothing_flushes(mode: Any) -> None:
-    flushed = []
-
-    def flushing(inbox: Inbox[Any]) -> Iterator[Any]:
-        try:
-            yield from inbox
-        except BaseException as error:
-            flushed.append(type(error))
-            raise
-
-    def consume(run: Run) -> None:
-        with run:
-            for item in run:
-                if item.index == 3:
-                    run.cancel()
-
-    with pytest.raises(Cancelled):
-        consume(Run([endless()], [Stage("batch", flushing)], mode))
-    assert flushed[0] in (Cancelled, GeneratorExit)
-
-
-def test_cancel_wakes_stages_that_wait_for_input_and_for_output() -> None:
-    blocked: dict[str, type] = {}
-    release = threading.Event()
-
-    def stalled(inbox: Inbox[Any]) -> Iterator[Any]:
-        yield Item("cam", 0)
-        release.wait(20)
-
-    def waiting(name: str) -> Process:
-        def process(inbox: Inbox[Any]) -> Iterator[Any]:
-            try:
-                yield from inbox
-            except BaseException as error:
-                blocked[name] = type(error)
-                raise
-
-        return process
-
-    with Run([Stage("decode", stalled)], [Stage("starved", waiting("starved"))]) as run:
-        next(run)
-        run.cancel()
-        while "starved" not in blocked:
-            time.sleep(0.001)
-        release.set()
-    with Run([endless()], [Stage("blocked", waiting("blocked"), 1)]) as run:
-        while run.stats.channels[1].max_fill == 0:
-            time.sleep(0.001)
-    assert blocked == {"starved": Cancelled, "blocked": GeneratorExit}
-
-
 def test_a_failure_stops_a_source_that_waits_for_room() -> None:
     seen: list[str] = []
     output, error = output_and_error(Run([endless(seen)], [Stage("detect", failing_at(0, ValueError("bad")))]))
@@ -389,111 +266,6 @@ def test_items_are_let_go(mode: Any) -> None:
             del image
     gc.collect()
     assert not any(ref() for ref in alive)
-
-
-@pytest.mark.parametrize("action", ["stop", "cancel"])
-@both_modes
-def test_stop_and_cancel_in_a_signal_handler(mode: Any, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "RECHECK_S", 0.05)  # see there
-    old = signal.signal(signal.SIGUSR1, lambda number, frame: getattr(run, action)())
-    main = threading.main_thread().ident
-    assert main is not None
-    try:
-        for round_ in range(20):
-            run = Run([endless()], [Stage("echo", echo)], mode)
-            timers = [
-                threading.Timer(0.001 * (round_ % 4) + 0.0001 * k, signal.pthread_kill, (main, signal.SIGUSR1))
-                for k in range(5)
-            ]
-            for timer in timers:
-                timer.start()
-            _, error = output_and_error(run)
-            for timer in timers:
-                timer.join()
-            assert isinstance(error, Cancelled) if action == "cancel" else error is None
-    finally:
-        signal.signal(signal.SIGUSR1, old)
-
-
-def consume_until_ctrl_c(after: int) -> tuple[BaseException | None, list[str]]:
-    """What the consumer got, and the threads in which the source was closed."""
-    consumed: list[Any] = []
-    closed_in: list[str] = []
-
-    def interrupting(inbox: Inbox[Any]) -> Iterator[Any]:
-        sent = False
-        for item in inbox:
-            yield item
-            if not sent and len(consumed) > after:
-                sent = True
-                os.kill(os.getpid(), signal.SIGINT)
-
-    try:
-        with Run([endless(closed_in)], [Stage("detect", interrupting), Stage("echo", echo)]) as run:
-            for item in run:
-                consumed.append(item)  # noqa: PERF402 read by the stage meanwhile
-    except BaseException as error:
-        return error, closed_in
-    return None, closed_in
-
-
-def test_ctrl_c_in_the_consumer_closes_everything() -> None:
-    old = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        for after in range(30):
-            error, closed_in = consume_until_ctrl_c(after)
-            if isinstance(error, RuntimeError):  # what one bytecode of CPython's Condition.wait() makes of it
-                error = error.__context__
-            assert isinstance(error, KeyboardInterrupt)
-            assert closed_in == ["streamdet:decode"]
-    finally:
-        signal.signal(signal.SIGINT, old)
-
-
-def test_ctrl_c_in_a_stage_of_an_inline_run_is_not_a_failure_of_that_stage() -> None:
-    seen: list[str] = []
-    stages = [Stage("detect", failing_at(1, KeyboardInterrupt()))]
-    output, error = output_and_error(Run([endless(seen)], stages, "inline"))
-    assert indices(output) == [0]
-    assert isinstance(error, KeyboardInterrupt)
-    assert len(seen) == 1
-
-
-def test_a_run_that_nobody_leaves_does_not_hold_the_interpreter_at_its_exit() -> None:
-    script = """
-import itertools
-from streamdet.flow import Run, Stage
-
-def decode(inbox):
-    try:
-        yield from itertools.count(1)
-    finally:
-        print("closed", flush=True)
-
-def stream():
-    with Run([Stage("decode", decode)], [Stage("echo", lambda inbox: inbox)]) as run:
-        yield from run
-
-items = stream()
-print(next(items))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "1\nclosed\n", "")
-
-
-def test_a_thread_that_cannot_be_started_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = threading.Thread.start
-
-    def refuse(thread: threading.Thread) -> None:
-        if thread.name == "streamdet:track":
-            raise RuntimeError("can't start new thread")
-        start(thread)
-
-    seen: list[str] = []
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    run = Run([endless(seen)], [Stage("detect", echo), Stage("track", echo), Stage("encode", echo)])
-    with pytest.raises(RuntimeError, match="can't start new thread"), run:
-        pytest.fail("must not begin")
 
 
 def test_a_run_without_source_fails() -> None:
