@@ -1,1 +1,80 @@
-"""streamdet finds objects in video streams with a memory."""
+"""streamdet finds objects in video streams with a memory.
+
+    import streamdet
+
+    detector = streamdet.load("street")
+    for result in streamdet.stream("street.mp4", detector):
+        print(result.pts_s, result.detections.class_names)
+
+Names are loaded when they are first used: torch only for what needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from streamdet.errors import (
+    CheckpointError,
+    ConfigError,
+    DecodeError,
+    ModelError,
+    PipelineError,
+    SinkError,
+    SourceError,
+    SourceOpenError,
+    SourceTimeout,
+    StageError,
+    StreamdetError,
+)
+from streamdet.version import __version__
+
+if TYPE_CHECKING:
+    from streamdet.detections import Detections
+    from streamdet.frames import Frame
+    from streamdet.media.probe import probe
+    from streamdet.runtimes.contract import Detector
+    from streamdet.runtimes.loading import load
+    from streamdet.stages.job import stream
+    from streamdet.stages.result import Result
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DecodeError",
+    "Detections",
+    "Detector",
+    "Frame",
+    "ModelError",
+    "PipelineError",
+    "Result",
+    "SinkError",
+    "SourceError",
+    "SourceOpenError",
+    "SourceTimeout",
+    "StageError",
+    "StreamdetError",
+    "__version__",
+    "load",
+    "probe",
+    "stream",
+]
+
+_HEAVY = {
+    "Detections": "streamdet.detections",
+    "Detector": "streamdet.runtimes.contract",
+    "Frame": "streamdet.frames",
+    "Result": "streamdet.stages.result",
+    "load": "streamdet.runtimes.loading",
+    "probe": "streamdet.media.probe",
+    "stream": "streamdet.stages.job",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HEAVY:
+        raise AttributeError(f"module 'streamdet' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HEAVY[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,72 @@
+"""The command line: one module a command. Heavy libraries are loaded by the command that needs them."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Annotated
+
+import typer
+
+from streamdet.cli.demo import demo
+from streamdet.cli.doctor import doctor
+from streamdet.cli.exit_status import DONE, WRONG, guard
+from streamdet.cli.messages import messages
+from streamdet.cli.probe import probe
+from streamdet.cli.run import run
+from streamdet.cli.scene import scene
+from streamdet.version import __version__
+
+app = typer.Typer(
+    name="streamdet",
+    help="Finds objects in video streams with a memory.",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (run, demo, probe, scene, doctor):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"streamdet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Finds objects in video streams with a memory."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status (see exit_status).
+
+    Args:
+        arguments: without the program's name; those of the process when None.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # A mistake in the command line is found before its options are read.
+    as_json = "--log-format=json" in words or ("--log-format", "json") in pairwise(words)
+    with messages("json" if as_json else "text"), _leaving_on_terminate():
+        status = guard(lambda: app(words or ["--help"], prog_name="streamdet", standalone_mode=False) or DONE)
+    return status if words else WRONG
+
+
+@contextmanager
+def _leaving_on_terminate() -> Iterator[None]:
+    """Outside of a run, SIGTERM ends a command as an exception does, so that temporary files go."""
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread do this
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

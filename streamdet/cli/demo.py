@@ -1,0 +1,123 @@
+"""`streamdet demo`: the main job on the embedded scene, and how much of the scene's truth it found."""
+
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streamdet.cli.exit_status import DONE
+from streamdet.cli.messages import log, start_messages
+from streamdet.config import Override, PipelineConfig, load_yaml
+
+Box = Sequence[float]  # x1 y1 x2 y2
+Objects = Mapping[int, Sequence[tuple[str, Box]]]  # by frame: class and box
+
+# What a viewer would expect to be found: more than half of it in sight, and not a speck.
+_VISIBLE_FRACTION = 0.5
+_SMALLEST_SIDE_PX = 16
+_FPS = Fraction(25)
+_FILES = {
+    "demo.annotated.mp4": "the street with boxes and identities; open it in a player or a browser",
+    "demo.jsonl": "every box of every frame, one JSON object a line",
+    "demo.report.json": "how fast it was, and which stage bounds it",
+}
+
+
+def demo(
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.2, max=60.0, help="Duration of the scene.")] = 8.0,
+    progress: Annotated[
+        bool | None, typer.Option("--progress/--no-progress", help="Default: a bar on a terminal.")
+    ] = None,
+    log_format: Annotated[str, typer.Option(metavar="text|json", help="Lines on standard error.")] = "text",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+) -> int:
+    """Find everyone in a synthetic street: writes demo.annotated.mp4, demo.jsonl and demo.report.json here."""
+    start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
+
+    from streamdet.cli.execution import execute, prepare
+    from streamdet.cli.scene import film
+    from streamdet.scenes.ground_truth import GroundTruth
+    from streamdet.scenes.scene import SceneSpec
+
+    video, detections, report = _FILES
+    with tempfile.TemporaryDirectory(prefix="streamdet-demo-") as folder:
+        street = Path(folder) / "street.mp4"
+        street.touch()  # it has to be there when the job is checked; that comes first, rendering takes a while
+        config = _job(street, video, detections, report)
+        job = prepare(config)
+        truth = GroundTruth()
+        spec = SceneSpec(fps=_FPS, frames=round(seconds * _FPS))
+        log.info("rendering %g s of a street", seconds)
+        film(spec, street, truth, progress)
+        outcome = execute(job, progress)
+    if outcome.exit_status == DONE:
+        _conclude(truth.to_dict(), Path(detections), outcome.fps)
+    return outcome.exit_status
+
+
+def _job(street: Path, video: str, detections: str, report: str) -> PipelineConfig:
+    settings = {
+        "sources": [str(street)],
+        "stages": ["decode", "batch", "detect", "track", "annotate", "encode", "record"],
+        "encode.path": video,
+        "record.path": detections,
+        "report": report,
+        "overwrite": True,
+    }
+    return load_yaml(None, PipelineConfig, [Override(key, value, key) for key, value in settings.items()])
+
+
+def _conclude(labels: Mapping[str, Any], detections: Path, fps: float) -> None:
+    found, there = recall(true_objects(labels), found_objects(detections.read_text(encoding="utf-8").splitlines()))
+    width = max(map(len, _FILES))
+    for name, what in _FILES.items():
+        typer.echo(f"{name:{width}}  {what}")
+    share = f"{100 * found / there:.0f} % of " if there else ""
+    typer.echo(f"Found {share}the {there} objects that are well in sight (IoU of at least 0.5), at {fps:.0f} fps.")
+    typer.echo("Next: streamdet run your-video.mp4")
+
+
+def true_objects(labels: Mapping[str, Any]) -> Objects:
+    """Objects of a scene's ground truth that are well in sight."""
+    names = {category["id"]: category["name"] for category in labels["categories"]}
+    frames = {image["id"]: image["frame_id"] for image in labels["images"]}
+    objects = defaultdict(list)
+    for row in labels["annotations"]:
+        x, y, width, height = row["bbox"]
+        if row["visible_fraction"] >= _VISIBLE_FRACTION and min(width, height) >= _SMALLEST_SIDE_PX:
+            objects[frames[row["image_id"]]].append((names[row["category_id"]], (x, y, x + width, y + height)))
+    return objects
+
+
+def found_objects(lines: Sequence[str]) -> Objects:
+    """Objects of a file of JSON Lines."""
+    rows = [json.loads(line) for line in lines]
+    return {
+        row["frame"]: [(found["class"], found["box"]) for found in row["detections"]]
+        for row in rows
+        if row["type"] == "frame"
+    }
+
+
+def recall(true: Objects, found: Objects) -> tuple[int, int]:
+    """How many true objects have a box of their class with an IoU of at least 0.5, and how many there are."""
+    hits = sum(
+        any(kind == name and iou(box, other) >= 0.5 for name, other in found.get(frame, ()))
+        for frame, objects in true.items()
+        for kind, box in objects
+    )
+    return hits, sum(map(len, true.values()))
+
+
+def iou(a: Box, b: Box) -> float:
+    """Area that two boxes share, by the area that they cover."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(0.0, width) * max(0.0, height)
+    covered = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    return shared / covered if covered > 0 else 0.0

@@ -1,0 +1,211 @@
+"""From a job's configuration to its exit status: checks all of it, runs it, says and reports how it went."""
+
+import difflib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from streamdet.cli.exit_status import DONE, FAILED
+from streamdet.cli.messages import log
+from streamdet.cli.outputs import Outputs, plan_outputs
+from streamdet.cli.progress import ShownProgress, expected_frames, make_progress
+from streamdet.cli.report import Failure, Outcome, of_outputs, write_report
+from streamdet.cli.signals import StopOnSignal
+from streamdet.cli.sources import find_sources, refuse_live
+from streamdet.cli.tally import Tally
+from streamdet.config import PipelineConfig
+from streamdet.errors import ConfigError, SinkError, StageError
+from streamdet.flow import Cancelled, Run
+from streamdet.frames import StreamEnded, StreamStarted
+from streamdet.media import SourceSpec
+from streamdet.runtimes.contract import Detector
+from streamdet.runtimes.loading import load
+from streamdet.stages.detection_files import STDOUT, RunHeader
+from streamdet.stages.job import OutputFailures, Recording, assemble
+from streamdet.stages.result import Result
+from streamdet.version import __version__
+
+# What record says of a pipe whose reader has gone, as `head` does: an end, but nobody's mistake.
+_READER_GONE = "its reader has gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job of which everything is checked and nothing is written."""
+
+    config: PipelineConfig
+    specs: tuple[SourceSpec, ...]
+    outputs: Outputs
+    detector: Detector
+
+
+def prepare(config: PipelineConfig, inputs: Iterable[Path] = ()) -> Job:
+    """Check all that can be wrong before anything is written.
+
+    Args:
+        config: the job.
+        inputs: files that are read besides the sources, and so must not be written.
+
+    Raises:
+        ConfigError: the job is wrong: a source is missing, an output is in the way, a class is unknown.
+        ModelError: the detector cannot be loaded.
+    """
+    specs = find_sources(config.sources)
+    if config.decode.mode == "auto":
+        refuse_live(specs)
+    lists = [Path(source[1:]) for source in config.sources if source.startswith("@")]
+    files = [Path(spec.location) for spec in specs if spec.kind in ("file", "images")]
+    read = [*files, *lists, Path(config.detect.model), *inputs]
+    outputs = plan_outputs(config, [spec.name for spec in specs], read)
+    detector = load(config.detect.model, device=config.detect.device, precision=config.detect.precision)
+    _check_classes(config.detect.classes or (), detector.classes)
+    return Job(config, specs, outputs, detector)
+
+
+def _check_classes(wanted: Sequence[str], known: Sequence[str]) -> None:
+    mistakes = []
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name.lower(), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            mistakes.append(f"unknown class {name!r}{hint} The model knows {', '.join(known)}")
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
+def execute(job: Job, progress: bool | None) -> Outcome:
+    """Run a job to its end, or until a signal; say how it went, and write its report.
+
+    Args:
+        job: from `prepare`.
+        progress: as in `make_progress`.
+    """
+    try:
+        job.outputs.make_folders()
+    except OSError as error:
+        raise ConfigError(f"cannot make folder {error.filename}: {error.strerror}") from error
+    started = datetime.now(UTC)
+    tally, failures = Tally(job.specs), OutputFailures()
+    run = _assemble(job, tally, failures)
+    crash = None
+    with make_progress(progress, len(job.specs)) as bars, StopOnSignal(run) as stop:
+        try:
+            with run:
+                for item in run:
+                    tally.count(item)
+                    _show(item, bars)
+                    if _writes_nothing_more(job, tally, failures):
+                        run.stop()
+        except StageError as error:
+            crash = error
+            log.debug("the run failed", exc_info=error)
+        except Cancelled:
+            pass  # the second Ctrl-C
+    outcome = _judge(job, tally, run, failures, crash, started, stop.exit_status)
+    _say(job, outcome)
+    return _report(job, outcome)
+
+
+def _show(item: Any, bars: ShownProgress) -> None:
+    if isinstance(item, Result):
+        bars.advance(item.source)
+    elif isinstance(item, StreamStarted):
+        bars.begin(item.source, expected_frames(item.info))
+    elif isinstance(item, StreamEnded):
+        bars.end(item.source)
+        if item.error:
+            log.error("%s", item.error)
+
+
+def _assemble(job: Job, tally: Tally, failures: OutputFailures) -> Run:
+    outputs, recording = job.outputs, None
+    if outputs.form is not None:
+        header = RunHeader(__version__, job.detector.name, job.detector.sha256 or None, job.detector.classes)
+        files = dict.fromkeys((spec.name for spec in job.specs), STDOUT) if outputs.stdout else outputs.detections
+        recording = Recording(files, outputs.form, header)
+    return assemble(
+        job.config,
+        job.specs,
+        job.detector,
+        videos=outputs.videos,
+        recording=recording,
+        failures=failures,
+        watch=tally.timed,
+    )
+
+
+def _writes_nothing_more(job: Job, tally: Tally, failures: OutputFailures) -> bool:
+    """True where every output of every source that has not ended has failed: going on would be for nothing."""
+    if not failures.videos and not failures.detections:
+        return False
+    outputs = job.outputs
+    open_sources = {name for name, source in tally.sources.items() if not source.ended}
+    wanted = {("video", name) for name in outputs.videos} | {("detections", name) for name in outputs.detections}
+    failed = {("video", name) for name, _ in failures.videos} | {
+        ("detections", name) for name, _ in failures.detections
+    }
+    if outputs.stdout and not failures.detections:
+        return False
+    return not {(kind, name) for kind, name in wanted - failed if name in open_sources}
+
+
+def _judge(
+    job: Job,
+    tally: Tally,
+    run: Run,
+    failures: OutputFailures,
+    crash: StageError | None,
+    started: datetime,
+    signal_status: int | None,
+) -> Outcome:
+    failed = [Failure("source", source.name, source.error) for source in tally.sources.values() if source.error]
+    failed += of_outputs(failures)
+    if crash is not None:
+        failed.append(Failure("run", None, str(crash)))
+    status = signal_status or (FAILED if failed else DONE)
+    return Outcome(started, tally, run.stats, tuple(failed), status)
+
+
+def _say(job: Job, outcome: Outcome) -> None:
+    """What went wrong and was not said yet, and what there is now."""
+    for failure in outcome.failures:
+        if failure.what != "source":
+            quiet = _READER_GONE in failure.message
+            log.log(logging.DEBUG if quiet else logging.ERROR, "%s", failure.message)
+    for source in outcome.tally.sources.values():
+        if source.undecodable:
+            log.warning("%s: %d packets could not be decoded", source.location, source.undecodable)
+    stats = outcome.stats
+    share = max(stage.busy_share for stage in (*stats.stages, stats.consumer))
+    log.info(
+        "%d frames in %.1f s, %.1f fps; %s bounds the run (busy %.0f %% of it)",
+        outcome.tally.frames,
+        stats.wall_s,
+        outcome.fps,
+        stats.bound_by,
+        100 * share,
+        extra={
+            "fields": {"frames": outcome.tally.frames, "wall_s": round(stats.wall_s, 3), "fps": round(outcome.fps, 2)}
+        },
+    )
+    for path in job.outputs.paths():
+        if path != job.outputs.report and path.is_file():
+            log.info("wrote %s", path, extra={"fields": {"path": str(path)}})
+    if outcome.exit_status > FAILED:
+        log.warning("stopped before the end; what was written is complete up to there")
+
+
+def _report(job: Job, outcome: Outcome) -> Outcome:
+    path = job.outputs.report
+    if path is None:
+        return outcome
+    try:
+        write_report(path, outcome.to_dict(job.config, job.detector, job.outputs))
+    except SinkError as error:
+        log.error("%s", error)
+        failures = (*outcome.failures, Failure("report", None, str(error)))
+        return Outcome(outcome.started, outcome.tally, outcome.stats, failures, outcome.exit_status or FAILED)
+    return outcome

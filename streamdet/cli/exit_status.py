@@ -1,0 +1,63 @@
+"""How a command ends: its exit status, and one or two lines on standard error where something is wrong."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from streamdet.cli.messages import log
+from streamdet.errors import ConfigError, ModelError, StreamdetError
+
+DONE = 0
+FAILED = 1  # a source or an output failed; the others are complete and valid
+WRONG = 2  # the command or a config is wrong; nothing was written
+INTERRUPTED = 128 + signal.SIGINT
+
+# Typer carries its own copy of click since 0.2x and depends on click before; both have this base of all
+# mistakes in a command line, neither gives it a public name.
+_CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def guard(command: Callable[[], int]) -> int:
+    """Run a command; turn what it raises into an exit status and a message without a traceback (-v shows it)."""
+    try:
+        status = command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return FAILED
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        return INTERRUPTED
+    except _CommandLineError as error:
+        log.error("%s", _without_usage(error))
+        return WRONG
+    except StreamdetError as error:
+        log.error("%s", error, exc_info=log.isEnabledFor(logging.DEBUG))
+        return WRONG if isinstance(error, ConfigError | ModelError) else FAILED
+    except Exception as error:
+        log.error(
+            "%s: %s (a mistake in streamdet; -v shows where)",
+            type(error).__name__,
+            error,
+            exc_info=log.isEnabledFor(logging.DEBUG),
+        )
+        return FAILED
+    return status
+
+
+def _without_usage(error: Any) -> str:
+    """A mistake in a command line in one line; where its help is comes instead of the help."""
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "streamdet"
+    return f"{error.format_message().rstrip('.')} (see: {command} --help)"
+
+
+def _silence_stdout() -> None:
+    """The reader has gone: what is still buffered goes nowhere, so that Python's flush at exit has nothing to say."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

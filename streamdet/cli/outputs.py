@@ -1,0 +1,181 @@
+"""Which files a run will write: decided and checked before anything is read or written."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from streamdet.config import EncodeConfig, PipelineConfig
+from streamdet.errors import ConfigError
+from streamdet.media.encoder import encoder_settings
+from streamdet.media.formats import output_format
+from streamdet.stages.detection_files import STDOUT, Format
+
+_FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".txt": "mot", ".json": "coco"}
+_ENDINGS = {name: ending for ending, name in _FORMATS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Every file that a run writes.
+
+    Attributes:
+        videos: by source name; empty where no video is written.
+        detections: by source name; empty where none are written, or to standard output.
+        form: of the detections: jsonl, mot or coco; None where no detections are written.
+        stdout: detections of all sources go to standard output.
+        report: the run report.
+        folders: to be made.
+    """
+
+    videos: Mapping[str, Path] = field(default_factory=dict)
+    detections: Mapping[str, Path] = field(default_factory=dict)
+    form: Format | None = None
+    stdout: bool = False
+    report: Path | None = None
+    folders: tuple[Path, ...] = ()
+
+    def paths(self) -> list[Path]:
+        """All files."""
+        return [*self.videos.values(), *self.detections.values(), *([self.report] if self.report else [])]
+
+    def make_folders(self) -> None:
+        """Make the folders that outputs go into."""
+        for folder in self.folders:
+            folder.mkdir(exist_ok=True)
+
+
+def plan_outputs(config: PipelineConfig, names: Sequence[str], inputs: Iterable[Path]) -> Outputs:
+    """Name every output and make sure that it can be written.
+
+    Args:
+        config: the job.
+        names: the sources' names, each once.
+        inputs: files that are read, and so must not be written.
+
+    Raises:
+        ConfigError: one line for every mistake.
+    """
+    mistakes: list[str] = []
+    videos: dict[str, Path] = {}
+    detections: dict[str, Path] = {}
+    form: Format | None = None
+    stdout = False
+    try:
+        if "encode" in config.stages:
+            videos = _videos(config.encode, names)
+    except ConfigError as error:
+        mistakes.append(str(error))
+    try:
+        if "record" in config.stages:
+            form = _format(config.record.path, config.record.format)
+            stdout = config.record.path == STDOUT
+            detections = {} if stdout else _files(config.record.path, names, _ENDINGS[form])
+    except ConfigError as error:
+        mistakes.append(str(error))
+    report = Path(config.report) if config.report else None
+    wanted = [*videos.values(), *detections.values(), *([report] if report else [])]
+    folders = tuple(_to_make(config.encode.path if videos else None, config.record.path if detections else None))
+    mistakes += _obstacles(wanted, folders, inputs, config.overwrite)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return Outputs(videos, detections, form, stdout, report, folders)
+
+
+def check_files(paths: Sequence[Path], *, overwrite: bool) -> None:
+    """Make sure that files can be written.
+
+    Raises:
+        ConfigError: one line for every mistake.
+    """
+    if mistakes := _obstacles(paths, (), (), overwrite):
+        raise ConfigError("\n".join(mistakes))
+
+
+def _obstacles(paths: Sequence[Path], folders: Sequence[Path], inputs: Iterable[Path], overwrite: bool) -> list[str]:
+    return [*_collisions(paths), *_unwritable(paths, folders), *_taken(paths, inputs, overwrite)]
+
+
+def _videos(settings: EncodeConfig, names: Sequence[str]) -> dict[str, Path]:
+    path = settings.path
+    if path is not None and ("://" in path or path.endswith(".m3u8")):
+        what = f"an output to {path.partition('://')[0]}://" if "://" in path else "an .m3u8 output"
+        raise ConfigError(f"{what} is not available in this version; expected a file such as .mp4 or .mkv, or a folder")
+    encoder_settings(settings.codec, settings.crf, settings.preset)
+    videos = _files(path, names, ".annotated.mp4")
+    for video in videos.values():
+        output_format(video, settings.codec)
+    return videos
+
+
+def _format(path: str | None, form: Format | None) -> Format:
+    if form is not None:
+        return form
+    if path is None or path == STDOUT or _is_folder(path):
+        return "jsonl"
+    ending = Path(path).suffix.lower()
+    if ending not in _FORMATS:
+        raise ConfigError(f"detections {path}: expected a name that ends in .jsonl, .txt or .json, a folder, or -")
+    return _FORMATS[ending]
+
+
+def _files(path: str | None, names: Sequence[str], ending: str) -> dict[str, Path]:
+    """One file a source."""
+    if path is not None and not _is_folder(path):
+        if len(names) > 1:
+            raise ConfigError(f"output {path}: {len(names)} sources need a folder, not a file; end its name with /")
+        return {names[0]: Path(path)}
+    return {name: Path(path or ".") / f"{name}{ending}" for name in names}
+
+
+def _is_folder(path: str) -> bool:
+    return path.endswith(("/", os.sep)) or Path(path).is_dir() or not Path(path).suffix
+
+
+def _to_make(*paths: str | None) -> Iterator[Path]:
+    """Folders that were asked for and are not there; the folder around them must be."""
+    for path in sorted({Path(path) for path in paths if path is not None and _is_folder(path)}):
+        if not os.path.lexists(path) and path.parent.is_dir():
+            yield path
+
+
+def _collisions(paths: Sequence[Path]) -> Iterator[str]:
+    seen: set[str] = set()
+    for path in paths:
+        resolved = os.path.realpath(path)
+        if resolved in seen:
+            yield f"output {path}: two outputs have this name; expected another for each"
+        seen.add(resolved)
+
+
+def _unwritable(paths: Sequence[Path], folders: Sequence[Path]) -> Iterator[str]:
+    """Try every folder: the rights alone do not tell (root, a read-only disk, /proc)."""
+    for folder in sorted({path.parent for path in paths}):
+        existing = folder.parent if folder in folders else folder
+        if not os.path.lexists(existing):
+            yield f"folder {folder} does not exist; make it first, or choose another"
+            continue
+        try:
+            with tempfile.TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            yield f"cannot write into folder {folder}: {error.strerror}"
+
+
+def _taken(paths: Sequence[Path], inputs: Iterable[Path], overwrite: bool) -> Iterator[str]:
+    inputs = list(inputs)
+    for path in paths:
+        if path.is_dir():
+            yield f"output {path}: expected a file name, this is a folder"
+        elif read := next((each for each in inputs if _same(path, each)), None):
+            yield f"output {path} is the input {read} itself; choose another name"
+        elif os.path.lexists(path) and not overwrite:
+            yield f"output {path} is there already; choose another name, or replace it with --overwrite"
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them is not there
+        return os.path.realpath(path) == os.path.realpath(other)

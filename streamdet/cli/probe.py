@@ -1,0 +1,95 @@
+"""`streamdet probe`: what a source holds, and what is wrong with it."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamdet.cli.exit_status import DONE
+from streamdet.cli.messages import start_messages
+from streamdet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streamdet.media.probe import AudioTrack, ProbeReport, VideoTrack
+
+Row = tuple[str, str]
+
+
+def probe(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, a folder of images, or an address.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tracebacks.")] = False,
+) -> int:
+    """Show what a source holds: streams, sizes, times, colour, audio, and problems."""
+    start_messages(verbose=verbose)
+
+    from streamdet.cli.sources import find_sources
+    from streamdet.media.probe import probe as look_into
+
+    spec, *others = find_sources([source])
+    if others:
+        raise ConfigError(f"{source}: holds {1 + len(others)} sources, expected one")
+    report = look_into(spec)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _print(_rows(report))
+    return DONE
+
+
+def _print(rows: Iterator[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False).print(table)
+
+
+def _rows(report: "ProbeReport") -> Iterator[Row]:
+    facts = [report.container]
+    if report.size_bytes is not None:
+        facts.append(f"{report.size_bytes / 1e6:.1f} MB")
+    if report.duration_s is not None:
+        facts.append(f"{report.duration_s:.3f} s")
+    yield "source", report.location
+    yield "container", ", ".join(facts)
+    for video in report.video:
+        yield f"video {video.number}", _video(video)
+    for audio in report.audio:
+        yield f"audio {audio.number}", _audio(audio)
+    for problem in report.problems:
+        yield "problem", problem
+
+
+def _video(track: "VideoTrack") -> str:
+    colour = track.colour
+    lines = [f"{track.codec}{f' {track.profile}' if track.profile else ''}, {track.width}x{track.height}"]
+    if track.rotation:
+        lines[0] += f" (turned by {track.rotation} degrees)"
+    if track.interlaced:
+        lines[0] += ", interlaced"
+    if not track.used:
+        lines[0] += " (not used)"
+    if track.average_rate is not None:
+        pace = {True: "variable", False: "constant", None: "average"}[track.variable_rate]
+        lines.append(f"{float(track.average_rate):.3f} fps ({track.average_rate}, {pace}), time base {track.time_base}")
+    lines.append(
+        f"{'?' if track.frames is None else track.frames} frames"
+        + ("" if track.first_pts is None else f", first pts {track.first_pts}")
+        + ("" if track.duration_s is None else f", {track.duration_s:.3f} s")
+    )
+    lines.append(
+        f"{track.pixel_format}, matrix {colour.matrix}, range {colour.range}, "
+        f"primaries {colour.primaries}, transfer {colour.transfer}"
+    )
+    return "\n".join(lines)
+
+
+def _audio(track: "AudioTrack") -> str:
+    language = f", {track.language}" if track.language else ""
+    return f"{track.codec}, {track.sample_rate} Hz, {track.layout} ({track.channels}){language}"

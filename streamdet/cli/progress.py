@@ -1,0 +1,149 @@
+"""How far a command is: a bar on a terminal, nothing in a pipe, a line now and then where it is asked for."""
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from streamdet.cli.messages import log, says_json
+from streamdet.frames import StreamInfo
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task, TaskID
+
+_LINE_EVERY_S = 5.0
+
+
+class ShownProgress(Protocol):
+    """Told how videos go on, each by its name. A context manager."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+    def begin(self, name: str, frames: int | None) -> None:
+        """A video begins; frames: how many it will be, None where nothing is known."""
+
+    def advance(self, name: str) -> None:
+        """One more frame of it is done."""
+
+    def end(self, name: str) -> None:
+        """It is over."""
+
+
+def make_progress(wanted: bool | None, videos: int) -> ShownProgress:
+    """Choose what suits standard error.
+
+    Args:
+        wanted: None: a bar on a terminal, silence elsewhere; True: lines where there is no terminal; False: silence.
+        videos: how many there will be.
+    """
+    terminal = sys.stderr.isatty() and not says_json()
+    if wanted is False or (wanted is None and not terminal):
+        return _Silence()
+    return _Bars(videos) if terminal else _Lines()
+
+
+def expected_frames(info: StreamInfo) -> int | None:
+    """How many frames a source will give, an estimate; None where nothing is known."""
+    if info.frames is not None or info.duration_s is None or info.average_rate is None:
+        return info.frames
+    return round(info.duration_s * float(info.average_rate))
+
+
+class _Silence:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def begin(self, name: str, frames: int | None) -> None:
+        pass
+
+    def advance(self, name: str) -> None:
+        pass
+
+    def end(self, name: str) -> None:
+        pass
+
+
+class _Lines(_Silence):
+    """A log line every few seconds."""
+
+    def __init__(self) -> None:
+        self._expected: dict[str, int | None] = {}
+        self._done: dict[str, int] = {}
+        self._began_s: dict[str, float] = {}
+        self._said_s = time.monotonic()
+
+    def begin(self, name: str, frames: int | None) -> None:
+        self._expected[name], self._done[name], self._began_s[name] = frames, 0, time.monotonic()
+
+    def advance(self, name: str) -> None:
+        self._done[name] += 1
+        if time.monotonic() - self._said_s >= _LINE_EVERY_S:
+            self._said_s = time.monotonic()
+            self._say(name)
+
+    def _say(self, name: str) -> None:
+        done, expected = self._done[name], self._expected[name]
+        fps = done / (self._said_s - self._began_s[name])
+        fields: dict[str, Any] = {"name": name, "frames": done, "fps": round(fps, 1)}
+        left = ""
+        if expected is not None:
+            left_s = max(0, expected - done) / fps
+            fields |= {"expected_frames": expected, "left_s": round(left_s, 1)}
+            left = f" of {expected}, {left_s:.0f} s left"
+        log.info("%s: %d frames%s, %.1f fps", name, done, left, fps, extra={"fields": fields})
+
+
+class _Bars(_Silence):
+    """A bar for every video at work."""
+
+    def __init__(self, videos: int) -> None:
+        self._videos = videos
+        self._begun = 0
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = _rich_progress()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def begin(self, name: str, frames: int | None) -> None:
+        self._begun += 1
+        place = f" ({self._begun}/{self._videos})" if self._videos > 1 else ""
+        self._tasks[name] = self._progress.add_task(f"{name}{place}", total=frames)
+
+    def advance(self, name: str) -> None:
+        self._progress.advance(self._tasks[name])
+
+    def end(self, name: str) -> None:
+        task = self._tasks.pop(name, None)
+        if task is not None and self._videos > 1:  # thousands of finished bars would push out the one at work
+            self._progress.remove_task(task)
+
+
+def _rich_progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Frames(ProgressColumn):
+        def render(self, task: "Task") -> Text:
+            total = "" if task.total is None else f"/{int(task.total)}"
+            fps = task.finished_speed or task.speed
+            return Text(f"{int(task.completed)}{total} frames  {'-' if fps is None else f'{fps:.1f}'} fps")
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        Frames(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        refresh_per_second=8,
+    )

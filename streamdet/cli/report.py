@@ -1,0 +1,155 @@
+"""The run report: what was done, how fast, what bounds it and what went wrong, as JSON."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from streamdet.cli.outputs import Outputs
+from streamdet.cli.tally import Tally
+from streamdet.config import PipelineConfig
+from streamdet.errors import SinkError
+from streamdet.flow import RunStats
+from streamdet.media.part_file import PartFile
+from streamdet.runtimes.contract import Detector
+from streamdet.stages.detection_files import STDOUT
+from streamdet.stages.job import OutputFailures
+from streamdet.version import __version__
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that went wrong while the rest went on.
+
+    Attributes:
+        what: source, video, detections or run.
+        source: name of the stream; None for the run as a whole.
+        message: one line.
+    """
+
+    what: str
+    source: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run went.
+
+    Attributes:
+        started: when, UTC.
+        tally: what came out of it.
+        stats: where its time went.
+        failures: in the order in which they happened, sources first.
+        exit_status: of the command.
+    """
+
+    started: datetime
+    tally: Tally
+    stats: RunStats
+    failures: tuple[Failure, ...]
+    exit_status: int
+
+    @property
+    def fps(self) -> float:
+        """Frames of all sources by the run's duration."""
+        return self.tally.frames / self.stats.wall_s if self.stats.wall_s > 0 else 0.0
+
+    def to_dict(self, config: PipelineConfig, detector: Detector, outputs: Outputs) -> dict[str, Any]:
+        """The report, as documented in the README."""
+        sources = self.tally.sources.values()
+        stats = self.stats.to_dict()
+        return {
+            "format": FORMAT,
+            "streamdet": __version__,
+            "started": self.started.isoformat(timespec="milliseconds"),
+            "exit_status": self.exit_status,
+            "frames": self.tally.frames,
+            "wall_s": round(self.stats.wall_s, 3),
+            "fps": round(self.fps, 2),
+            "latency_ms": self.tally.latency_ms(),
+            "bound_by": stats["bound_by"],
+            "stages": [_rounded(stage) for stage in (*stats["stages"], stats["consumer"])],
+            "channels": [_rounded(channel) for channel in stats["channels"]],
+            "dropped": sum(source.dropped for source in sources),
+            "undecodable": sum(source.undecodable for source in sources),
+            "model": {
+                "name": detector.name,
+                "sha256": detector.sha256 or None,
+                "classes": list(detector.classes),
+            },
+            "sources": [asdict(source) for source in sources],
+            "outputs": list(self._outputs(outputs)),
+            "failures": [asdict(failure) for failure in self.failures],
+            "settings": config.model_dump(exclude={"sources"}, mode="json"),  # they may hold a password
+            "machine": machine(),
+        }
+
+    def _outputs(self, outputs: Outputs) -> Iterator[dict[str, Any]]:
+        failed = {(failure.what, failure.source): failure.message for failure in self.failures}
+        for kind, files in (("video", outputs.videos), ("detections", outputs.detections)):
+            for source, path in files.items():
+                size = path.stat().st_size if path.is_file() else None
+                error = failed.get((kind, source))
+                yield {"kind": kind, "source": source, "path": str(path), "bytes": size, "error": error}
+        if outputs.stdout:
+            errors = [failure.message for failure in self.failures if failure.what == "detections"]
+            yield {
+                "kind": "detections",
+                "source": None,
+                "path": STDOUT,
+                "bytes": None,
+                "error": errors[0] if errors else None,
+            }
+
+
+def of_outputs(failures: OutputFailures) -> Iterator[Failure]:
+    """The outputs that failed."""
+    for what, failed in (("video", failures.videos), ("detections", failures.detections)):
+        for source, message in failed:
+            yield Failure(what, source, message)
+
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write it under its name in one step.
+
+    Raises:
+        SinkError: if it cannot be written.
+    """
+    part = PartFile(path)
+    try:
+        part.path.write_text(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        part.discard()
+        raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
+    part.publish(part.path)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "peak_memory_mb": _peak_memory_mb(),
+    }
+
+
+def _peak_memory_mb() -> float | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}

@@ -1,0 +1,102 @@
+"""`streamdet scene`: a synthetic street as a video, and what is where in it."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamdet.cli.exit_status import DONE
+from streamdet.cli.messages import log, start_messages
+from streamdet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streamdet.scenes.ground_truth import GroundTruth
+    from streamdet.scenes.scene import SceneSpec
+
+
+def scene(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PATH", help="The video.")] = Path("street.mp4"),
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Ground truth (COCO-VID). Default: <stem>.labels.json beside it."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another street.")] = 0,
+    seconds: Annotated[float, typer.Option(metavar="S", help="Duration.")] = 10.0,
+    fps: Annotated[str, typer.Option(metavar="N|N/M", help="Frames per second, such as 30000/1001.")] = "25",
+    width: Annotated[int, typer.Option(metavar="N", help="Pixels.")] = 1280,
+    height: Annotated[int, typer.Option(metavar="N", help="Pixels.")] = 720,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    progress: Annotated[
+        bool | None, typer.Option("--progress/--no-progress", help="Default: a bar on a terminal.")
+    ] = None,
+    log_format: Annotated[str, typer.Option(metavar="text|json", help="Lines on standard error.")] = "text",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+) -> int:
+    """Write a synthetic street as a video, with the exact box and identity of everyone in it."""
+    start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
+    rate = _check(seconds, fps, width, height)
+
+    from streamdet.cli.outputs import check_files
+    from streamdet.media.formats import output_format
+    from streamdet.scenes.ground_truth import GroundTruth
+    from streamdet.scenes.scene import SceneSpec
+
+    labels = labels or output.with_name(f"{output.stem}.labels.json")
+    output_format(output, "h264")
+    check_files([output, labels], overwrite=overwrite)
+    spec = SceneSpec(seed=seed, width=width, height=height, fps=rate, frames=max(1, round(seconds * rate)))
+    truth = GroundTruth()
+    try:
+        film(spec, output, truth, progress)
+    finally:  # after Ctrl-C as well: they fit the part of the video that there is
+        truth.write(labels)
+    log.info("wrote %s and %s", output, labels)
+    return DONE
+
+
+def film(spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool | None) -> None:
+    """Render a scene into a video.
+
+    Args:
+        spec: the scene.
+        output: the video.
+        truth: gets what is where in every frame that was written.
+        progress: as in `make_progress`.
+
+    Raises:
+        SinkError: the video cannot be written.
+    """
+    from streamdet.cli.progress import make_progress
+    from streamdet.frames import StreamInfo
+    from streamdet.media import VideoWriter
+    from streamdet.scenes.scene import render
+
+    info = StreamInfo("scene", spec.width, spec.height, 1 / spec.fps, average_rate=spec.fps)
+    truth.add_video(output.name, spec.width, spec.height)
+    with make_progress(progress, 1) as bar, VideoWriter(output, info, crf=18) as writer:
+        bar.begin(output.stem, spec.frames)
+        for pts, frame in enumerate(render(spec)):
+            writer.write(frame.image, pts, 1 / spec.fps, duration=1)
+            truth.add(frame)
+            bar.advance(output.stem)
+
+
+def _check(seconds: float, fps: str, width: int, height: int) -> Fraction:
+    """The frame rate; all that is wrong with the numbers at once."""
+    mistakes = []
+    try:
+        rate = Fraction(fps)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 240:
+        mistakes.append(f"--fps: expected a number or a fraction up to 240, such as 25 or 30000/1001, got {fps}")
+    if not 0 < seconds <= 3600:
+        mistakes.append(f"--seconds: expected more than 0, at most 3600, got {seconds:g}")
+    for name, side in (("width", width), ("height", height)):
+        if not 64 <= side <= 4096:
+            mistakes.append(f"--{name}: expected 64 to 4096 pixels, got {side}")
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return rate

@@ -1,0 +1,85 @@
+"""What came out of a run: counted while it runs, for the summary and the report."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, cast
+
+import numpy as np
+
+from streamdet.flow import Inbox, Stage
+from streamdet.frames import Frame, StreamEnded
+from streamdet.media import SourceSpec
+from streamdet.stages.result import Result
+
+
+@dataclass(slots=True)
+class SourceTally:
+    """One source.
+
+    Attributes:
+        name: unique within the run.
+        location: where it comes from, without credentials.
+        frames: that came out of the run.
+        dropped: frames that were dropped on purpose.
+        undecodable: packets that could not be decoded.
+        error: why it failed; None where it did not.
+        ended: False where the run was stopped before its end.
+    """
+
+    name: str
+    location: str
+    frames: int = 0
+    dropped: int = 0
+    undecodable: int = 0
+    error: str | None = None
+    ended: bool = False
+
+
+class Tally:
+    """Counts frames, and times each from the moment its source gave it until it came out of the run."""
+
+    def __init__(self, specs: Sequence[SourceSpec]) -> None:
+        self.sources = {spec.name: SourceTally(spec.name, spec.shown) for spec in specs}
+        self._given_s: dict[str, dict[int, float]] = {spec.name: {} for spec in specs}
+        self._latencies_ms = array("f")
+
+    def timed(self, source: Stage) -> Stage:
+        """The same source stage; notes when it gives each frame."""
+
+        def process(inbox: Inbox[Any]) -> Iterator[Any]:
+            with closing(cast("Any", source.process(inbox))) as items:
+                for item in items:
+                    if isinstance(item, Frame):
+                        self._given_s[item.source][item.index] = perf_counter()
+                    yield item
+
+        return Stage(source.name, process, source.capacity)
+
+    def count(self, item: Any) -> None:
+        """One item came out of the run."""
+        if isinstance(item, Result):
+            source = self.sources[item.source]
+            source.frames += 1
+            source.dropped += item.frame.dropped_before
+            given_s = self._given_s[item.source].pop(item.index)
+            self._latencies_ms.append(1000 * (perf_counter() - given_s))
+        elif isinstance(item, StreamEnded):
+            source = self.sources[item.source]
+            source.dropped, source.undecodable, source.error = item.dropped, item.undecodable, item.error
+            source.ended = True
+            self._given_s[item.source].clear()
+
+    @property
+    def frames(self) -> int:
+        """Of all sources."""
+        return sum(source.frames for source in self.sources.values())
+
+    def latency_ms(self) -> dict[str, float] | None:
+        """Percentiles over all frames; None without any."""
+        if not self._latencies_ms:
+            return None
+        p50, p95, p99, longest = np.percentile(self._latencies_ms, (50, 95, 99, 100)).round(2).tolist()
+        return {"p50": p50, "p95": p95, "p99": p99, "max": longest}
