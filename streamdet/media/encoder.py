@@ -1,0 +1,171 @@
+"""Video encoders: which there are, their settings, and exact times for what they put out."""
+
+import os
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TypeAlias, cast
+
+import av
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from streamdet.errors import ConfigError
+
+VideoPacket: TypeAlias = "av.Packet[VideoStream]"
+
+# How many frames may lie between a packet's pts and its dts: 16 B-frames and their delay.
+REORDERED_FRAMES = 18
+# In finer time bases mp4's 32 bits hold only a few seconds between a packet's pts and its dts: no B-frames there.
+FINEST_REORDERED = Fraction(1, 10_000_000)
+
+_X26X_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
+    *("slow", "slower", "veryslow", "placebo"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """One encoder and how it is run.
+
+    Attributes:
+        name: FFmpeg's name of it.
+        preset, presets: speed against size, and the choices.
+        crf, crf_range: constant quality, and the least and the greatest.
+        smallest_side: pixels; x265 corrupts memory when it is asked for less.
+        mp4_tag: code of the codec in mp4, where Apple's players insist on one.
+        options: what else it is told.
+    """
+
+    name: str
+    preset: str
+    presets: tuple[str, ...]
+    crf: int
+    crf_range: tuple[int, int]
+    smallest_side: int = 2
+    mp4_tag: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+
+
+CODECS = {
+    "h264": EncoderSettings("libx264", "veryfast", _X26X_PRESETS, 23, (0, 51)),
+    "hevc": EncoderSettings(
+        "libx265",
+        "veryfast",
+        _X26X_PRESETS,
+        28,
+        (0, 51),
+        smallest_side=16,
+        mp4_tag="hvc1",
+        options={"x265-params": "log-level=error"},
+    ),
+    "av1": EncoderSettings("libsvtav1", "8", tuple(map(str, range(14))), 35, (1, 63), smallest_side=16),
+}
+
+
+def encoder_settings(codec: str, crf: int | None = None, preset: str | None = None) -> EncoderSettings:
+    """Settings of a codec; what is not given is a default that is fast and looks right.
+
+    Raises:
+        ConfigError: unknown codec, or a crf or preset that its encoder does not know.
+    """
+    if codec not in CODECS:
+        raise ConfigError(f"codec {codec!r}: expected one of {', '.join(CODECS)}")
+    known = CODECS[codec]
+    if known.name not in av.codecs_available:
+        raise ConfigError(f"codec {codec}: this build of FFmpeg has no {known.name}; choose another codec")
+    least, greatest = known.crf_range
+    if crf is not None and not least <= crf <= greatest:
+        raise ConfigError(f"crf {crf}: expected {least} (best) to {greatest} (smallest file) for {codec}")
+    if preset is not None and preset not in known.presets:
+        raise ConfigError(f"preset {preset!r}: expected one of {', '.join(known.presets)} for {codec}")
+    return replace(known, preset=known.preset if preset is None else preset, crf=known.crf if crf is None else crf)
+
+
+class VideoEncoder:
+    """Encodes frames and gives the packets the frames' own times, whatever the time base.
+
+    The encoder is shown frame numbers instead of pts, at a plain frame rate: SVT-AV1 takes no rate above 240, and none
+    of them cares for time bases like 1/2147483647. A packet's dts is then a number as well: of the packet, less the
+    number of frames that B-frames delay decoding. dts d >= 0 becomes the pts of frame d, so dts ascend as pts do and no
+    frame is shown before it is decoded; those below 0 go before the first pts.
+
+    Args:
+        output: container that the stream is added to; nothing is written yet.
+        settings: encoder and its settings.
+        like: first frame; its size and colour tags become the stream's.
+        rate: frames per second, roughly; sets the default length of a group of pictures.
+        time_base: of the pts given to `encode` and of the packets.
+    """
+
+    def __init__(
+        self,
+        output: OutputContainer,
+        settings: EncoderSettings,
+        like: av.VideoFrame,
+        rate: Fraction,
+        time_base: Fraction,
+    ) -> None:
+        if settings.name == "libsvtav1":
+            os.environ.setdefault("SVT_LOG", "1")  # it prints to stderr by itself; 1 leaves errors
+        rate = min(max(rate, Fraction(1)), Fraction(240)).limit_denominator(1001)
+        options = {"preset": settings.preset, "crf": str(settings.crf), **settings.options}
+        self._stream = cast(VideoStream, output.add_stream(settings.name, rate=rate, options=options))
+        self._time_base = self._stream.time_base = time_base
+        self._frame_duration = max(1, round(1 / (rate * time_base)))
+        self._times: dict[int, tuple[int, int]] = {}
+        self._frames = self._packets = self._delay = 0
+        self._first_pts = self._first_dts = self._end = 0
+        context = self._context = self._stream.codec_context
+        context.width, context.height, context.pix_fmt, context.time_base = like.width, like.height, "yuv420p", 1 / rate
+        context.colorspace, context.color_range = like.colorspace, like.color_range
+        context.color_primaries, context.color_trc = like.color_primaries, like.color_trc
+        self._is_mp4 = output.format.name in ("mp4", "mov")
+        if settings.mp4_tag and self._is_mp4:
+            context.codec_tag = settings.mp4_tag
+        if time_base < FINEST_REORDERED:
+            context.max_b_frames = 0
+        context.open()
+
+    def encode(self, frame: av.VideoFrame, pts: int, duration: int) -> list[VideoPacket]:
+        """Encode the next frame; pts must ascend. Packets come later, and out of order where there are B-frames."""
+        frame.pts, frame.time_base = self._frames, self._context.time_base
+        self._first_pts = pts if self._frames == 0 else self._first_pts
+        self._end = pts + duration
+        self._times[self._frames] = pts, duration
+        self._frames += 1
+        return [self._timed(packet) for packet in self._context.encode(frame)]
+
+    def flush(self) -> list[VideoPacket]:
+        """All packets that are still inside.
+
+        mp4 knows no durations, only differences of dts: there the last packet's makes their sum the video's length.
+        """
+        packets = [self._timed(packet) for packet in self._context.encode(None)]
+        if packets and self._is_mp4:
+            packets[-1].duration = max(1, self._end - self._first_pts - ((packets[-1].dts or 0) - self._first_dts))
+        return packets
+
+    def _timed(self, packet: VideoPacket) -> VideoPacket:
+        if self._packets == 0:
+            # x265 leaves dts unset where there are fewer frames than it would delay; those it cannot have reordered.
+            self._delay = -packet.dts if packet.dts is not None and -REORDERED_FRAMES <= packet.dts <= 0 else 0
+        order = self._packets - self._delay
+        packet.stream, packet.time_base = self._stream, self._time_base
+        packet.dts = self._times[order][0] if order >= 0 else self._before_first(order)
+        packet.pts, packet.duration = self._times[packet.pts or 0]
+        self._first_dts = packet.dts if self._packets == 0 else self._first_dts
+        self._packets += 1
+        self._times.pop(order - 1, None)  # every packet to come has a greater dts, and a pts no smaller than that
+        return packet
+
+    def _before_first(self, order: int) -> int:
+        """A dts before the first pts.
+
+        FFmpeg's mp4 muxer takes the least pts - dts of all packets with a negative dts as the delay of the first one,
+        so these dts must not be further apart than the first two frames are.
+        """
+        apart = self._frame_duration
+        if 1 in self._times:
+            apart = min(apart, (self._times[1][0] - self._first_pts) // max(1, self._delay - 1))
+        return self._first_pts + order * max(1, apart)

@@ -1,0 +1,102 @@
+"""The containers that can be written: by a file's ending, what each can hold and how FFmpeg is told to write it."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+
+from streamdet.errors import ConfigError
+
+INT32_MAX = 2**31 - 1
+
+# Least unit of an mp4's edit list. FFmpeg's default of 1/1000 s would round the time at which audio and video begin.
+_MOVIE_TIMESCALE = 400_000
+# A moov takes 44 bytes a sample at most: stts 8, ctts 8, stsz 4, stss 4, stsc 12, co64 8.
+_MOOV_BYTES_A_SAMPLE, _MOOV_BYTES = 44, 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormat:
+    """One container.
+
+    Attributes:
+        muxer: FFmpeg's name of it.
+        codecs: the video codecs that it can hold.
+    """
+
+    muxer: str
+    codecs: tuple[str, ...]
+
+    @property
+    def is_mp4(self) -> bool:
+        """True for mp4 and mov: any time base, fragments while it grows, edit lists."""
+        return self.muxer in ("mp4", "mov")
+
+    def time_base(self, wanted: Fraction) -> Fraction:
+        """The time base of the written stream: the one wanted in mp4; Matroska counts milliseconds by nature."""
+        if not self.is_mp4:
+            return Fraction(1, 1000)
+        return wanted if wanted.denominator <= INT32_MAX else Fraction(1, 1_000_000)
+
+    def growing_options(self, time_base: Fraction) -> dict[str, str]:
+        """Options for a file that is playable at any moment while it grows.
+
+        mp4: fragments of half a second. The moov waits for the first one (delay_moov), since only then edit lists (a first
+        pts other than 0, B-frames, audio priming) and the headers of AC-3 and ADTS streams are known.
+        Matroska: clusters of a second. Audio priming before 0 stays there, where FFmpeg would delay all streams.
+        """
+        common = {"flush_packets": "1", "max_interleave_delta": "1000000"}
+        if self.is_mp4:
+            fragments = {"movflags": "delay_moov+default_base_moof", "frag_duration": "500000"}
+            return common | fragments | _timescales(time_base)
+        return common | {"cluster_time_limit": "1000", "avoid_negative_ts": "disabled"}
+
+    def final_options(self, time_base: Fraction, samples: int | None) -> dict[str, str]:
+        """Options for a finished mp4 whose moov comes first, so that a browser plays it while it loads.
+
+        Room for the moov is set aside where the number of samples is known: the flag faststart moves all of the file
+        at the end instead, and PyAV holds the GIL for as long.
+        """
+        if samples is None:
+            return {"movflags": "faststart"} | _timescales(time_base)
+        return {"moov_size": str(_MOOV_BYTES + _MOOV_BYTES_A_SAMPLE * samples)} | _timescales(time_base)
+
+
+_MP4 = OutputFormat("mp4", ("h264", "hevc", "av1"))
+OUTPUT_FORMATS = {
+    ".m4v": _MP4,
+    ".mkv": OutputFormat("matroska", ("h264", "hevc", "av1")),
+    ".mov": OutputFormat("mov", ("h264", "hevc")),
+    ".mp4": _MP4,
+    ".webm": OutputFormat("webm", ("av1",)),
+}
+
+
+def output_format(path: Path, codec: str) -> OutputFormat:
+    """Choose the container by the file's ending.
+
+    Raises:
+        ConfigError: the ending is none that can be written, or that container cannot hold the codec.
+    """
+    ending = path.suffix.lower()
+    chosen = OUTPUT_FORMATS.get(ending)
+    if chosen is None:
+        raise ConfigError(
+            f"{path}: cannot write {f'{ending} files' if ending else 'a file without ending'}; "
+            f"expected one of {' '.join(OUTPUT_FORMATS)}"
+        )
+    if codec not in chosen.codecs:
+        raise ConfigError(f"{path}: {ending} cannot hold {codec}; use {' or '.join(chosen.codecs)}, or write an .mkv")
+    return chosen
+
+
+def _timescales(time_base: Fraction) -> dict[str, str]:
+    """Timescales of track and movie that make every pts and the first one's delay exact.
+
+    The movie's is a multiple of the track's, and fine enough for audio at 192 kHz.
+    """
+    track = time_base.denominator
+    while track < 10_000:  # as FFmpeg does: some players want timescales no smaller
+        track *= 2
+    movie = track * max(1, min(INT32_MAX // track, ceil(_MOVIE_TIMESCALE / track)))
+    return {"video_track_timescale": str(track), "movie_timescale": str(movie)}

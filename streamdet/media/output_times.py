@@ -1,0 +1,73 @@
+"""When frames are shown in an output: exactly when they were in the source, wherever a container can say so."""
+
+from collections import deque
+from fractions import Fraction
+
+from streamdet.errors import SinkError
+from streamdet.media.encoder import FINEST_REORDERED, REORDERED_FRAMES
+from streamdet.media.formats import INT32_MAX, OutputFormat
+
+# More frames than this to bridge a gap mean that a pts is nonsense.
+_LONGEST_BRIDGE = 1000
+
+
+class OutputTimes:
+    """Places frames in the time of an output: ascending, never negative, in its time base.
+
+    mp4 holds the difference between a packet's pts and its dts in 32 bits. Gaps between frames that could exceed them
+    (an hour at 1/90000, a second at 1/1000000000) are bridged: the frame before is repeated now and then.
+
+    Args:
+        container: decides the time base.
+        pts, time_base: of the first frame.
+
+    Attributes:
+        time_base: seconds a unit of what is placed.
+        shift_s: seconds by which all frames are later than in the source; 0 unless the first one is before 0, where
+            an edit list would hide it.
+        last: where the last frame was placed.
+        interval: units between the last two frames, 0 before the second.
+        nudged: frames whose time was not greater than the one before and that were moved to the next unit.
+    """
+
+    def __init__(self, container: OutputFormat, pts: int, time_base: Fraction) -> None:
+        self.time_base = container.time_base(time_base)
+        self.shift_s = max(Fraction(0), -pts * time_base)
+        self.last = self.interval = self.nudged = 0
+        reordered = self.time_base >= FINEST_REORDERED
+        self._recent: deque[int] = deque(maxlen=REORDERED_FRAMES if reordered else 1)
+        self._longest_span = (2**30 if reordered else INT32_MAX) if container.is_mp4 else None
+
+    def units(self, count: int, time_base: Fraction) -> int:
+        """Convert a length of time, rounded to the nearest unit where the container is coarser."""
+        return count if time_base == self.time_base else round(count * time_base / self.time_base)
+
+    def place(self, pts: int, time_base: Fraction) -> tuple[int, range]:
+        """Decide the time of the next frame.
+
+        Returns:
+            Its time, and those at which the frame before is to be repeated first; mostly none.
+
+        Raises:
+            SinkError: the gap is absurd.
+        """
+        placed = wanted = self.units(pts, time_base) + round(self.shift_s / self.time_base)
+        repeated = range(0)
+        if self._recent:
+            placed = max(wanted, self.last + 1)
+            self.interval = placed - self.last
+            repeated = self._bridge(placed)
+        self.nudged += placed != wanted
+        self._recent.extend([*repeated, placed])
+        self.last = placed
+        return placed, repeated
+
+    def _bridge(self, placed: int) -> range:
+        if self._longest_span is None or placed - self._recent[0] <= self._longest_span:
+            return range(0)
+        apart = self._longest_span // (2 * (self._recent.maxlen or 1))
+        repeated = range(self.last + apart, placed, apart)
+        if len(repeated) > _LONGEST_BRIDGE:
+            gap_s = float(self.interval * self.time_base)
+            raise SinkError(f"two frames are {gap_s:.6g} s apart, which mp4 cannot hold; write an .mkv")
+        return repeated

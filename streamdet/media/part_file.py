@@ -1,0 +1,98 @@
+"""The file of an output while it is written: `.<name>.part` beside its place, which it takes in one step when done."""
+
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import av
+
+from streamdet.errors import SinkError
+from streamdet.media.container import reason
+
+
+class PartFile:
+    """Reserves an output's place.
+
+    Args:
+        target: the final path; what is there stays untouched until `publish`.
+
+    Raises:
+        SinkError: nothing can be written there.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.with_name(f".{target.name}.part")
+        self.faststart_path = target.with_name(f".{target.name}.faststart.part")
+        if target.is_dir():
+            raise SinkError(f"{target}: is a folder, expected a file name in it")
+        if not target.parent.is_dir():
+            raise SinkError(f"{target}: there is no folder {target.parent}; create it first")
+        try:
+            self.path.open("wb").close()
+        except OSError as error:
+            raise write_error(target, error) from error
+
+    def publish(self, ready: Path) -> None:
+        """Give a complete file the final name, atomically and so that a power cut leaves the old or the new one whole.
+
+        Raises:
+            SinkError: the folder is gone, or the disk failed.
+        """
+        try:
+            _sync(ready)
+            os.replace(ready, self.target)
+        except OSError as error:
+            raise write_error(self.target, error) from error
+        with suppress(OSError):  # not every file system can sync a folder
+            _sync(self.target.parent)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove what was not published."""
+        for path in (self.path, self.faststart_path):
+            with suppress(OSError):
+                path.unlink()
+
+    def cut_to_whole_fragments(self) -> bool:
+        """Drop a torn fragment from the end of a fragmented mp4; False where nothing playable is left."""
+        try:
+            os.truncate(self.path, end_of_whole_fragments(self.path))
+            return self.path.stat().st_size > 0
+        except OSError:
+            return False
+
+
+def end_of_whole_fragments(path: Path) -> int:
+    """Length of the part of a fragmented mp4 that is whole: up to the last complete mdat, 0 without one.
+
+    Source: ISO/IEC 14496-12, 4.2: a box begins with its size in 32 bits and its type; size 1 puts 64 bits after them.
+    """
+    length, position, whole = path.stat().st_size, 0, 0
+    with path.open("rb") as file:
+        while len(header := file.read(16)) >= 8:
+            size, kind = struct.unpack_from(">I4s", header)
+            if size == 1 and len(header) == 16:
+                (size,) = struct.unpack_from(">Q", header, 8)
+            position += size
+            if size < 8 or position > length:
+                break
+            if kind == b"mdat":
+                whole = position
+            file.seek(position)
+    return whole
+
+
+def write_error(target: Path, error: Exception) -> SinkError:
+    """One line that names the file and why it cannot be written."""
+    said = reason(error) if isinstance(error, av.FFmpegError) else getattr(error, "strerror", None) or str(error)
+    return SinkError(f"{target}: cannot be written: {said}")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,143 @@
+"""Everything that a video file needs while frames come in: encoder, muxer and audio."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from streamdet.frames import Image, StreamInfo
+from streamdet.media.audio import AudioCopier, AudioTrack, video_goes_on
+from streamdet.media.colour import frame_from_rgb
+from streamdet.media.encoder import EncoderSettings, VideoEncoder, VideoPacket
+from streamdet.media.formats import INT32_MAX, OutputFormat
+from streamdet.media.output_times import OutputTimes
+from streamdet.media.timeline import DEFAULT_RATE
+
+# A fragmented mp4 cannot begin before all of its tracks have; audio that begins later than this joins at the end.
+_LATE_S = 10
+
+
+class Recording:
+    """A file from its first frame on.
+
+    Args:
+        path: file to write; not the final name.
+        container, settings: how.
+        info: of the stream; colour tags, rate, and the file that audio comes from.
+        tracks: audio to copy.
+        image, pts, time_base: of the first frame, which is still to be added. Its size is the video's.
+
+    Attributes:
+        times: where frames were placed.
+        frames: number of video packets written so far.
+        late: audio tracks that the file cannot hold while it grows.
+        end: time at which the last frame ends, in the output's time base.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        container: OutputFormat,
+        settings: EncoderSettings,
+        info: StreamInfo,
+        tracks: Sequence[AudioTrack],
+        *,
+        image: Image,
+        pts: int,
+        time_base: Fraction,
+    ) -> None:
+        self.times = OutputTimes(container, pts, time_base)
+        self._info = info
+        self._size = image.shape[1], image.shape[0]
+        self._smallest_side = settings.smallest_side
+        self._picture = self._convert(image)
+        options = container.growing_options(self.times.time_base)
+        # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
+        self._output = av.open(str(path.absolute()), "w", format=container.muxer, container_options=options)
+        rate = info.average_rate or DEFAULT_RATE
+        self._encoder = VideoEncoder(self._output, settings, self._picture, rate, self.times.time_base)
+        self._frame_duration = max(1, round(1 / (rate * self.times.time_base)))
+        late_from_s = pts * time_base + _LATE_S
+        late = [track for track in tracks if container.is_mp4 and (track.next_s or 0) > late_from_s]
+        self._audio = AudioCopier([track for track in tracks if track not in late], self.times.shift_s)
+        self._audio.add_to(self._output)
+        self.late = AudioCopier(late, self.times.shift_s)
+        self.frames = 0
+        self.end = 0
+
+    @property
+    def samples(self) -> int:
+        """Number of packets written so far."""
+        return self.frames + self._audio.packets
+
+    def add(self, image: Image, pts: int, time_base: Fraction, duration: int) -> None:
+        """Encode a frame and write what the encoder has ready, with the audio up to there."""
+        placed, repeated = self.times.place(pts, time_base)
+        for gap in repeated:
+            self._mux(self._encoder.encode(self._picture, gap, self._frame_duration))
+        self._picture = self._convert(image)
+        units = self.times.units(duration, time_base) or self.times.interval or self._frame_duration
+        units = min(units, INT32_MAX)  # more than mp4 can hold
+        self.end = placed + units
+        self._mux(self._encoder.encode(self._picture, placed, units))
+
+    def finish(self) -> Fraction | None:
+        """Write all that is still inside, and the rest of the audio.
+
+        Returns:
+            Time at which audio was cut because the source's video goes on while the written one does not; None where
+            it was copied to its end.
+        """
+        self._mux(self._encoder.flush())
+        until_s = self.end * self.times.time_base if self._is_cut() else None
+        self._audio.copy(self._output, until_s)
+        return until_s
+
+    def close(self) -> None:
+        """Complete the file; also after a failure, where it writes nothing more."""
+        try:
+            self._output.close()
+        finally:
+            self._audio.close()
+
+    def _mux(self, packets: Sequence[VideoPacket]) -> None:
+        for packet in packets:
+            self._audio.copy(self._output, (packet.dts or 0) * packet.time_base)
+            self._output.mux(packet)
+            self.frames += 1
+
+    def _is_cut(self) -> bool:
+        """Whether the source has more than two further frames: the run was stopped or limited."""
+        if self._info.path is None or not (self._audio.tracks or self.late.tracks):
+            return False
+        reach = self.times.last + 2 * (self.times.interval or self._frame_duration)
+        return video_goes_on(Path(self._info.path), reach * self.times.time_base - self.times.shift_s)
+
+    def _convert(self, image: Image) -> av.VideoFrame:
+        return frame_from_rgb(padded(letterboxed(image, *self._size), self._smallest_side), self._info.colour)
+
+
+def letterboxed(image: Image, width: int, height: int) -> Image:
+    """Scale an image into a size with its aspect kept and black bars in the middle's sides; as it is if it fits."""
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner_width, inner_height = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[top : top + inner_height, left : left + inner_width] = cv2.resize(
+        image, (inner_width, inner_height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    return canvas
+
+
+def padded(image: Image, smallest_side: int) -> Image:
+    """Repeat the last column and row up to an even size, which yuv420p needs; boxes keep their pixels."""
+    height, width = (max(side + side % 2, smallest_side) for side in image.shape[:2])
+    if image.shape[:2] == (height, width):
+        return image
+    below, right = height - image.shape[0], width - image.shape[1]
+    return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)

@@ -1,0 +1,202 @@
+"""Writes frames as a video file, at exactly their times, with the source's audio beside them."""
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import av
+import numpy as np
+
+from streamdet.errors import SinkError
+from streamdet.frames import Image, StreamInfo
+from streamdet.media.audio import open_tracks
+from streamdet.media.container import reason
+from streamdet.media.encoder import encoder_settings
+from streamdet.media.faststart import rewrite_faststart
+from streamdet.media.formats import output_format
+from streamdet.media.part_file import PartFile, write_error
+from streamdet.media.recording import Recording
+
+_log = logging.getLogger(__name__)
+
+
+class VideoWriter:
+    """Writes one video file.
+
+    - Every frame is shown when it was in the source: the pts are kept as they are, first one, uneven steps and odd
+      time bases included. Matroska and WebM count in milliseconds, so there they are rounded.
+    - While it is written, the file is `.<name>.part` beside its place and playable at any moment. `close` gives it its
+      name in one step; an mp4 is rewritten for that so that browsers can play it while it loads, if there is room.
+    - Whatever goes wrong, `close` leaves a playable file under the final name with what could be written. Without a
+      single frame it leaves none.
+    - An odd width or height grows by one repeated column or row. A frame of another size than the first one is
+      letterboxed into that. A pts that is not greater than the one before is moved to the next unit of time.
+
+    Args:
+        path: `.mp4`, `.m4v`, `.mov`, `.mkv` or `.webm` (AV1 only); a file that is there is replaced at the end.
+        info: of the stream: colour tags are kept, audio is copied from its path bit for bit.
+        codec: of the video.
+        crf: constant quality; the smaller the better. Default: 23 for h264, 28 for hevc, 35 for av1.
+        preset: the encoder's speed. Default: veryfast; 8 for av1.
+        audio: "copy" all tracks or "drop" them.
+        start_s, end_s: part of the source that is written, seconds from its beginning; audio is cut likewise.
+
+    Attributes:
+        frames: number of frames written so far.
+
+    Raises:
+        ConfigError: no container has this ending, or it cannot hold the codec; unknown codec, crf or preset.
+        SinkError: nothing can be written there.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        info: StreamInfo,
+        *,
+        codec: str = "h264",
+        crf: int | None = None,
+        preset: str | None = None,
+        audio: Literal["copy", "drop"] = "copy",
+        start_s: float | None = None,
+        end_s: float | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.frames = 0
+        self._info = info
+        self._settings = encoder_settings(codec, crf, preset)
+        self._container = output_format(self.path, codec)
+        self._audio_from = Path(info.path) if audio == "copy" and info.path is not None else None
+        self._part_s = start_s, end_s
+        self._recording: Recording | None = None
+        self._failure: SinkError | None = None
+        self._closed = False
+        self._part = PartFile(self.path)
+
+    @property
+    def nudged(self) -> int:
+        """Frames whose pts was not greater than the one before."""
+        return 0 if self._recording is None else self._recording.times.nudged
+
+    def write(self, image: Image, pts: int, time_base: Fraction, duration: int = 0) -> None:
+        """Add a frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            pts: presentation time in units of time_base.
+            time_base: seconds a unit.
+            duration: units of time_base, 0 where unknown.
+
+        Raises:
+            SinkError: it cannot be written; names the file and the reason. All later calls raise it again.
+        """
+        if self._closed:
+            raise ValueError(f"{self.path}: is closed")
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"expected an image of (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        if self._failure is not None:
+            raise SinkError(str(self._failure))
+        try:
+            if self._recording is None:
+                self._recording = self._begin(image, pts, time_base)
+            self._recording.add(image, pts, time_base, duration)
+        except (av.FFmpegError, OSError, SinkError) as error:
+            self._failure = write_error(self.path, error)
+            raise self._failure from error
+        self.frames += 1
+
+    def close(self) -> None:
+        """Complete the file and give it its name; a second call does nothing.
+
+        Raises:
+            SinkError: it could not be completed, unless `write` has said so already.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._recording is None:
+            self._part.discard()
+            return
+        known_failure, until_s = self._failure, None
+        try:
+            if known_failure is None:
+                until_s = self._recording.finish()
+        except (av.FFmpegError, OSError) as error:
+            self._failure = write_error(self.path, error)
+        self._close_recording(self._recording)
+        self._publish(self._recording, until_s)
+        if self._failure is not None and known_failure is None:
+            raise self._failure
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except SinkError as failure:
+            if error is None:
+                raise
+            _log.error("%s", failure)
+
+    def _begin(self, image: Image, pts: int, time_base: Fraction) -> Recording:
+        tracks = [] if self._audio_from is None else open_tracks(self._audio_from, self._container, *self._part_s)
+        return Recording(
+            self._part.path,
+            self._container,
+            self._settings,
+            self._info,
+            tracks,
+            image=image,
+            pts=pts,
+            time_base=time_base,
+        )
+
+    def _close_recording(self, recording: Recording) -> None:
+        try:
+            recording.close()
+        except (av.FFmpegError, OSError) as error:
+            # FFmpeg remembers a failed write: after one, this fails as well and says nothing new.
+            self._failure = self._failure or write_error(self.path, error)
+
+    def _publish(self, recording: Recording, until_s: Fraction | None) -> None:
+        """Give the best complete file there is the final name."""
+        ready = self._part.path
+        if self._container.is_mp4:
+            if self._failure is None:
+                ready = self._faststart(recording, until_s)
+            elif not self._part.cut_to_whole_fragments():
+                self._part.discard()
+                return
+        recording.late.close()
+        self._part.publish(ready)
+        if self.nudged:
+            _log.warning(
+                "%s: %d frames had times that did not ascend; each is shown one unit later", self.path, self.nudged
+            )
+
+    def _faststart(self, recording: Recording, until_s: Fraction | None) -> Path:
+        """Rewrite the growing file with its index first; where that fails, the growing file is as complete."""
+        target = self._part.faststart_path
+        try:
+            rewrite_faststart(
+                self._part.path,
+                target,
+                self._container,
+                video_time_base=recording.times.time_base,
+                frames=recording.frames,
+                last_frame=(recording.times.last, recording.end),
+                samples=recording.samples,
+                late=recording.late,
+                until_s=until_s,
+            )
+        except (av.FFmpegError, OSError) as error:
+            _log.warning("%s: stays fragmented, its index could not be put first: %s", self.path, reason(error))
+            for track in recording.late.tracks:
+                _log.warning("%s: left out with it", track.description)
+            return self._part.path
+        return target
