@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.frames import Image
 from streamdet.scenes.camera import Camera, Floats
+from streamdet.scenes.fronts import FrontPainter
 from streamdet.scenes.light import Light
 from streamdet.scenes.road import paint_ground
 from streamdet.scenes.street import FAR_END_M, NEAR_END_M, Street
-from streamdet.scenes.texture import FrontPainter, Planes, cloud_noise
+from streamdet.scenes.texture import Planes, cloud_noise, noise_at, remap_points
 
 _SAMPLES = 2
 _HAZE_M = 420.0
@@ -59,7 +62,7 @@ class Backdrop:
         small = (rays.shape[1] // _SAMPLES, rays.shape[0] // _SAMPLES)
 
         def reduce(layer: Planes) -> Planes:
-            return cv2.resize(layer, small, interpolation=cv2.INTER_AREA)
+            return np.asarray(cv2.resize(layer, small, interpolation=cv2.INTER_AREA), np.float32)
 
         self._ambient = reduce(albedo * (view.openness * clear)[..., None])
         self._sun = reduce(albedo * (sunlit * clear)[..., None])
@@ -70,7 +73,7 @@ class Backdrop:
         gradient = np.clip(np.maximum(up, 0) * 1.7, 0, 1) ** 0.6
         cover = 1 - solid
         self._zenith = reduce(gradient * cover)[..., None]
-        self._clouds = reduce(_clouds(rays, noise) * cover)[..., None]
+        self._clouds = reduce(_clouds(rays, view.sky, noise))[..., None]
         self._cover = reduce(cover)[..., None]
 
     def lit(self, light: Light) -> Image:
@@ -86,20 +89,17 @@ class Backdrop:
         picture += self._zenith * colour(light.zenith - light.horizon * 0.92)
         bright = 0.55 * light.horizon + 0.45 * (light.sun + light.sky * 0.6)
         picture += self._clouds * colour(np.clip(bright, 0, 1) - 0.5 * (light.zenith + light.horizon))
-        return np.clip(picture * 255, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(picture * 255, 0, 255), np.uint8)
 
 
-def _clouds(rays: Planes, noise: Planes) -> Planes:
-    up = np.maximum(rays[..., 2], 0.03)
-    density = sample(noise, rays[..., 0] / up * 60 + 40, rays[..., 1] / up * 60)
-    return np.clip((density - 0.5) * 2.2, 0, 0.85) * np.clip(rays[..., 2] * 9, 0, 1)
-
-
-def sample(noise: Planes, x: Planes, y: Planes) -> Planes:
-    """Values of seamless noise at pixel coordinates."""
-    size = noise.shape[0]
-    padded = np.pad(noise, ((0, 1), (0, 1)), mode="wrap")
-    return cv2.remap(padded, np.mod(x, size).astype(np.float32), np.mod(y, size).astype(np.float32), cv2.INTER_LINEAR)
+def _clouds(rays: Planes, sky: NDArray[np.bool_], noise: Planes) -> Planes:
+    """Share of cloud in each sample of the sky."""
+    clouds = np.zeros(sky.shape, np.float32)
+    seen = rays[sky]
+    scale = np.asarray(60 / np.maximum(seen[:, 2], 0.03), np.float32)
+    density = noise_at(noise, seen[:, 0] * scale, seen[:, 1] * scale)
+    clouds[sky] = np.clip((density - 0.5) * 2.2, 0, 0.85) * np.clip(seen[:, 2] * 9, 0, 1)
+    return clouds
 
 
 class _View:
@@ -139,52 +139,77 @@ class _View:
         if not met.any():
             return
         y, z, depth = y[met], z[met], t[met]
-        row = self.street.rows[0 if side < 0 else 1]
-        y0, y1 = float(y.min()) - 1, float(y.max()) + 1
-        scale = float(np.clip(self.camera.focal / np.percentile(depth, 8) * 1.2, 6, min(64, 9000 / (y1 - y0))))
-        painter = FrontPainter(rng, y0, y1, max(b.height for b in row), scale)
-        for building in row:
-            if building.y1 > y0 and building.y0 < y1:
-                painter.paint(building)
-        painter.weather(noise)
-        columns, lines = (y - y0) * scale - 0.5, painter.albedo.shape[0] - z * scale - 0.5
-        # texture pixels a sample: along the street it shrinks with the angle too
-        shrink = depth**2 / (abs(wall - self.origin[0]) * self.camera.focal * _SAMPLES) * scale
-        albedo[met] = _sample_levels(painter.albedo, columns, lines, shrink)
-        glow[met] = _sample_levels(painter.glow, columns, lines, shrink)
+        self._paint_fronts(side, rng, noise, y, z, depth, met, albedo, glow)
         self._meet(met, depth)
         self.openness[met] = 0.50 + 0.22 * np.clip(z / 12, 0, 1)
         facing = max(0.0, -side * float(sun[0]))
         if facing > 0:
             sunlit[met] = facing * self.street.sunlit(np.stack([np.full_like(y, wall * 0.999), y, z], -1), sun)
 
+    def _paint_fronts(
+        self,
+        side: int,
+        rng: np.random.Generator,
+        noise: Planes,
+        y: Planes,
+        z: Planes,
+        depth: Planes,
+        met: NDArray[np.bool_],
+        albedo: Planes,
+        glow: Planes,
+    ) -> None:
+        """Colours of the points y z of a row, house by house."""
+        row = self.street.rows[0 if side < 0 else 1]
+        house = np.searchsorted(np.array([b.y1 for b in row[:-1]]), y)
+        gap = abs(side * self.street.wall_x - self.origin[0])
+        colours, light = np.zeros((len(y), 3), np.float32), np.zeros((len(y), 3), np.float32)
+        for k in np.unique(house):
+            rows = np.flatnonzero(house == k)
+            focal = self.camera.focal
+            scale = float(np.clip(focal / np.percentile(depth[rows], 5) * 1.2, 4, 80))
+            front = FrontPainter(rng, row[k], noise, scale)
+            columns, lines = (y[rows] - row[k].y0) * scale - 0.5, front.albedo.shape[0] - z[rows] * scale - 0.5
+            # texture pixels a sample: along the street it shrinks with the angle too
+            shrink = depth[rows] ** 2 / (gap * focal * _SAMPLES) * scale
+            colours[rows] = _sample_levels(front.albedo, columns, lines, shrink)
+            light[rows] = _sample_levels(front.glow, columns, lines, shrink)
+        albedo[met], glow[met] = colours, light
+
     def side_walls(self, albedo: Planes, sunlit: Planes, sun: Floats) -> None:
         """Walls of taller houses that show above lower ones."""
         facing = max(0.0, -float(sun[1]))
         for side, row in zip((-1, 1), self.street.rows, strict=True):
-            for lower, taller in zip(row[:-1], row[1:], strict=True):
+            for lower, taller in pairwise(row):
                 if taller.height <= lower.height or taller.y0 < self.origin[1] + 2:
                     continue
-                t = (taller.y0 - self.origin[1]) / np.maximum(self.rays[..., 1], 1e-3)
-                x = (self.origin[0] + t * self.rays[..., 0]) * side - self.street.wall_x
-                z = self.origin[2] + t * self.rays[..., 2]
-                met = self.sky & (x > 0) & (x < 12) & (z < taller.height) & (z > 0)
-                albedo[met] = (taller.colour * 0.82).astype(np.float32)
-                sunlit[met] = facing
-                self.openness[met] = 0.62
-                self._meet(met, t[met])
+                lines, columns = np.nonzero(self.sky & (self.rays[..., 0] * side > 0) & (self.rays[..., 1] > 1e-3))
+                rays = self.rays[lines, columns]
+                t = (taller.y0 - self.origin[1]) / rays[:, 1]
+                x = (self.origin[0] + t * rays[:, 0]) * side - self.street.wall_x
+                z = self.origin[2] + t * rays[:, 2]
+                hit = (x > 0) & (x < 12) & (z < taller.height) & (z > 0)
+                where = (lines[hit], columns[hit])
+                albedo[where] = (taller.colour * 0.82).astype(np.float32)
+                sunlit[where] = facing
+                self.openness[where] = 0.62
+                self.sky[where] = False
+                self.distance[where] = t[hit]
 
     def far_end(self, noise: Planes, albedo: Planes, sunlit: Planes) -> None:
         """Trees where the street ends."""
-        t = (FAR_END_M - self.origin[1]) / np.maximum(self.rays[..., 1], 1e-3)
-        x, z = self.origin[0] + t * self.rays[..., 0], self.origin[2] + t * self.rays[..., 2]
-        top = 6 + 6 * sample(noise, x * 6, np.zeros_like(x)) + 2 * sample(noise, x * 40, np.zeros_like(x) + 9)
-        met = self.sky & (t < self._ground_t) & (z < top) & (self.rays[..., 1] > 1e-3)
-        tone = 0.5 + 0.9 * sample(noise, x * 25, z * 25)[met]
-        albedo[met] = np.array([0.16, 0.22, 0.12], np.float32) * tone[:, None]
-        sunlit[met] = 0.5
-        self.openness[met] = 0.6
-        self._meet(met, t[met])
+        lines, columns = np.nonzero(self.sky & (self.rays[..., 1] > 1e-3) & (np.abs(self.rays[..., 2]) < 0.15))
+        rays = self.rays[lines, columns]
+        t = (FAR_END_M - self.origin[1]) / rays[:, 1]
+        x, z = self.origin[0] + t * rays[:, 0], self.origin[2] + t * rays[:, 2]
+        top = 6 + 6 * noise_at(noise, x * 6, np.zeros_like(x)) + 2 * noise_at(noise, x * 40, np.zeros_like(x) + 9)
+        hit = (z < top) & (z > 0)
+        where = (lines[hit], columns[hit])
+        tone = 0.5 + 0.9 * noise_at(noise, x[hit] * 25, z[hit] * 25)
+        albedo[where] = np.array([0.16, 0.22, 0.12], np.float32) * tone[:, None]
+        sunlit[where] = 0.5
+        self.openness[where] = 0.6
+        self.sky[where] = False
+        self.distance[where] = t[hit]
 
     def ground(
         self,
@@ -227,36 +252,18 @@ class _View:
         step = _SAMPLES
         rays, t = self.rays[::step, ::step][: size[1], : size[0]], self.distance[::step, ::step][: size[1], : size[0]]
         points = self.origin + rays * t[..., None]
-        total = np.zeros(points.shape[:2], np.float32)
-        for x, y in self.street.lamps[np.abs(self.street.lamps[:, 1] - 45) < 80]:
-            dx, dy, dz = points[..., 0] - x * 0.8, points[..., 1] - y, points[..., 2] - 6.2
-            total += 1 / (1 + (dx * dx + dy * dy + 0.3 * dz * dz) / 20) ** 1.5
-        return np.where(self.sky[::step, ::step][: size[1], : size[0]], 0, 0.12 + total).astype(np.float32)
+        light = self.street.lamp_light(points)
+        return np.where(self.sky[::step, ::step][: size[1], : size[0]], 0, light).astype(np.float32)
 
 
 def _sample_levels(texture: Image, columns: Planes, lines: Planes, shrink: Planes) -> Planes:
-    """Sample a texture, coarser where a sample covers more of it; (N, 3) 0 to 1."""
+    """A texture at points, coarser along the street where a sample covers more of it; (N, 3) 0 to 1."""
     out = np.zeros((len(columns), 3), np.float32)
     level = np.clip(np.log2(np.maximum(shrink, 1)), 0, 4).astype(np.int64)
-    current = texture
-    for k in range(5):
+    for k in range(int(level.max()) + 1):
         rows = np.flatnonzero(level == k)
         if len(rows):
-            # along the street a level halves the width only
-            xs, ys = (columns[rows] + 0.5) / 2**k - 0.5, lines[rows]
-            out[rows] = _remap_points(current, xs, ys)
-        current = cv2.resize(current, (max(1, current.shape[1] // 2), current.shape[0]), interpolation=cv2.INTER_AREA)
-    return out / 255
-
-
-def _remap_points(texture: Image, xs: Planes, ys: Planes) -> Planes:
-    """cv2.remap of a list of points; it takes no side longer than 32767."""
-    width = 4096
-    n = len(xs)
-    padded = -(-n // width) * width
-    grid_x, grid_y = np.zeros(padded, np.float32), np.zeros(padded, np.float32)
-    grid_x[:n], grid_y[:n] = xs, ys
-    got = cv2.remap(
-        texture, grid_x.reshape(-1, width), grid_y.reshape(-1, width), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return got.reshape(padded, -1)[:n].astype(np.float32)
+            out[rows] = remap_points(texture, (columns[rows] + 0.5) / 2**k - 0.5, lines[rows])
+        half = (max(1, texture.shape[1] // 2), texture.shape[0])
+        texture = np.asarray(cv2.resize(texture, half, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(out / 255, np.float32)

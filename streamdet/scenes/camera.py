@@ -1,12 +1,12 @@
 """The camera: a pinhole over a flat street.
 
-World: x to the right across the street, y along it, z up, metres. Picture: x to the right, y down, pixels; the centre of
-the first pixel is (0.5, 0.5).
+World: x to the right across the street, y along it, z up, metres. Picture: x to the right, y down, pixels; the centre
+of the first pixel is (0.5, 0.5).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +54,23 @@ class Camera:
         )
 
     def project(self, points: Floats) -> tuple[Floats, Floats]:
-        """Project (..., 3) world points to (..., 2) pixels and (...) depths in metres; depths under NEAR_M are clamped."""
+        """Pixels (..., 2) and depths (...) in metres of world points (..., 3); projected from NEAR_M at least."""
         local = (points - self.position) @ self.axes.T
         depth = local[..., 2]
         pixels = local[..., :2] * (self.focal / np.maximum(depth, NEAR_M))[..., None] + self.centre
         return pixels, depth
+
+    def shaken(self, shake: Floats) -> Camera:
+        """The camera whose picture is moved by a (2, 3) matrix: a small turn of the picture turns the view."""
+        turn = shake[:, :2]
+        axes = np.concatenate([turn @ self.axes[:2], self.axes[2:]])
+        return replace(self, axes=axes, centre=turn @ self.centre + shake[:, 2])
+
+    def widened(self, margin: int) -> Camera:
+        """The camera with margin more pixels on every side."""
+        return replace(
+            self, width=self.width + 2 * margin, height=self.height + 2 * margin, centre=self.centre + margin
+        )
 
     def rays(self, margin: int, scale: int) -> Floats:
         """Directions of a grid of scale x scale samples a pixel, margin pixels around the picture: (h, w, 3)."""
@@ -67,7 +79,7 @@ class Camera:
         right, down, forward = self.axes
         x = ((xs - self.centre[0]) / self.focal)[None, :, None]
         y = ((ys - self.centre[1]) / self.focal)[:, None, None]
-        return forward + x * right + y * down
+        return np.asarray(forward + x * right + y * down)
 
 
 def choose_camera(

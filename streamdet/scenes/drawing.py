@@ -1,4 +1,4 @@
-"""One solid thing in the picture: its faces in drawing order, its box, its share outside the picture."""
+"""One solid thing in the picture: its faces in drawing order, its box, its share outside the picture, its shadow."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ import numpy as np
 
 from streamdet.frames import Image
 from streamdet.scenes.camera import NEAR_M, Camera, Floats
-from streamdet.scenes.light import Light
-from streamdet.scenes.mesh import Mesh, face_normals, shade
-from streamdet.scenes.raster import fill_faces, window_of
+from streamdet.scenes.mesh import Mesh
+from streamdet.scenes.raster import Box, Window, window_of
+from streamdet.scenes.shading import Lighting, shade
+
+_RIM = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+_CONTACT = np.stack(
+    [
+        np.sign(np.cos(_RIM)) * np.abs(np.cos(_RIM)) ** 0.6,
+        np.sign(np.sin(_RIM)) * np.abs(np.sin(_RIM)) ** 0.6,
+        np.zeros(20),
+    ],
+    -1,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,67 +45,54 @@ class Drawn:
     Attributes:
         corners: (F, 4, 2) pixels, what is drawn first in front.
         colours: (F, 3) 0 to 1.
-        faces: (F,) their indices in the mesh.
+        distance: (F,) metres to the camera.
         box: x0 y0 x1 y1 pixels, not clipped to the picture.
     """
 
     corners: Floats
     colours: Floats
-    faces: np.ndarray[tuple[int], np.dtype[np.int64]]
-    box: tuple[float, float, float, float]
+    distance: Floats
+    box: Box
 
 
-@dataclass(frozen=True, eq=False)
-class Lighting:
-    """Light where one thing stands; see mesh.shade."""
+def project(mesh: Mesh, place: Place, camera: Camera) -> tuple[Floats, Floats]:
+    """Pixels (V, 2) and depths (V,) of a mesh's vertices."""
+    turn = camera.axes @ place.rotation()
+    offset = camera.axes @ (np.array([place.x, place.y, 0.0]) - camera.position)
+    local = mesh.vertices @ turn.T + offset
+    depth = local[:, 2]
+    return local[:, :2] * (camera.focal / np.maximum(depth, NEAR_M))[:, None] + camera.centre, depth
 
-    light: Light
-    sunlit: float
-    lamp: float
-    lamps_on: tuple[float, float] = (0.0, 0.0)
 
-
-def draw_mesh(
-    mesh: Mesh, place: Place, camera: Camera, lighting: Lighting, foliage_centre: Floats | None = None
-) -> Drawn | None:
-    """Project and shade a mesh; None where it is behind the camera.
-
-    Faces of foliage (layer 1 of a mesh that has a foliage_centre) are seen from both sides and lit as a ball.
-    """
+def draw_mesh(mesh: Mesh, place: Place, camera: Camera, lighting: Lighting) -> Drawn | None:
+    """Project and shade a mesh; None where it is behind the camera."""
     turn = place.rotation()
-    vertices = mesh.vertices @ turn.T
-    vertices[:, 0] += place.x
-    vertices[:, 1] += place.y
-    pixels, depth = camera.project(vertices)
-    corners = vertices[mesh.faces]
-    centres = corners.mean(1)
-    normals = face_normals(corners)
-    to_camera = camera.position - centres
-    distance = np.sqrt(np.einsum("ij,ij->i", to_camera, to_camera))
-    to_camera /= distance[:, None]
-    seen = (np.einsum("ij,ij->i", normals, to_camera) > 0) & (depth[mesh.faces].min(1) > NEAR_M)
-    if foliage_centre is not None:
-        leaves = mesh.layers == 1
-        seen |= leaves & (depth[mesh.faces].min(1) > NEAR_M)
-        ball = centres[leaves] - foliage_centre
-        normals[leaves] = ball / np.maximum(np.linalg.norm(ball, axis=1, keepdims=True), 1e-6)
-    camera_y = float((camera.position - (place.x, place.y, 0.0)) @ turn[:, 1])
-    order = mesh.drawing_order(distance, seen, camera_y)
-    if len(order) == 0:
+    eye = (camera.position - (place.x, place.y, 0.0)) @ turn
+    to_camera = eye - mesh.centres
+    facing = np.einsum("ij,ij->i", mesh.normals, to_camera)
+    seen = facing > 0
+    if mesh.foliage_centre is not None:
+        seen |= mesh.layers == 1
+    pixels, depth = project(mesh, place, camera)
+    if depth.min() < NEAR_M:
+        seen &= depth[mesh.faces].min(1) > NEAR_M
+    rows = np.flatnonzero(seen)
+    if len(rows) == 0:
         return None
+    distance = np.sqrt(np.einsum("ij,ij->i", to_camera, to_camera))
+    order = mesh.drawing_order(distance[rows], rows, eye)
     colours = shade(
-        normals[order],
-        to_camera[order],
+        mesh.normals[order],
+        to_camera[order] / distance[order, None],
         mesh.colours[order],
-        mesh.materials[order],
-        lighting.light,
-        lighting.sunlit,
-        lighting.lamp,
-        lighting.lamps_on,
+        mesh.materials[order] if mesh.shiny else None,
+        lighting.light.sun_direction @ turn,
+        lighting,
     )
-    drawn = pixels[mesh.faces[order]]
-    low, high = drawn.min((0, 1)), drawn.max((0, 1))
-    return Drawn(drawn, colours, order, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+    corners = pixels[mesh.faces[order]]
+    flat = corners.reshape(-1, 2)
+    (x0, y0), (x1, y1) = flat.min(0).tolist(), flat.max(0).tolist()
+    return Drawn(corners, colours, distance[order], (x0, y0, x1, y1))
 
 
 def share_inside(drawn: Drawn, size: tuple[int, int]) -> float:
@@ -104,70 +101,64 @@ def share_inside(drawn: Drawn, size: tuple[int, int]) -> float:
     if x0 >= 0 and y0 >= 0 and x1 <= size[0] and y1 <= size[1]:
         return 1.0
     scale = 96 / max(x1 - x0, y1 - y0)
-    origin = np.array([x0, y0])
-    shape = (int((x1 - x0) * scale) + 3, int((y1 - y0) * scale) + 3)
-    mask: Image = np.zeros((shape[1], shape[0]), np.uint8)
-    for polygon in np.rint((drawn.corners - origin) * scale * 8).astype(np.int32):
-        cv2.fillConvexPoly(mask, polygon, 1, cv2.LINE_8, 3)
+    shape = (int((y1 - y0) * scale) + 3, int((x1 - x0) * scale) + 3)
+    mask: Image = np.zeros(shape, np.uint8)
+    for polygon in np.rint((drawn.corners - (x0, y0)) * scale * 8).astype(np.int32):
+        cv2.fillConvexPoly(mask, polygon, (1,), cv2.LINE_8, 3)
+    left, top = round(max(-x0 * scale, 0)), round(max(-y0 * scale, 0))
+    right, bottom = round(max((size[0] - x0) * scale, 0)), round(max((size[1] - y0) * scale, 0))
     total = int(mask.sum())
-    left, top = (np.clip(-v * scale, 0, n) for v, n in ((x0, shape[0]), (y0, shape[1])))
-    right, bottom = ((s - v) * scale for s, v in ((size[0], x0), (size[1], y0)))
-    inside = mask[round(top) : max(round(bottom), 0), round(left) : max(round(right), 0)]
-    return float(inside.sum() / total) if total else 0.0
+    return float(mask[top:bottom, left:right].sum() / total) if total else 0.0
 
 
-def shadow_mask(
-    mesh: Mesh, place: Place, camera: Camera, sun: Floats, size: tuple[int, int]
+def sun_shadow(
+    mesh: Mesh, place: Place, camera: Camera, sun: Floats, window_limit: Window
 ) -> tuple[Image, int, int] | None:
     """A thing's shadow in the sun: mask (h, w) uint8 and the place of its first pixel; None where none is in view."""
     vertices = mesh.vertices @ place.rotation().T
-    fall = vertices[:, :2] - vertices[:, 2:] * (sun[:2] / max(float(sun[2]), 0.15))
-    ground = np.concatenate([fall + (place.x, place.y), np.zeros((len(fall), 1))], 1)
+    ground = np.zeros_like(vertices)
+    ground[:, :2] = vertices[:, :2] - vertices[:, 2:] * (sun[:2] / max(float(sun[2]), 0.15)) + (place.x, place.y)
     pixels, depth = camera.project(ground)
-    if (depth < NEAR_M).any():
+    if depth.min() < NEAR_M:
         return None
-    low, high = pixels.min(0), pixels.max(0)
-    window = window_of((low[0], low[1], high[0], high[1]), size, 4)
+    (x0, y0), (x1, y1) = pixels.min(0).tolist(), pixels.max(0).tolist()
+    window = window_of((x0, y0, x1, y1), window_limit, 3)
     if window is None:
         return None
     x, y = window[:2]
     mask: Image = np.zeros((window[3] - y, window[2] - x), np.uint8)
-    if len(mesh.faces) > 400 or mesh.split_y is not None or mesh.materials.any():
-        hull = cv2.convexHull(((pixels - (x, y)) * 8).astype(np.int32))
-        cv2.fillConvexPoly(mask, hull, 255, cv2.LINE_AA, 3)
+    points = np.rint((pixels - (x, y)) * 8 - 4).astype(np.int32)
+    if mesh.shiny:
+        cv2.fillConvexPoly(mask, cv2.convexHull(points), (255,), cv2.LINE_AA, 3)
     else:
-        for polygon in (((pixels[mesh.faces]) - (x, y)) * 8).astype(np.int32):
-            cv2.fillConvexPoly(mask, polygon, 255, cv2.LINE_8, 3)
-    return cv2.GaussianBlur(mask, (0, 0), 1.0), x, y
+        for polygon in points[mesh.faces]:
+            cv2.fillConvexPoly(mask, polygon, (255,), cv2.LINE_8, 3)
+    if max(mask.shape) > 60:
+        mask = np.asarray(cv2.GaussianBlur(mask, (5, 5), 1.0), np.uint8)
+    return mask, x, y
 
 
-def contact_mask(
-    half_width: float, half_length: float, place: Place, camera: Camera, size: tuple[int, int]
+def contact_shadow(
+    half: tuple[float, float], place: Place, camera: Camera, window_limit: Window
 ) -> tuple[Image, int, int] | None:
-    """The dark ground right under a thing, as shadow_mask."""
-    t = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-    x = np.sign(np.cos(t)) * np.abs(np.cos(t)) ** 0.6 * half_width
-    y = np.sign(np.sin(t)) * np.abs(np.sin(t)) ** 0.6 * half_length
-    ring = np.stack([x, y, np.zeros(20)], -1) @ place.rotation().T + (place.x, place.y, 0)
+    """The dark ground right under a thing of half the width and length, as sun_shadow."""
+    ring = (_CONTACT * (half[0], half[1], 0)) @ place.rotation().T + (place.x, place.y, 0)
     pixels, depth = camera.project(ring)
-    if (depth < NEAR_M).any():
+    if depth.min() < NEAR_M:
         return None
-    low, high = pixels.min(0), pixels.max(0)
-    soft = max(1.0, float(high[1] - low[1]) * 0.12)
-    window = window_of((low[0], low[1], high[0], high[1]), size, int(2 * soft) + 1)
+    (x0, y0), (x1, y1) = pixels.min(0).tolist(), pixels.max(0).tolist()
+    soft = max(1.0, (y1 - y0) * 0.12)
+    window = window_of((x0, y0, x1, y1), window_limit, int(2 * soft) + 1)
     if window is None:
         return None
-    x0, y0 = window[:2]
-    mask: Image = np.zeros((window[3] - y0, window[2] - x0), np.uint8)
-    cv2.fillPoly(mask, [((pixels - (x0, y0)) * 8).astype(np.int32)], 200, cv2.LINE_AA, 3)
-    return cv2.GaussianBlur(mask, (0, 0), soft), x0, y0
-
-
-def sprite_window(drawn: Drawn, size: tuple[int, int], pad: int) -> tuple[int, int, int, int] | None:
-    """Pixels that the thing covers, with room for blur."""
-    return window_of(drawn.box, size, pad)
-
-
-def fill(drawn: Drawn, window: tuple[int, int, int, int]) -> Image:
-    """Its pixels in the window, (h, w, 4) uint8."""
-    return fill_faces(drawn.corners, drawn.colours, window)
+    x, y = window[:2]
+    width, height = window[2] - x, window[3] - y
+    # a wide blur is cheap where the mask is small
+    scale = min(1.0, 2.0 / soft)
+    small: Image = np.zeros((max(1, int(height * scale)), max(1, int(width * scale))), np.uint8)
+    shrink = np.array([small.shape[1] / width, small.shape[0] / height])
+    cv2.fillConvexPoly(small, np.rint(((pixels - (x, y)) * shrink - 0.5) * 8).astype(np.int32), (200,), cv2.LINE_AA, 3)
+    mask = cv2.GaussianBlur(small, (0, 0), soft * scale) if soft > 1 else small
+    if scale < 1:
+        mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(mask, np.uint8), x, y

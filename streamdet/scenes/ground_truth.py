@@ -48,7 +48,8 @@ class GroundTruth:
         video = self._videos[-1]
         if frame.image.shape[:2] != (video["height"], video["width"]):
             raise ValueError(
-                f"frame is {frame.image.shape[1]} x {frame.image.shape[0]}, {video['name']} is {video['width']} x {video['height']}"
+                f"frame is {frame.image.shape[1]} x {frame.image.shape[0]}, "
+                f"{video['name']} is {video['width']} x {video['height']}"
             )
         image_id = len(self._images) + 1
         self._images.append(

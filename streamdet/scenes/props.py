@@ -21,13 +21,11 @@ class Prop:
     Attributes:
         mesh: in the world.
         footprint: x0 y0 x1 y1 on the ground, metres.
-        leaves: faces of foliage seen from either side, lit as a ball around centre.
-        shadow: polygons (P, 2) on the ground in the direction of the sun.
+        shadows: polygons (P, 2) on the ground in the direction of the sun.
     """
 
     mesh: Mesh
     footprint: tuple[float, float, float, float]
-    centre: Floats | None
     shadows: tuple[Floats, ...]
 
 
@@ -44,7 +42,7 @@ def make_props(
             if np.hypot(x - camera_position[0], y - camera_position[1]) > 7:
                 props.append(_tree(rng, float(x), float(y), camera_position, sun))
         for side in (-1, 1):
-            props.append(_signal(side * (street.road_half + 0.35), street.crossing_y - 2.4 * side, sun))
+            props += [_signal(side * (street.road_half + 0.35), street.crossing_y - 2.4 * side, sun)]
         if rng.random() < 0.6 * min(occluders, 1.5):
             side = int(rng.choice([-1, 1]))
             props.append(_bus_stop(side, street, float(rng.uniform(8, 34)), sun))
@@ -91,7 +89,7 @@ def _lamp_post(x: float, y: float, sun: Floats) -> Prop:
         [0.8, 0.8, 0.7],
         Material.HEADLAMP,
     )
-    return Prop(builder.build(), (x - 0.1, y - 0.1, x + 0.1, y + 0.1), None, (_upright_shadow(x, y, 6.4, 0.08, sun),))
+    return Prop(builder.build(), (x - 0.1, y - 0.1, x + 0.1, y + 0.1), (_upright_shadow(x, y, 6.4, 0.08, sun),))
 
 
 def _tree(rng: np.random.Generator, x: float, y: float, camera_position: Floats, sun: Floats) -> Prop:
@@ -102,28 +100,29 @@ def _tree(rng: np.random.Generator, x: float, y: float, camera_position: Floats,
     centre = np.array([x, y, (trunk + height) / 2])
     radii = np.array([spread, spread, (height - trunk) / 2])
     distance = float(np.hypot(x - camera_position[0], y - camera_position[1]))
-    number = int(np.clip(9000 / distance, 150, 700))
+    number = int(np.clip(16000 / distance, 220, 1500))
     clumps = rng.normal(0, 1, (14, 3))
     clumps = clumps / np.linalg.norm(clumps, axis=1, keepdims=True) * rng.uniform(0.45, 0.8, (14, 1))
-    places = clumps[rng.integers(14, size=number)] + rng.normal(0, 0.20, (number, 3))
+    which = rng.integers(14, size=number)
+    places = clumps[which] + rng.normal(0, 0.17, (number, 3))
     places = centre + places * radii
     away = places - camera_position
     away /= np.linalg.norm(away, axis=1, keepdims=True)
     right = np.stack([away[:, 1], -away[:, 0], np.zeros(number)], -1)
     up = np.cross(right, away)
-    angle, size = rng.uniform(0, 2 * np.pi, number), rng.uniform(0.10, 0.26, number) * (500 / number) ** 0.4
+    angle, size = rng.uniform(0, 2 * np.pi, number), rng.uniform(0.10, 0.24, number) * (600 / number) ** 0.45
     a = (np.cos(angle)[:, None] * right + np.sin(angle)[:, None] * up) * size[:, None]
     b = (-np.sin(angle)[:, None] * right + np.cos(angle)[:, None] * up) * size[:, None] * 0.75
     corners = np.stack([places - a, places - b, places + a, places + b], 1)
     tint = np.array([[0.20, 0.30, 0.09], [0.16, 0.26, 0.10], [0.27, 0.32, 0.10], [0.33, 0.24, 0.08]])[rng.integers(4)]
-    colours = np.clip(tint * rng.uniform(0.65, 1.3, (number, 1)), 0, 1)
+    colours = np.clip(tint * (rng.uniform(0.6, 1.2, 14)[which] * rng.uniform(0.75, 1.25, number))[:, None], 0, 1)
     builder.add(corners.reshape(-1, 3), np.arange(number * 4).reshape(-1, 4), colours, Material.MATTE, 1)
     shadows = [_upright_shadow(x, y, trunk + 1, 0.13, sun)]
     t = np.linspace(0, 2 * np.pi, 10, endpoint=False)
     for clump in clumps:
         blob = centre + clump * radii + np.stack([np.cos(t), np.sin(t), np.zeros(10)], -1) * spread * 0.42
         shadows.append(_cast(blob, sun))
-    return Prop(builder.build(), (x - 0.2, y - 0.2, x + 0.2, y + 0.2), centre, tuple(shadows))
+    return Prop(builder.build(foliage_centre=centre), (x - 0.2, y - 0.2, x + 0.2, y + 0.2), tuple(shadows))
 
 
 def _signal(x: float, y: float, sun: Floats) -> Prop:
@@ -136,7 +135,7 @@ def _signal(x: float, y: float, sun: Floats) -> Prop:
             np.array([0.05, 0.06, 0.05]),
             layer=1,
         )
-    return Prop(builder.build(), (x - 0.1, y - 0.1, x + 0.1, y + 0.1), None, (_upright_shadow(x, y, 3.2, 0.07, sun),))
+    return Prop(builder.build(), (x - 0.1, y - 0.1, x + 0.1, y + 0.1), (_upright_shadow(x, y, 3.2, 0.07, sun),))
 
 
 def _bus_stop(side: int, street: Street, y: float, sun: Floats) -> Prop:
@@ -152,12 +151,10 @@ def _bus_stop(side: int, street: Street, y: float, sun: Floats) -> Prop:
     advert = sorted((back - side * 0.02, back - side * 1.2))
     builder.box([advert[0], y + 1.85, 0.3], [advert[1], y + 1.97, 2.1], np.array([0.55, 0.60, 0.65]), layer=1)
     shadow = _cast(np.array([[x0, y - 2.1, 2.5], [x1, y - 2.1, 2.5], [x1, y + 2.1, 2.5], [x0, y + 2.1, 2.5]]), sun)
-    return Prop(builder.build(), (x0, y - 2.1, x1, y + 2.1), None, (shadow,))
+    return Prop(builder.build(), (x0, y - 2.1, x1, y + 2.1), (shadow,))
 
 
 def _bin(x: float, y: float, sun: Floats) -> Prop:
     builder = MeshBuilder()
     _pole(builder, x, y, 0, 1.0, 0.26, np.array([0.10, 0.18, 0.13]), 10)
-    return Prop(
-        builder.build(), (x - 0.26, y - 0.26, x + 0.26, y + 0.26), None, (_upright_shadow(x, y, 1.0, 0.25, sun),)
-    )
+    return Prop(builder.build(), (x - 0.26, y - 0.26, x + 0.26, y + 0.26), (_upright_shadow(x, y, 1.0, 0.25, sun),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -11,10 +12,13 @@ from numpy.typing import NDArray
 from streamdet.frames import Image
 from streamdet.scenes.camera import Floats
 
+Box = tuple[float, float, float, float]
+Window = tuple[int, int, int, int]
+
 _SHIFT = 3
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Sprite:
     """An object's pixels.
 
@@ -34,20 +38,18 @@ class Sprite:
         return slice(self.y, self.y + h), slice(self.x, self.x + w)
 
 
-def window_of(
-    bounds: tuple[float, float, float, float], size: tuple[int, int], pad: int
-) -> tuple[int, int, int, int] | None:
-    """Whole pixels x0 y0 x1 y1 that cover float bounds and pad, clipped to size; None where nothing is left."""
-    x0, y0 = max(int(np.floor(bounds[0])) - pad, 0), max(int(np.floor(bounds[1])) - pad, 0)
-    x1, y1 = min(int(np.ceil(bounds[2])) + pad, size[0]), min(int(np.ceil(bounds[3])) + pad, size[1])
+def window_of(bounds: Box, limit: Window, pad: int) -> Window | None:
+    """Whole pixels x0 y0 x1 y1 that cover bounds and pad, clipped to limit; None where nothing is left."""
+    x0, y0 = max(math.floor(bounds[0]) - pad, limit[0]), max(math.floor(bounds[1]) - pad, limit[1])
+    x1, y1 = min(math.ceil(bounds[2]) + pad, limit[2]), min(math.ceil(bounds[3]) + pad, limit[3])
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def fill_faces(corners: Floats, colours: Floats, window: tuple[int, int, int, int]) -> Image:
+def fill_faces(corners: Floats, colours: Floats, window: Window) -> Image:
     """Draw faces in order into a window of the picture.
 
     Args:
-        corners: (F, 4, 2) pixels of the picture, far faces first.
+        corners: (F, 4, 2) pixels of the picture, what is drawn first in front.
         colours: (F, 3) RGB, 0 to 1.
         window: x0 y0 x1 y1.
 
@@ -57,39 +59,40 @@ def fill_faces(corners: Floats, colours: Floats, window: tuple[int, int, int, in
     x0, y0, x1, y1 = window
     width, height = x1 - x0, y1 - y0
     longest = max(width, height)
-    scale = 4 if longest <= 72 else 3 if longest <= 140 else 2
-    canvas = np.zeros((height * scale, width * scale, 4), np.uint8)
+    scale = 4 if longest <= 64 else 3 if longest <= 140 else 2
+    canvas: Image = np.zeros((height * scale, width * scale, 4), np.uint8)
     # cv2 puts the centre of a pixel at whole coordinates, we at halves
-    local = ((corners - (x0, y0)) * scale - 0.5) * (1 << _SHIFT)
-    points = np.clip(np.rint(local), -(1 << 20), 1 << 20).astype(np.int32)
+    unit = scale * (1 << _SHIFT)
+    local = corners * unit - (x0 * unit + (4.0), y0 * unit + 4.0)
+    points = np.clip(local, -(1 << 20), 1 << 20).astype(np.int32)
     paints = np.empty((len(colours), 4))
-    paints[:, :3] = np.rint(colours * 255)
+    np.multiply(colours, 255, out=paints[:, :3])
     paints[:, 3] = 255
-    fill = cv2.fillConvexPoly
-    for polygon, paint in zip(points, paints.tolist(), strict=True):
-        fill(canvas, polygon, paint, cv2.LINE_8, _SHIFT)
-    return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
+    fill, line = cv2.fillConvexPoly, cv2.LINE_8
+    for polygon, paint in zip(points, np.rint(paints).tolist(), strict=True):
+        fill(canvas, polygon, paint, line, _SHIFT)
+    return np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def line_kernel(dx: float, dy: float) -> NDArray[np.float32]:
     """A kernel that averages along a straight movement of dx, dy pixels, centred."""
-    length = float(np.hypot(dx, dy))
-    radius = int(np.ceil(length / 2)) + 1
+    length = math.hypot(dx, dy)
+    radius = math.ceil(length / 2) + 1
     kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
-    for t in np.linspace(-0.5, 0.5, max(3, int(length * 3))):
+    for t in np.linspace(-0.5, 0.5, max(3, int(length * 3))).tolist():
         x, y = radius + dx * t, radius + dy * t
-        i, j = int(np.floor(y)), int(np.floor(x))
+        i, j = int(y), int(x)
         fy, fx = y - i, x - j
         kernel[i, j] += (1 - fy) * (1 - fx)
         kernel[i, j + 1] += (1 - fy) * fx
         kernel[i + 1, j] += fy * (1 - fx)
         kernel[i + 1, j + 1] += fy * fx
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 def blur_along(rgba: Image, dx: float, dy: float) -> Image:
     """Motion blur for a movement of dx, dy pixels while the shutter is open."""
-    return cv2.filter2D(rgba, -1, line_kernel(dx, dy), borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(cv2.filter2D(rgba, -1, line_kernel(dx, dy), borderType=cv2.BORDER_CONSTANT), np.uint8)
 
 
 def composite(picture: Image, sprite: Sprite) -> None:
@@ -104,16 +107,15 @@ def composite(picture: Image, sprite: Sprite) -> None:
 def darken(picture: Image, mask: Image, x: int, y: int) -> None:
     """Multiply by 1 - mask / 255 where the mask, (h, w) uint8, lies; in place."""
     h, w = mask.shape
-    region = picture[y : y + h, x : x + w]
     rest = cv2.bitwise_not(mask)
+    region = picture[y : y + h, x : x + w]
     picture[y : y + h, x : x + w] = cv2.multiply(region, cv2.merge([rest, rest, rest]), scale=1 / 255)
 
 
 def add_glow(picture: Image, x: float, y: float, radius: float, colour: Floats) -> None:
     """Add a round glow around a lamp, in place."""
-    r = int(np.ceil(radius))
-    window = window_of((x - r, y - r, x + r, y + r), (picture.shape[1], picture.shape[0]), 0)
-    if window is None or r < 1:
+    window = window_of((x - radius, y - radius, x + radius, y + radius), (0, 0, picture.shape[1], picture.shape[0]), 0)
+    if window is None:
         return
     x0, y0, x1, y1 = window
     dx, dy = (np.arange(x0, x1) + 0.5 - x) / radius, (np.arange(y0, y1) + 0.5 - y) / radius

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from streamdet.scenes.street import Street
-from streamdet.scenes.texture import Planes
+from streamdet.scenes.texture import Planes, noise_at
 
 
 def paint_ground(
@@ -23,16 +22,16 @@ def paint_ground(
     """
     half = street.road_half
     asphalt = np.float32(rng.uniform(0.20, 0.30))
-    big, fine = _noise(noise, x * 9, y * 5), _noise(noise, x * 260, y * 260)
+    big, fine = noise_at(noise, x * 9, y * 5), noise_at(noise, x * 260, y * 260)
     fade = np.clip(0.04 / np.maximum(along, 1e-3), 0, 1)
     road = asphalt * (0.82 + 0.30 * big + 0.30 * (fine - 0.5) * fade)
     lanes = np.array([lane.x for lane in street.lanes], np.float32)
     off = np.abs(np.abs(x[:, None] - lanes).min(1) - 0.75)
     road *= 1 - 0.10 * np.exp(-((off / 0.35) ** 2))  # wheels polish two tracks a lane
-    crack = np.abs(_noise(noise, x * 22 + 100, y * 16) - 0.5)
+    crack = np.abs(noise_at(noise, x * 22 + 100, y * 16) - 0.5)
     road *= 1 - 0.28 * np.clip(1 - crack / 0.012, 0, 1) * fade
-    out = np.repeat(road[:, None], 3, 1) * np.array([0.98, 1.0, 1.03], np.float32)
-    marks = _marks(street, x, y, across, along) * (0.55 + 0.45 * _noise(noise, x * 60, y * 30 + 7))
+    out = np.asarray(road[:, None] * np.array([0.98, 1.0, 1.03], np.float32), np.float32)
+    marks = _marks(street, x, y, across, along) * (0.55 + 0.45 * noise_at(noise, x * 60, y * 30 + 7))
     out += (np.array([0.80, 0.80, 0.76], np.float32) - out) * marks[:, None]
     out = _lids(rng, street, x, y, across, along, out)
     paving = _paving(rng, street, noise, x, y, across, along)
@@ -42,23 +41,12 @@ def paint_ground(
     return np.asarray(out * (1 - 0.35 * gutter[:, None]), np.float32)
 
 
-def _step(v: Planes, edge: float, soft: Planes) -> Planes:
+def _step(v: Planes, edge: float | Planes, soft: Planes) -> Planes:
     return np.asarray(np.clip((v - edge) / np.maximum(soft, 1e-4) + 0.5, 0, 1), np.float32)
 
 
-def _band(v: Planes, low: float, high: float, soft: Planes) -> Planes:
+def _band(v: Planes, low: float | Planes, high: float | Planes, soft: Planes) -> Planes:
     return np.asarray(_step(v, low, soft) * (1 - _step(v, high, soft)), np.float32)
-
-
-def _noise(noise: Planes, x: Planes, y: Planes) -> Planes:
-    size = noise.shape[0]
-    width = 4096
-    n = len(x)
-    total = -(-n // width) * width
-    xs, ys = np.zeros(total, np.float32), np.zeros(total, np.float32)
-    xs[:n], ys[:n] = np.mod(x, size), np.mod(y, size)
-    padded = np.pad(noise, ((0, 1), (0, 1)), mode="wrap")
-    return cv2.remap(padded, xs.reshape(-1, width), ys.reshape(-1, width), cv2.INTER_LINEAR).reshape(-1)[:n]
 
 
 def _marks(street: Street, x: Planes, y: Planes, across: Planes, along: Planes) -> Planes:
@@ -77,8 +65,8 @@ def _marks(street: Street, x: Planes, y: Planes, across: Planes, along: Planes) 
         total = np.maximum(total, line * solid)
     outer = abs(lanes[-1].x) + width / 2
     for side in (-1, 1):
-        line = side * (outer - 0.06)
-        total = np.maximum(total, _band(x, line - 0.05, line + 0.05, across) * 0.9)
+        place = side * (outer - 0.06)
+        total = np.maximum(total, _band(x, place - 0.05, place + 0.05, across) * 0.9)
     on_zebra = _band(y, street.crossing_y - 1.6, street.crossing_y + 1.6, along)
     stripes = _band(np.mod(x + 50, 1.0), 0.25, 0.75, across)
     stripes = np.where(across > 0.4, 0.5, stripes)
@@ -123,8 +111,8 @@ def _paving(
     each = np.modf(np.abs(np.sin(row * 12.99 + np.floor((y + row * slab * 0.5) / (slab * 1.5)) * 78.2) * 43758.5))[0]
     level = (
         0.86
-        + 0.22 * _noise(noise, x * 14, y * 10)
-        + (0.10 * (each - 0.5) + 0.16 * (_noise(noise, x * 240, y * 240) - 0.5)) * fade
+        + 0.22 * noise_at(noise, x * 14, y * 10)
+        + (0.10 * (each - 0.5) + 0.16 * (noise_at(noise, x * 240, y * 240) - 0.5)) * fade
     )
     level = level * (1 - 0.3 * np.clip(joint_x + joint_y, 0, 1) * fade)
     out = tone * level[:, None].astype(np.float32)

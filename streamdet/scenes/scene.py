@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from streamdet.frames import Image
 from streamdet.scenes.backdrop import Backdrop
 from streamdet.scenes.camera import choose_camera
+from streamdet.scenes.compose import Composer
 from streamdet.scenes.lens import Sensor, Shake
 from streamdet.scenes.light import LightSchedule
 from streamdet.scenes.props import make_props
-from streamdet.scenes.stage_set import StageSet
 from streamdet.scenes.street import make_street
 from streamdet.scenes.traffic import Signal, Traffic
 from streamdet.scenes.walkers import Walkers
@@ -112,13 +112,13 @@ def render(spec: SceneSpec) -> Iterator[SceneFrame]:
     traffic = Traffic(rngs[7], street, signal, spec.traffic, identities)
     walkers = Walkers(rngs[7], street, signal, camera, spec.people, identities)
     shutter_s = spec.blur * float(rngs[4].uniform(0.25, 0.6)) / max(float(spec.fps), 20.0)
-    stage = StageSet(camera, street, backdrop, props, shake.margin, shutter_s)
+    composer = Composer(camera, street, backdrop, props, shake.margin, shutter_s)
     for index in range(spec.frames):
         time_s = float(index / spec.fps)
         traffic.advance(time_s)
         walkers.advance(time_s)
         light = schedule.at(time_s)
-        picture, seen = stage.frame(light, shake.matrix(time_s), traffic, walkers)
+        picture, seen = composer.frame(light, shake.matrix(time_s), traffic, walkers)
         image = sensor.expose(picture, light.exposure, light.dark)
         yield SceneFrame(
             image=image,

@@ -8,10 +8,13 @@ from itertools import count
 import numpy as np
 
 from streamdet.scenes.camera import Floats
+from streamdet.scenes.cars import make_car
+from streamdet.scenes.detail import Shapes
+from streamdet.scenes.heavy import make_bus, make_truck
 from streamdet.scenes.motorcycles import make_motorcycle
+from streamdet.scenes.parts import Vehicle
 from streamdet.scenes.people import Person
 from streamdet.scenes.street import Lane, Street
-from streamdet.scenes.vehicles import Vehicle, make_bus, make_car, make_truck
 
 STEP_S = 1 / 30
 _START_M, _END_M = -72.0, 185.0
@@ -38,20 +41,20 @@ class Driver:
 
     Attributes:
         identity: of the vehicle; the rider of a motorcycle has rider_identity.
-        shapes: coarse and fine.
-        rider: who sits on a motorcycle, coarse and fine.
+        shapes: the vehicle at any detail.
+        rider: who sits on a motorcycle.
         lane: None where it is parked.
         along: metres driven, from the lane's start.
     """
 
     identity: int
-    shapes: tuple[Vehicle, Vehicle]
+    shapes: Shapes[Vehicle]
     lane: Lane | None
     x: float
     along: float
     speed: float
     wish: float
-    rider: tuple[Person, Person] | None = None
+    rider: Shapes[Person] | None = None
     rider_identity: int = -1
     braking: bool = False
     parked_y: float = 0.0
@@ -130,14 +133,14 @@ class Traffic:
         if kind == "motorcycle":
             driver.x += float(rng.uniform(-0.7, 0.7))
             seed = int(rng.integers(1 << 31))
-            driver.rider = tuple(Person(np.random.default_rng(seed), fine, helmet=True) for fine in (False, True))  # type: ignore[assignment]
+            driver.rider = Shapes(lambda detail: Person(np.random.default_rng(seed), detail, helmet=True))
             driver.rider_identity = next(self._identities)
         return driver
 
     def _make(self, kind: str, lane: Lane | None, x: float, along: float, wish: float) -> Driver:
         seed = int(self._rng.integers(1 << 31))
-        coarse, fine = (_MAKERS[kind](np.random.default_rng(seed), detail) for detail in (False, True))
-        return Driver(next(self._identities), (coarse, fine), lane, x, along, wish, wish)
+        shapes = Shapes(lambda detail: _MAKERS[kind](np.random.default_rng(seed), detail))
+        return Driver(next(self._identities), shapes, lane, x, along, wish, wish)
 
     def _park(self) -> list[Driver]:
         parked = []
@@ -171,10 +174,10 @@ class Traffic:
 
     def _drive(self, driver: Driver, ahead: Driver | None, line: float | None) -> None:
         """One step of the intelligent driver model (Treiber et al. 2000)."""
-        speed, nose = driver.speed, driver.along + driver.shapes[0].length / 2
+        speed, nose = driver.speed, driver.along + driver.shapes.far.length / 2
         gap, closing = 1e3, 0.0
         if ahead is not None:
-            gap, closing = ahead.along - ahead.shapes[0].length / 2 - nose, speed - ahead.speed
+            gap, closing = ahead.along - ahead.shapes.far.length / 2 - nose, speed - ahead.speed
         if line is not None and line - nose > max(-0.5, speed**2 / 9 - 1) and line - nose < gap:
             gap, closing = line - nose + 1.5, speed
         wanted = 2.0 + max(0.0, speed * 1.2 + speed * closing / 3.9)

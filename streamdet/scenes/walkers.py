@@ -8,8 +8,10 @@ from itertools import count
 
 import numpy as np
 
+from streamdet.scenes.body import Posture, turn_towards, walking
 from streamdet.scenes.camera import Camera, Floats
-from streamdet.scenes.people import Person, Posture, walking
+from streamdet.scenes.detail import Shapes
+from streamdet.scenes.people import Person
 from streamdet.scenes.street import Street
 from streamdet.scenes.traffic import STEP_S, Signal
 
@@ -31,7 +33,7 @@ class Walker:
     """Someone on foot; heading in radians clockwise from y."""
 
     identity: int
-    shapes: tuple[Person, Person]
+    shapes: Shapes[Person]
     x: float
     y: float
     heading: float
@@ -70,7 +72,7 @@ class Walkers:
         self._rng, self._street, self._signal, self._camera = rng, street, signal, camera
         self._identities, self._time = identities, 0.0
         number = int(rng.poisson(24 * density)) if density > 0 else 0
-        self.people = [self._walker(float(rng.uniform(_FIRST_M, _LAST_M) ** 1.0)) for _ in range(number)]
+        self.people = [self._walker(float(rng.uniform(_FIRST_M, _LAST_M))) for _ in range(number)]
         for _ in range(int(rng.poisson(3.2 * density)) if density > 0 else 0):
             self.people.append(self._at_crossing())
         for _ in range(int(rng.poisson(2.5 * density)) if density > 0 else 0):
@@ -91,7 +93,7 @@ class Walkers:
     def _walker(self, y: float, direction: int | None = None) -> Walker:
         rng = self._rng
         seed = int(rng.integers(1 << 31))
-        shapes = (Person(np.random.default_rng(seed), False), Person(np.random.default_rng(seed), True))
+        shapes = Shapes(lambda detail: Person(np.random.default_rng(seed), detail))
         way = int(rng.choice([-1, 1])) if direction is None else direction
         runs = rng.random() < 0.05
         pace = float(rng.uniform(2.6, 3.4)) if runs else float(np.clip(rng.normal(1.35, 0.2), 0.8, 1.9))
@@ -150,10 +152,9 @@ class Walkers:
                 person.direction = int(self._rng.choice([-1, 1]))
         else:
             target, speed = person.heading, 0.0
-        turn = (target - person.heading + np.pi) % (2 * np.pi) - np.pi
-        person.heading += float(np.clip(turn, -3.2 * STEP_S, 3.2 * STEP_S))
+        person.heading = turn_towards(person.heading, target, 3.2 * STEP_S)
         person.moved += float(np.clip(speed - person.moved, -3 * STEP_S, 2.5 * STEP_S))
         person.x += float(np.sin(person.heading)) * person.moved * STEP_S
         person.y += float(np.cos(person.heading)) * person.moved * STEP_S
-        stride = person.shapes[0].stride_m * (0.75 + 0.25 * person.pace / 1.35)
+        stride = person.shapes.far.stride_m * (0.75 + 0.25 * person.pace / 1.35)
         person.phase = (person.phase + 2 * np.pi * person.moved / stride * STEP_S) % (2 * np.pi)
