@@ -13,11 +13,6 @@ from streamdet.errors import ConfigError
 
 VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 
-# How many frames may lie between a packet's pts and its dts: 16 B-frames and their delay.
-REORDERED_FRAMES = 18
-# In finer time bases mp4's 32 bits hold only a few seconds between a packet's pts and its dts: no B-frames there.
-FINEST_REORDERED = Fraction(1, 10_000_000)
-
 _X26X_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
     *("slow", "slower", "veryslow", "placebo"),
@@ -96,6 +91,7 @@ class VideoEncoder:
         like: first frame; its size and colour tags become the stream's.
         rate: frames per second, roughly; sets the default length of a group of pictures.
         time_base: of the pts given to `encode` and of the packets.
+        reordered_frames: how many frames it may go back in decoding order; 0 rules B-frames out.
     """
 
     def __init__(
@@ -105,6 +101,8 @@ class VideoEncoder:
         like: av.VideoFrame,
         rate: Fraction,
         time_base: Fraction,
+        *,
+        reordered_frames: int,
     ) -> None:
         if settings.name == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "1")  # it prints to stderr by itself; 1 leaves errors
@@ -123,7 +121,8 @@ class VideoEncoder:
         self._is_mp4 = output.format.name in ("mp4", "mov")
         if settings.mp4_tag and self._is_mp4:
             context.codec_tag = settings.mp4_tag
-        if time_base < FINEST_REORDERED:
+        self._reordered_frames = reordered_frames
+        if not reordered_frames:
             context.max_b_frames = 0
         context.open()
 
@@ -149,7 +148,7 @@ class VideoEncoder:
     def _timed(self, packet: VideoPacket) -> VideoPacket:
         if self._packets == 0:
             # x265 leaves dts unset where there are fewer frames than it would delay; those it cannot have reordered.
-            self._delay = -packet.dts if packet.dts is not None and -REORDERED_FRAMES <= packet.dts <= 0 else 0
+            self._delay = -packet.dts if packet.dts is not None and -self._reordered_frames <= packet.dts <= 0 else 0
         order = self._packets - self._delay
         packet.stream, packet.time_base = self._stream, self._time_base
         packet.dts = self._times[order][0] if order >= 0 else self._before_first(order)

@@ -9,6 +9,10 @@ from streamdet.errors import ConfigError
 
 INT32_MAX = 2**31 - 1
 
+# How many frames may lie between a packet's pts and its dts: 16 B-frames and their delay.
+_REORDERED_FRAMES = 18
+# In finer timescales mp4's 32 bits hold only seconds between a packet's pts and its dts: no B-frames there.
+_FINEST_REORDERED = 10_000_000
 # Least unit of an mp4's edit list. FFmpeg's default of 1/1000 s would round the time at which audio and video begin.
 _MOVIE_TIMESCALE = 400_000
 # A moov takes 44 bytes a sample at most: stts 8, ctts 8, stsz 4, stss 4, stsc 12, co64 8.
@@ -38,11 +42,22 @@ class OutputFormat:
             return Fraction(1, 1000)
         return wanted if wanted.denominator <= INT32_MAX else Fraction(1, 1_000_000)
 
+    def reordered_frames(self, time_base: Fraction) -> int:
+        """How many frames an encoder may go back in decoding order; 0 rules B-frames out."""
+        return 0 if self.is_mp4 and _track_timescale(time_base) > _FINEST_REORDERED else _REORDERED_FRAMES
+
+    def longest_span(self, time_base: Fraction) -> int | None:
+        """Units from a frame to the one `reordered_frames` later that can be held: differences have 32 bits in mp4."""
+        if not self.is_mp4:
+            return None
+        ticks = INT32_MAX if self.reordered_frames(time_base) == 0 else 2**30
+        return max(1, int(ticks / (time_base * _track_timescale(time_base))))
+
     def growing_options(self, time_base: Fraction) -> dict[str, str]:
         """Options for a file that is playable at any moment while it grows.
 
-        mp4: fragments of half a second. The moov waits for the first one (delay_moov), since only then edit lists (a first
-        pts other than 0, B-frames, audio priming) and the headers of AC-3 and ADTS streams are known.
+        mp4: fragments of half a second. The moov waits for the first one (delay_moov), since only then are edit lists
+        (a first pts other than 0, B-frames, audio priming) and the headers of AC-3 known.
         Matroska: clusters of a second. Audio priming before 0 stays there, where FFmpeg would delay all streams.
         """
         common = {"flush_packets": "1", "max_interleave_delta": "1000000"}
@@ -90,13 +105,19 @@ def output_format(path: Path, codec: str) -> OutputFormat:
     return chosen
 
 
+def _track_timescale(time_base: Fraction) -> int:
+    """Ticks a second of an mp4 track; every pts is a whole number of them."""
+    timescale = time_base.denominator
+    while timescale < 10_000:  # as FFmpeg does: some players want timescales no smaller
+        timescale *= 2
+    return timescale
+
+
 def _timescales(time_base: Fraction) -> dict[str, str]:
-    """Timescales of track and movie that make every pts and the first one's delay exact.
+    """Timescales that make every pts and the first one's delay exact.
 
     The movie's is a multiple of the track's, and fine enough for audio at 192 kHz.
     """
-    track = time_base.denominator
-    while track < 10_000:  # as FFmpeg does: some players want timescales no smaller
-        track *= 2
+    track = _track_timescale(time_base)
     movie = track * max(1, min(INT32_MAX // track, ceil(_MOVIE_TIMESCALE / track)))
     return {"video_track_timescale": str(track), "movie_timescale": str(movie)}

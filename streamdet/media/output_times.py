@@ -4,8 +4,7 @@ from collections import deque
 from fractions import Fraction
 
 from streamdet.errors import SinkError
-from streamdet.media.encoder import FINEST_REORDERED, REORDERED_FRAMES
-from streamdet.media.formats import INT32_MAX, OutputFormat
+from streamdet.media.formats import OutputFormat
 
 # More frames than this to bridge a gap mean that a pts is nonsense.
 _LONGEST_BRIDGE = 1000
@@ -34,13 +33,17 @@ class OutputTimes:
         self.time_base = container.time_base(time_base)
         self.shift_s = max(Fraction(0), -pts * time_base)
         self.last = self.interval = self.nudged = 0
-        reordered = self.time_base >= FINEST_REORDERED
-        self._recent: deque[int] = deque(maxlen=REORDERED_FRAMES if reordered else 1)
-        self._longest_span = (2**30 if reordered else INT32_MAX) if container.is_mp4 else None
+        self._recent: deque[int] = deque(maxlen=max(1, container.reordered_frames(self.time_base)))
+        self._longest_span = container.longest_span(self.time_base)
 
     def units(self, count: int, time_base: Fraction) -> int:
         """Convert a length of time, rounded to the nearest unit where the container is coarser."""
         return count if time_base == self.time_base else round(count * time_base / self.time_base)
+
+    def duration(self, wanted: int, time_base: Fraction) -> int:
+        """Convert a frame's duration as far as it can be held; where it is unknown, the last interval."""
+        units = self.units(wanted, time_base) or self.interval
+        return units if self._longest_span is None else min(units, self._longest_span)
 
     def place(self, pts: int, time_base: Fraction) -> tuple[int, range]:
         """Decide the time of the next frame.
@@ -65,7 +68,7 @@ class OutputTimes:
     def _bridge(self, placed: int) -> range:
         if self._longest_span is None or placed - self._recent[0] <= self._longest_span:
             return range(0)
-        apart = self._longest_span // (2 * (self._recent.maxlen or 1))
+        apart = max(1, self._longest_span // (2 * (self._recent.maxlen or 1)))
         repeated = range(self.last + apart, placed, apart)
         if len(repeated) > _LONGEST_BRIDGE:
             gap_s = float(self.interval * self.time_base)

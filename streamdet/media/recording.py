@@ -12,7 +12,7 @@ from streamdet.frames import Image, StreamInfo
 from streamdet.media.audio import AudioCopier, AudioTrack, video_goes_on
 from streamdet.media.colour import frame_from_rgb
 from streamdet.media.encoder import EncoderSettings, VideoEncoder, VideoPacket
-from streamdet.media.formats import INT32_MAX, OutputFormat
+from streamdet.media.formats import OutputFormat
 from streamdet.media.output_times import OutputTimes
 from streamdet.media.timeline import DEFAULT_RATE
 
@@ -35,6 +35,8 @@ class Recording:
         frames: number of video packets written so far.
         late: audio tracks that the file cannot hold while it grows.
         end: time at which the last frame ends, in the output's time base.
+        cut_s: time at which audio ends because the source's video goes on while the written one does not; None where
+            it is copied to its end.
     """
 
     def __init__(
@@ -58,7 +60,14 @@ class Recording:
         # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
         self._output = av.open(str(path.absolute()), "w", format=container.muxer, container_options=options)
         rate = info.average_rate or DEFAULT_RATE
-        self._encoder = VideoEncoder(self._output, settings, self._picture, rate, self.times.time_base)
+        self._encoder = VideoEncoder(
+            self._output,
+            settings,
+            self._picture,
+            rate,
+            self.times.time_base,
+            reordered_frames=container.reordered_frames(self.times.time_base),
+        )
         self._frame_duration = max(1, round(1 / (rate * self.times.time_base)))
         late_from_s = pts * time_base + _LATE_S
         late = [track for track in tracks if container.is_mp4 and (track.next_s or 0) > late_from_s]
@@ -67,6 +76,7 @@ class Recording:
         self.late = AudioCopier(late, self.times.shift_s)
         self.frames = 0
         self.end = 0
+        self.cut_s: Fraction | None = None
 
     @property
     def samples(self) -> int:
@@ -79,22 +89,16 @@ class Recording:
         for gap in repeated:
             self._mux(self._encoder.encode(self._picture, gap, self._frame_duration))
         self._picture = self._convert(image)
-        units = self.times.units(duration, time_base) or self.times.interval or self._frame_duration
-        units = min(units, INT32_MAX)  # more than mp4 can hold
+        units = self.times.duration(duration, time_base) or self._frame_duration
         self.end = placed + units
         self._mux(self._encoder.encode(self._picture, placed, units))
 
-    def finish(self) -> Fraction | None:
-        """Write all that is still inside, and the rest of the audio.
-
-        Returns:
-            Time at which audio was cut because the source's video goes on while the written one does not; None where
-            it was copied to its end.
-        """
+    def finish(self) -> None:
+        """Write all that is still inside, and the rest of the audio."""
         self._mux(self._encoder.flush())
-        until_s = self.end * self.times.time_base if self._is_cut() else None
-        self._audio.copy(self._output, until_s)
-        return until_s
+        if self._is_cut():
+            self.cut_s = self.end * self.times.time_base
+        self._audio.copy(self._output, self.cut_s)
 
     def close(self) -> None:
         """Complete the file; also after a failure, where it writes nothing more."""

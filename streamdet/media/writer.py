@@ -119,14 +119,9 @@ class VideoWriter:
         if self._recording is None:
             self._part.discard()
             return
-        known_failure, until_s = self._failure, None
-        try:
-            if known_failure is None:
-                until_s = self._recording.finish()
-        except (av.FFmpegError, OSError) as error:
-            self._failure = write_error(self.path, error)
-        self._close_recording(self._recording)
-        self._publish(self._recording, until_s)
+        known_failure = self._failure
+        complete = self._complete(self._recording)
+        self._publish(self._recording, complete)
         if self._failure is not None and known_failure is None:
             raise self._failure
 
@@ -156,19 +151,25 @@ class VideoWriter:
             time_base=time_base,
         )
 
-    def _close_recording(self, recording: Recording) -> None:
+    def _complete(self, recording: Recording) -> bool:
+        """Write all that is left; also after a failure, which need not be the file's. True where the file is whole."""
         try:
-            recording.close()
+            try:
+                recording.finish()
+            finally:
+                recording.close()
         except (av.FFmpegError, OSError) as error:
-            # FFmpeg remembers a failed write: after one, this fails as well and says nothing new.
+            # FFmpeg remembers a failed write: after one, these fail as well and say nothing new.
             self._failure = self._failure or write_error(self.path, error)
+            return False
+        return True
 
-    def _publish(self, recording: Recording, until_s: Fraction | None) -> None:
-        """Give the best complete file there is the final name."""
+    def _publish(self, recording: Recording, complete: bool) -> None:
+        """Give the best playable file there is the final name."""
         ready = self._part.path
         if self._container.is_mp4:
-            if self._failure is None:
-                ready = self._faststart(recording, until_s)
+            if complete:
+                ready = self._faststart(recording)
             elif not self._part.cut_to_whole_fragments():
                 self._part.discard()
                 return
@@ -176,10 +177,12 @@ class VideoWriter:
         self._part.publish(ready)
         if self.nudged:
             _log.warning(
-                "%s: %d frames had times that did not ascend; each is shown one unit later", self.path, self.nudged
+                "%s: %d frame(s) came no later than the one before; each is shown one unit after it",
+                self.path,
+                self.nudged,
             )
 
-    def _faststart(self, recording: Recording, until_s: Fraction | None) -> Path:
+    def _faststart(self, recording: Recording) -> Path:
         """Rewrite the growing file with its index first; where that fails, the growing file is as complete."""
         target = self._part.faststart_path
         try:
@@ -192,7 +195,7 @@ class VideoWriter:
                 last_frame=(recording.times.last, recording.end),
                 samples=recording.samples,
                 late=recording.late,
-                until_s=until_s,
+                until_s=recording.cut_s,
             )
         except (av.FFmpegError, OSError) as error:
             _log.warning("%s: stays fragmented, its index could not be put first: %s", self.path, reason(error))
