@@ -100,7 +100,9 @@ class _Watcher:
             self._forget_if_resized(stream[0])
             for t, frame in enumerate(stream):
                 letterbox.shrink(frame.image, images[b, t])
-                if self._is_cut(frame.source, images[b, t]):
+                # Without the padding: it would make every picture resemble the one before.
+                inside = images[b, t, : letterbox.scaled_height, : letterbox.scaled_width]
+                if self._is_cut(frame.source, inside):
                     # Several streams come one frame at a time, so that a cut is always at a clip's start.
                     cuts.add(t)
                     if t == 0:

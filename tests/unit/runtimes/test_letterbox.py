@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from streamdet.runtimes.letterbox import PADDING_GREY, Letterbox
+
+
+@pytest.mark.parametrize(
+    ("frame", "size", "scaled", "model"),
+    [
+        ((1280, 720), 320, (320, 180), (320, 192)),
+        ((720, 1280), 320, (180, 320), (192, 320)),
+        ((320, 320), 320, (320, 320), (320, 320)),
+        ((100, 50), 320, (320, 160), (320, 160)),
+        ((1281, 719), 416, (416, 233), (416, 256)),
+        ((1280, 720), (192, 320), (320, 180), (320, 192)),
+        ((1280, 720), (96, 320), (171, 96), (192, 96)),
+        ((4000, 2), 320, (320, 1), (320, 32)),
+    ],
+)
+def test_fit(frame, size, scaled, model):
+    box = Letterbox.fit(*frame, size)
+    assert (box.scaled_width, box.scaled_height) == scaled
+    assert (box.model_width, box.model_height) == model
+
+
+@pytest.mark.parametrize("frame", [(1280, 720), (333, 517), (64, 48)])
+def test_boxes_come_back_where_the_object_is(frame):
+    """A white block in the frame is found in the model image and restored to within a model pixel."""
+    width, height = frame
+    image = np.zeros((height, width, 3), np.uint8)
+    x1, y1, x2, y2 = (int(width * 0.25), int(height * 0.5), int(width * 0.75), int(height * 0.9))
+    image[y1:y2, x1:x2] = 255
+    box = Letterbox.fit(width, height, 320)
+    out = np.empty((box.model_height, box.model_width, 3), np.uint8)
+    box.shrink(image, out)
+    ys, xs = np.nonzero(out[..., 0] > 127)
+    inside = (xs < box.scaled_width) & (ys < box.scaled_height)
+    found = np.array([[xs[inside].min(), ys[inside].min(), xs[inside].max() + 1, ys[inside].max() + 1]], np.float32)
+    tolerance = max(width / box.scaled_width, 1.0)
+    np.testing.assert_allclose(box.restore(found), [[x1, y1, x2, y2]], atol=tolerance)
+
+
+def test_padding_is_grey_and_boxes_are_clipped():
+    box = Letterbox.fit(1280, 720, 320)
+    out = np.empty((192, 320, 3), np.uint8)
+    box.shrink(np.zeros((720, 1280, 3), np.uint8), out)
+    assert (out[180:] == PADDING_GREY).all()
+    assert (out[:180] == 0).all()
+    restored = box.restore(np.array([[-10, 100, 400, 192]], np.float32))
+    assert restored.tolist() == [[0, 400, 1280, 720]]
+    assert restored.dtype == np.float32

@@ -1,0 +1,146 @@
+"""The detect stage with a real detector of random weights: what it does with streams, time, gaps and sizes."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from streamdet.errors import ConfigError
+from streamdet.flow import Run, Stage
+from streamdet.frames import Clip, Frame, StreamEnded, StreamGap
+from streamdet.models.config import ModelConfig
+from streamdet.models.detector import RecurrentDetector
+from streamdet.runtimes.torch import TorchDetector
+from streamdet.stages.detect import detect
+from streamdet.stages.result import Result
+
+CLASSES = ("person", "car", "bus")
+
+
+@pytest.fixture(scope="module")
+def detector():
+    torch.manual_seed(1)
+    model = RecurrentDetector(ModelConfig(name="test", classes=CLASSES, image_size=96)).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "memory" in name:
+                parameter.normal_(0, 0.4)
+            elif "score_convs" in name:
+                parameter.normal_(0, 30.0) if parameter.ndim > 1 else parameter.zero_()
+    model.set_alpha(1.0)
+    return TorchDetector(model, "cpu", "fp32")
+
+
+def _frames(source, count, *, first=0, seed=0, size=(48, 64), step=1, session=0):
+    """A drifting texture, so that neighbouring frames resemble each other as in a video."""
+    texture = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)
+    picture = np.kron(texture, np.ones((8, 8, 1), np.uint8))
+    height, width = size
+    return [
+        Frame(
+            source,
+            session,
+            i,
+            i * step,
+            Fraction(1, 10),
+            np.ascontiguousarray(picture[i % 8 :, i % 8 :][:height, :width]),
+        )
+        for i in range(first, first + count)
+    ]
+
+
+def _run(detector, items, **options):
+    options = {"conf": 0.0, "max_detections": 20} | options
+    with Run([Stage("given", lambda inbox: iter(items))], [detect(detector, **options)], mode="inline") as run:
+        return list(run)
+
+
+def _scores(results, source=None):
+    return [r.detections.scores for r in results if isinstance(r, Result) and source in (None, r.source)]
+
+
+def _assert_same(first, second, tolerance=1e-4):
+    assert len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_allclose(a, b, atol=tolerance)
+
+
+def _clips(frames, length):
+    return [Clip((tuple(frames[i : i + length]),)) for i in range(0, len(frames), length)]
+
+
+def test_chunks_and_single_frames_give_the_same(detector):
+    frames = _frames("a", 8)
+    _assert_same(_scores(_run(detector, _clips(frames, 8))), _scores(_run(detector, _clips(frames, 1))))
+
+
+def test_streams_in_one_batch_see_what_they_would_alone(detector):
+    a, b = _frames("a", 4), _frames("b", 4, seed=9)
+    together = _run(detector, [Clip(((x,), (y,))) for x, y in zip(a, b, strict=True)])
+    _assert_same(_scores(together, "a"), _scores(_run(detector, _clips(a, 1))))
+    _assert_same(_scores(together, "b"), _scores(_run(detector, _clips(b, 1))))
+
+
+def test_memory_is_used_and_reset_forgets(detector):
+    frames = _frames("a", 6)
+    carried, reset = (_scores(_run(detector, _clips(frames, 3), memory=m)) for m in ("carry", "reset"))
+    alone = [_scores(_run(detector, _clips([f], 1)))[0] for f in frames]
+    _assert_same(reset, alone)
+    assert np.abs(carried[-1] - reset[-1]).max() > 0.01
+
+
+@pytest.mark.parametrize("marker", [StreamGap("a", 1, "reconnected"), StreamEnded("a", 4)])
+def test_gap_and_end_forget_that_stream_only(detector, marker):
+    before, after = _frames("a", 4), _frames("a", 2, first=4)
+    other = _frames("b", 6, seed=4)
+    items = [*_clips(before, 4), *_clips(other[:4], 4), marker, *_clips(after, 2), *_clips(other[4:], 2)]
+    results = _run(detector, items)
+    assert marker in results
+    _assert_same(_scores(results, "a")[4:], _scores(_run(detector, _clips(after, 2))))
+    _assert_same(_scores(results, "b"), _scores(_run(detector, _clips(other, 6))))
+
+
+def test_change_of_size_forgets(detector):
+    small, large = _frames("a", 2), _frames("a", 2, first=2, size=(56, 80))
+    results = _run(detector, [*_clips(small, 2), *_clips(large, 2)])
+    _assert_same(_scores(results)[2:], _scores(_run(detector, _clips(large, 2))))
+
+
+def test_cut_to_another_scene_forgets_inside_a_clip(detector):
+    one, other = _frames("a", 3), _frames("a", 3, first=3, seed=77)
+    results = _run(detector, _clips(one + other, 6))
+    _assert_same(_scores(results)[3:], _scores(_run(detector, _clips(other, 3))))
+
+
+def test_sudden_darkness_is_no_cut(detector):
+    """An exposure step keeps the picture's pattern: the memory must survive it."""
+    frames = _frames("a", 4)
+    dark = [Frame(f.source, 0, f.index, f.pts, f.time_base, f.image // 4) for f in frames[2:]]
+    whole = _scores(_run(detector, _clips(frames[:2] + dark, 4)))
+    fresh = _scores(_run(detector, _clips(dark, 2)))
+    assert np.abs(whole[2] - fresh[0]).max() > 0.005
+
+
+def test_elapsed_time_matters(detector):
+    slow, fast = (_scores(_run(detector, _clips(_frames("a", 4, step=s), 4))) for s in (1, 16))
+    np.testing.assert_allclose(slow[0], fast[0], atol=1e-5)
+    assert np.abs(slow[3] - fast[3]).max() > 1e-3
+
+
+def test_boxes_are_pixels_of_the_frame(detector):
+    results = _run(detector, _clips(_frames("a", 1, size=(48, 64)), 1))
+    boxes = results[0].detections.boxes
+    assert boxes.min() >= 0
+    assert boxes[:, [0, 2]].max() <= 64
+    assert boxes[:, [1, 3]].max() <= 48
+
+
+def test_only_wanted_classes_are_found(detector):
+    results = _run(detector, _clips(_frames("a", 2), 2), classes=["bus"])
+    assert {name for r in results for name in r.detections.class_names} == {"bus"}
+
+
+def test_unknown_class_fails(detector):
+    with pytest.raises(ConfigError, match="test does not know dog; it finds person, car, bus"):
+        detect(detector, classes=["dog", "car"])
