@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from streamdet.models.backbone import BACKBONE_STRIDES
 from streamdet.models.detector import RecurrentDetector
+from streamdet.models.fusion import RecurrentFusion
 from streamdet.models.state import State
 from streamdet.training.augment import Strength
 from streamdet.training.clips import ClipBatch, clip_batches
@@ -136,6 +138,8 @@ class Trainer:
             seed=key,
         )
         self._set_modes(phase)
+        if start == 0 and phase.alpha[0] == 0.0 < phase.alpha[1]:
+            self._start_memory(next(batches))
         state: State | None = None
         sums: dict[str, float] = {}
         with _Prefetch(batches, steps) as prefetched:
@@ -148,6 +152,16 @@ class Trainer:
                 if self.progress.step % 10 == 0:
                     report(self.progress, sums)
                     sums = {}
+
+    @torch.no_grad()
+    def _start_memory(self, batch: ClipBatch) -> None:
+        """Fit the memory's first weights to the size of the features that it will replace."""
+        features = self.detector.features(batch.images.to(self.device))
+        for stride, fusion in self.detector.memory.items():
+            if isinstance(fusion, RecurrentFusion):
+                level = features[BACKBONE_STRIDES.index(int(stride))]
+                fusion.start_as_moving_average(float(level[:, :, fusion.passed_channels :].std()))
+        self.average.load_state_dict(self.detector.state_dict())
 
     def _set_modes(self, phase: PhaseConfig) -> None:
         self.detector.train()
@@ -164,6 +178,7 @@ class Trainer:
         first, last = phase.alpha
         alpha = first + (last - first) * min(1.0, 3 * done)
         self.detector.set_alpha(alpha)
+        self.average.set_alpha(alpha)
         warm_up = min(1.0, (self.progress.step + 1) / min(200, phase.steps))
         factor = warm_up * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * done)))
         if self._optimizer is not None:
