@@ -20,7 +20,7 @@ from streamdet.config import PipelineConfig
 from streamdet.errors import ConfigError, SinkError, StageError
 from streamdet.flow import Cancelled, Run
 from streamdet.frames import StreamEnded, StreamStarted
-from streamdet.media import SourceSpec
+from streamdet.media.locations import SourceSpec
 from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.loading import load
 from streamdet.stages.detection_files import STDOUT, RunHeader
@@ -97,6 +97,7 @@ def execute(job: Job, progress: bool | None) -> Outcome:
                 for item in run:
                     tally.count(item)
                     _show(item, bars)
+                    stop.announce()
                     if _writes_nothing_more(job, tally, failures):
                         run.stop()
         except StageError as error:
@@ -178,24 +179,36 @@ def _say(job: Job, outcome: Outcome) -> None:
     for source in outcome.tally.sources.values():
         if source.undecodable:
             log.warning("%s: %d packets could not be decoded", source.location, source.undecodable)
+    if outcome.tally.frames:
+        _say_pace(outcome)
+    for path in job.outputs.paths():
+        if path != job.outputs.report and path.is_file():
+            log.info("wrote %s", path, extra={"fields": {"path": str(path)}})
+    if outcome.exit_status > FAILED:
+        log.warning("stopped before the end; what was written is complete up to there")
+
+
+def _say_pace(outcome: Outcome) -> None:
     stats = outcome.stats
-    share = max(stage.busy_share for stage in (*stats.stages, stats.consumer))
+    for stage in (*stats.stages, stats.consumer):
+        log.debug(
+            "%s: busy %.0f %%, waiting for input %.0f %%, waiting for room %.0f %%",
+            stage.name,
+            100 * stage.busy_share,
+            100 * stage.waiting_in_share,
+            100 * stage.waiting_out_share,
+        )
+    busiest = max(stage.busy_share for stage in (*stats.stages, stats.consumer))
+    figures = {"frames": outcome.tally.frames, "wall_s": round(stats.wall_s, 3), "fps": round(outcome.fps, 2)}
     log.info(
         "%d frames in %.1f s, %.1f fps; %s bounds the run (busy %.0f %% of it)",
         outcome.tally.frames,
         stats.wall_s,
         outcome.fps,
         stats.bound_by,
-        100 * share,
-        extra={
-            "fields": {"frames": outcome.tally.frames, "wall_s": round(stats.wall_s, 3), "fps": round(outcome.fps, 2)}
-        },
+        100 * busiest,
+        extra={"fields": figures | {"bound_by": stats.bound_by}},
     )
-    for path in job.outputs.paths():
-        if path != job.outputs.report and path.is_file():
-            log.info("wrote %s", path, extra={"fields": {"path": str(path)}})
-    if outcome.exit_status > FAILED:
-        log.warning("stopped before the end; what was written is complete up to there")
 
 
 def _report(job: Job, outcome: Outcome) -> Outcome:

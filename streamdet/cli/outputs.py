@@ -3,10 +3,11 @@
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streamdet.config import EncodeConfig, PipelineConfig
+from streamdet.config import EncodeConfig, PipelineConfig, RecordConfig
 from streamdet.errors import ConfigError
 from streamdet.media.encoder import encoder_settings
 from streamdet.media.formats import output_format
@@ -61,19 +62,16 @@ def plan_outputs(config: PipelineConfig, names: Sequence[str], inputs: Iterable[
     videos: dict[str, Path] = {}
     detections: dict[str, Path] = {}
     form: Format | None = None
-    stdout = False
-    try:
-        if "encode" in config.stages:
+    stdout = "record" in config.stages and config.record.path == STDOUT
+    if "encode" in config.stages:
+        with _noted(mistakes):
+            encoder_settings(config.encode.codec, config.encode.crf, config.encode.preset)
+        with _noted(mistakes):
             videos = _videos(config.encode, names)
-    except ConfigError as error:
-        mistakes.append(str(error))
-    try:
-        if "record" in config.stages:
-            form = _format(config.record.path, config.record.format)
-            stdout = config.record.path == STDOUT
+    if "record" in config.stages:
+        with _noted(mistakes):
+            form = _format(config.record)
             detections = {} if stdout else _files(config.record.path, names, _ENDINGS[form])
-    except ConfigError as error:
-        mistakes.append(str(error))
     report = Path(config.report) if config.report else None
     wanted = [*videos.values(), *detections.values(), *([report] if report else [])]
     folders = tuple(_to_make(config.encode.path if videos else None, config.record.path if detections else None))
@@ -81,6 +79,14 @@ def plan_outputs(config: PipelineConfig, names: Sequence[str], inputs: Iterable[
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return Outputs(videos, detections, form, stdout, report, folders)
+
+
+@contextmanager
+def _noted(mistakes: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        mistakes.append(str(error))
 
 
 def check_files(paths: Sequence[Path], *, overwrite: bool) -> None:
@@ -102,16 +108,18 @@ def _videos(settings: EncodeConfig, names: Sequence[str]) -> dict[str, Path]:
     if path is not None and ("://" in path or path.endswith(".m3u8")):
         what = f"an output to {path.partition('://')[0]}://" if "://" in path else "an .m3u8 output"
         raise ConfigError(f"{what} is not available in this version; expected a file such as .mp4 or .mkv, or a folder")
-    encoder_settings(settings.codec, settings.crf, settings.preset)
     videos = _files(path, names, ".annotated.mp4")
     for video in videos.values():
         output_format(video, settings.codec)
     return videos
 
 
-def _format(path: str | None, form: Format | None) -> Format:
-    if form is not None:
-        return form
+def _format(settings: RecordConfig) -> Format:
+    path = settings.path
+    if path == STDOUT and settings.format not in (None, "jsonl"):
+        raise ConfigError(f"detections to standard output: expected the format jsonl, got {settings.format}")
+    if settings.format is not None:
+        return settings.format
     if path is None or path == STDOUT or _is_folder(path):
         return "jsonl"
     ending = Path(path).suffix.lower()

@@ -70,7 +70,7 @@ def film(spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool |
     """
     from streamdet.cli.progress import make_progress
     from streamdet.frames import StreamInfo
-    from streamdet.media import VideoWriter
+    from streamdet.media.writer import VideoWriter
     from streamdet.scenes.scene import render
 
     info = StreamInfo("scene", spec.width, spec.height, 1 / spec.fps, average_rate=spec.fps)

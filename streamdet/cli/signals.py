@@ -5,6 +5,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from streamdet.cli.messages import log
 from streamdet.flow import Run
 
 _SIGNALS = tuple(
@@ -22,12 +23,15 @@ class StopOnSignal:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._count = 0
+        self._announced = False
         self._previous: dict[signal.Signals, Any] = {}
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread do this
-            self._previous = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+            # What is ignored stays so: nohup and a shell's background jobs rely on it.
+            heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._previous = {number: signal.signal(number, self._handle) for number in heard}
         return self
 
     def __exit__(
@@ -45,6 +49,12 @@ class StopOnSignal:
             self._run.cancel()
         else:  # a stage is stuck in native code: leave without it
             raise KeyboardInterrupt
+
+    def announce(self) -> None:
+        """Say, once, that a signal came; not in the handler, which may have interrupted a message."""
+        if self.received is not None and not self._announced:
+            self._announced = True
+            log.info("stopping: what is in flight is finished first; again to stop at once")
 
     @property
     def exit_status(self) -> int | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from streamdet.errors import ConfigError, SourceError
-from streamdet.media import SourceSpec, expand_sources
+from streamdet.media.locations import SourceSpec, expand_sources
 
 _LIVE = re.compile(r"(rtsp|rtmp)s?://", re.IGNORECASE)
 

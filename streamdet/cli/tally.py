@@ -11,7 +11,7 @@ import numpy as np
 
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Frame, StreamEnded
-from streamdet.media import SourceSpec
+from streamdet.media.locations import SourceSpec
 from streamdet.stages.result import Result
 
 

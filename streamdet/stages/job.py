@@ -1,7 +1,7 @@
 """A job as a run: the stages that it asks for, put together; and the Python way to run one."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +9,8 @@ from streamdet.config import Override, PipelineConfig, load_yaml
 from streamdet.errors import SourceError, StageError
 from streamdet.flow import Run, Stage
 from streamdet.frames import StreamStarted
-from streamdet.media import SourceSpec, VideoWriter, expand_sources
+from streamdet.media.locations import SourceSpec, expand_sources
+from streamdet.media.writer import VideoWriter
 from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.loading import load
 from streamdet.stages.annotate import annotate
@@ -90,7 +91,8 @@ def assemble(
         for first in range(side_by_side)
     ]
     build: Mapping[str, Callable[[], Stage]] = {
-        "batch": lambda: batch(config.batch.frames_per_clip, side_by_side),
+        # One clip may wait: it is many frames already, which memory has to hold and a stop has to finish.
+        "batch": lambda: replace(batch(config.batch.frames_per_clip, side_by_side), capacity=1),
         "detect": lambda: detect(
             detector,
             image_size=config.detect.image_size,
