@@ -37,7 +37,7 @@ def open_container(spec: SourceSpec) -> InputContainer:
     except (av.error.TimeoutError, av.error.ExitError) as error:
         raise SourceTimeout(f"{spec.shown}: no answer within {OPEN_TIMEOUT_S:g} s") from error
     except av.error.InvalidDataError as error:
-        raise SourceOpenError(f"{spec.shown}: not a video: FFmpeg does not recognise its content") from error
+        raise SourceOpenError(f"{spec.shown}: {_why_unreadable(spec)}") from error
     except (av.FFmpegError, ValueError) as error:
         raise SourceOpenError(f"{spec.shown}: cannot be opened: {reason(error)}") from error
 
@@ -49,7 +49,9 @@ def reason(error: Exception) -> str:
 
 
 def best_video_stream(container: InputContainer, shown: str) -> VideoStream:
-    """The video that players show; cover art is none.
+    """The video that players show: the largest, the default one before others; cover art is none.
+
+    Source: the stream selection of the ffmpeg program (fftools/ffmpeg_mux_init.c, map_auto_video).
 
     Raises:
         SourceOpenError: there is none, or no decoder for it.
@@ -58,11 +60,15 @@ def best_video_stream(container: InputContainer, shown: str) -> VideoStream:
     if not videos:
         others = sorted({stream.type for stream in container.streams if stream.type != "video"})
         raise SourceOpenError(f"{shown}: holds no video, only {' and '.join(others) or 'pictures'}")
-    best = container.streams.best("video")
-    stream = next((video for video in videos if best is not None and video.index == best.index), videos[0])
-    if stream.codec_context is None:
+    decodable = [video for video in videos if video.codec_context is not None]
+    if not decodable:
         raise SourceOpenError(f"{shown}: this build of FFmpeg has no decoder for its video")
-    return stream
+    return max(decodable, key=_preference)
+
+
+def _preference(video: VideoStream) -> int:
+    pixels = video.codec_context.width * video.codec_context.height
+    return pixels + (5_000_000 if Disposition.default in video.disposition else 0)
 
 
 def _check_file(spec: SourceSpec) -> None:
@@ -74,6 +80,15 @@ def _check_file(spec: SourceSpec) -> None:
         raise SourceOpenError(f"{spec.shown}: is a folder, expected a file")
     if path.is_file() and path.stat().st_size == 0:
         raise SourceOpenError(f"{spec.shown}: is empty (0 bytes)")
+
+
+def _why_unreadable(spec: SourceSpec) -> str:
+    if spec.kind == "file":
+        with Path(spec.location).open("rb") as file:
+            # An mp4 keeps its index at the end unless told otherwise: it is useless until that is written.
+            if file.read(8)[4:] == b"ftyp":
+                return "an MP4 file that is damaged or was never finished: its index (moov) is missing or broken"
+    return "not a video: FFmpeg does not recognise its content"
 
 
 def _open(spec: SourceSpec) -> InputContainer:

@@ -86,14 +86,16 @@ class FileSource:
 
     def _number(self, start: int | None) -> Iterator[LabelledFrame]:
         """Decode from the keyframe before start on, giving each frame its number and its pts."""
-        skipped, packets = (0, self._decoder.packets()) if start is None else self._seek(start)
-        counter = FrameCounter(skipped, trust_pts=self._decoder.trust_pts)
-        packets = packets if start is None else counter.counted(packets)
+        # Without pts there is no telling which frames a decoder drops behind a keyframe: start at the beginning.
+        seeking = start is not None and self._decoder.trust_pts
+        skipped, packets = self._seek(start) if start is not None and seeking else (0, self._decoder.packets())
+        counter = FrameCounter(skipped)
+        packets = counter.counted(packets) if seeking else packets
         first_index: int | None = None
         for position, frame in enumerate(self._decoder.frames(packets)):
             pts = self._decoder.timeline.place(frame.pts, frame.duration)
             if first_index is None:
-                first_index = 0 if start is None else counter.number_of_first(pts) - self.undecodable
+                first_index = counter.number_of_first(pts) - self.undecodable if seeking else 0
             yield Label(first_index + position + self.undecodable, pts, frame.duration), frame
 
     def _seek(self, start: int) -> tuple[int, VideoPackets]:
@@ -148,6 +150,7 @@ class FileSource:
         if self.undecodable:
             return f"nothing in it can be decoded ({self.undecodable} broken packets)"
         if self._part.start_s is not None:
+            end = "its end" if self._part.end_s is None else f"{self._part.end_s:g} s"
             lasts = f"; it lasts {duration_s:.3f} s" if duration_s else ""
-            return f"holds no frame between the start and the end that were asked for{lasts}"
+            return f"holds no frame from {self._part.start_s:g} s to {end}{lasts}"
         return "holds no frames"

@@ -24,7 +24,7 @@ _URL_START = r"(\b[a-z][a-z0-9+.-]*://)"
 # The authority of a URL ends at the first of / ? #, and its last @ ends the credentials: RFC 3986, 3.2.
 _CREDENTIALS = re.compile(_URL_START + r"[^\s/?#]*@", re.IGNORECASE)
 # A password with an unescaped / ? or # in it breaks that rule; it must not be shown even so. host:554/ is no password.
-_BROKEN_CREDENTIALS = re.compile(_URL_START + r"[^\s/@:\[]*:(?!\d*(?:[/?#\s]|$))[^\s@]*@", re.IGNORECASE)
+_BROKEN_CREDENTIALS = re.compile(_URL_START + r"[^\s/@:\[]*:(?!\d{1,5}[/?#])\S*@", re.IGNORECASE)
 _SECRET_PARAMETERS = re.compile(
     r"([?&;/](?:user(?:name)?|login|pass(?:word|wd)?|pwd|pw|(?:access_?|auth_?)?token|auth|api_?key|key|secret|sig(?:nature)?)=)"
     r"[^&;\s'\"]+",

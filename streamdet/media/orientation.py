@@ -39,5 +39,5 @@ def oriented(image: Image, orientation: Orientation) -> Image:
     if transposed:
         image = np.asarray(cv2.transpose(image), np.uint8)
     if left_right or top_bottom:
-        image = np.asarray(cv2.flip(image, top_bottom - left_right if left_right != top_bottom else -1), np.uint8)
+        image = np.asarray(cv2.flip(image, -1 if left_right and top_bottom else int(left_right)), np.uint8)
     return image

@@ -21,21 +21,18 @@ class FrameCounter:
 
     Args:
         skipped: packets before the keyframe.
-        trust_pts: False where packets have dts only.
     """
 
-    def __init__(self, skipped: int, *, trust_pts: bool) -> None:
+    def __init__(self, skipped: int) -> None:
         self._skipped = skipped
-        self._trust_pts = trust_pts
         self._times: list[int] = []
         self._counting = True
 
     def counted(self, packets: VideoPackets) -> VideoPackets:
         """Pass packets on and note their times, up to the first frame."""
         for packet in packets:
-            time = packet.pts if self._trust_pts else packet.dts
-            if self._counting and time is not None:
-                self._times.append(time)
+            if self._counting and packet.pts is not None:
+                self._times.append(packet.pts)
             yield packet
 
     def number_of_first(self, pts: int) -> int:
@@ -49,7 +46,7 @@ class FrameCounter:
 def jump(
     container: InputContainer, stream: VideoStream, pts: int, read: Callable[[], VideoPackets]
 ) -> tuple[int, VideoPackets]:
-    """Seek by a container's full index (mp4, mov, avi): nothing before the keyframe is read.
+    """Seek by a container's full index (mp4, mov): nothing before the keyframe is read.
 
     Returns:
         The number of packets before the keyframe, and the packets from it on.

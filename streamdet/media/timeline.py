@@ -79,9 +79,9 @@ class Timeline:
     - A pts that is there and grows is kept exactly.
     - Without one (AVI, raw H.264) the n-th frame shown takes the n-th packet's dts: dts are in order and of the same
       pace. Without dts either, frames follow each other at the frame rate.
-    - A pts that goes back by less than a second is jitter: the frame comes one unit after the one before it.
-    - A pts that goes back further is a new beginning (a wrapped or concatenated stream): from there on all are moved
-      so that time goes on.
+    - Where dts start anew (a wrapped or concatenated stream), all pts from there on are moved so that time goes on.
+    - Any other pts that goes back (jitter, frames that a damaged file releases late) comes one unit after the one
+      before it.
 
     Args:
         time_base: seconds a unit.
@@ -91,17 +91,23 @@ class Timeline:
 
     def __init__(self, time_base: Fraction, rate: Fraction | None, *, trust_pts: bool = True) -> None:
         self._step = max(1, round(1 / ((rate or DEFAULT_RATE) * time_base)))
-        self._new_beginning = ceil(1 / time_base)
+        self._one_second = ceil(1 / time_base)
         self.trust_pts = trust_pts
         # Packets wait here only as long as the decoder holds them; the bound is for streams that hide frames.
         self._waiting_dts: deque[int] = deque(maxlen=256)
+        self._last_dts: int | None = None
+        self._restarts = 0
         self._offset = 0
         self._last: int | None = None
 
     def packet(self, dts: int | None) -> None:
         """Note a packet that goes into the decoder."""
-        if dts is not None:
-            self._waiting_dts.append(dts)
+        if dts is None:
+            return
+        if self._last_dts is not None and dts <= self._last_dts - self._one_second:
+            self._restarts += 1
+        self._last_dts = dts
+        self._waiting_dts.append(dts)
 
     def undecodable(self) -> None:
         """Note that a packet will give no frame."""
@@ -117,7 +123,8 @@ class Timeline:
             return self._last
         following = self._last + (duration or self._step)
         placed = following if known is None else known + self._offset
-        if placed <= self._last - self._new_beginning:
+        if placed <= self._last - self._one_second and self._restarts:
+            self._restarts -= 1
             self._offset += following - placed
             placed = following
         self._last = max(placed, self._last + 1)
