@@ -33,12 +33,12 @@ def read_coco_stills(path: Path) -> LabelledSet:
     """Read a COCO JSON; every still is a video of one frame, pictures are looked for around the file.
 
     Raises:
-        ConfigError: if the file is malformed or its first picture is not found.
+        ConfigError: if the file is malformed or its pictures are not found.
     """
     file = read_json(path, _File)
     annotations = Annotations(path, file.annotations, file.categories, [image.id for image in file.images])
     labelled = labelled_classes(f"{path}: info", file.info.labelled, annotations.classes)
-    folder = find_pictures(path, file.images[0].file_name)
+    folder = find_pictures(path, [image.file_name for image in file.images])
     videos = []
     for image in file.images:
         marks = Marks(image.width, image.height)

@@ -108,7 +108,7 @@ def _read_pictures(
     names = [image.file_name for image in images if image.file_name]
     if not names or len(names) < len(images):
         raise ConfigError(f"{where}: expected file_name of the video, or of each of its images")
-    folder = find_pictures(path, names[0])
+    folder = find_pictures(path, names)
     width, height = video.width or images[0].width, video.height or images[0].height
     if not width or not height:
         raise ConfigError(f"{where}: expected width and height, of the video or of its images")

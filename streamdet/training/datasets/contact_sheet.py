@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from streamdet.errors import ConfigError, SinkError
+from streamdet.errors import ConfigError, SinkError, StreamdetError
 from streamdet.frames import Image
 from streamdet.training.datasets.labels import LabelledSet, LabelledVideo, Labels
 
@@ -18,12 +18,13 @@ _WHITE = (255, 255, 255)
 
 
 def contact_sheet(labelled: LabelledSet, path: Path) -> None:
-    """Draw up to twelve annotated frames, spread evenly over the set, into a PNG; ignore regions are crossed out.
+    """Draw up to twelve annotated frames, spread evenly over the set, into a PNG.
+
+    Ignore regions are crossed out; a frame that cannot be read is left black.
 
     Raises:
         ConfigError: if no frame is annotated.
         SinkError: if the file cannot be written.
-        StreamdetError: if a frame cannot be read.
     """
     annotated = [
         (video, frame, labels)
@@ -43,7 +44,12 @@ def contact_sheet(labelled: LabelledSet, path: Path) -> None:
 
 
 def _draw_tile(tile: Image, classes: tuple[str, ...], video: LabelledVideo, frame: int, labels: Labels) -> None:
-    picture = next(video.frames.read(frame, frame + 1))
+    title = video.name if len(video) == 1 else f"{video.name} #{frame} {video.times_s[frame]:.2f} s"
+    try:
+        picture = next(video.frames.read(frame, frame + 1))
+    except StreamdetError:
+        _write(tile, f"{title}: cannot be read", (4, 15), 0.42, _WHITE)
+        return
     scale = min(_TILE_WIDTH / video.width, (_TILE_HEIGHT - _CAPTION_HEIGHT) / video.height)
     width, height = max(1, round(video.width * scale)), max(1, round(video.height * scale))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -59,7 +65,6 @@ def _draw_tile(tile: Image, classes: tuple[str, ...], video: LabelledVideo, fram
         text = classes[class_id] if track < 0 else f"{classes[class_id]} {track}"
         _write(small, text, (x1, max(y1 - 3, 9)), 0.35, colour)
     tile[_CAPTION_HEIGHT : _CAPTION_HEIGHT + height, :width] = small
-    title = video.name if len(video) == 1 else f"{video.name} #{frame} {video.times_s[frame]:.2f} s"
     _write(tile, title, (4, 15), 0.42, _WHITE)
 
 

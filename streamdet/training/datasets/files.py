@@ -48,6 +48,7 @@ def read_yaml(path: Path, model: type[Record]) -> Record:
     """
     content = read_bytes(path, MAX_YAML_BYTES)
     try:
+        # Not yaml.CSafeLoader: deep nesting makes it overflow the stack and end the process.
         return model.model_validate(yaml.safe_load(content))
     except ValidationError as error:
         raise _first_of(path, error) from None

@@ -135,25 +135,25 @@ def list_videos(folder: Path) -> list[Path]:
     return _list(folder, VIDEO_SUFFIXES)
 
 
-def find_pictures(annotations: Path, file_name: str, *, more: Sequence[str] = ()) -> Path:
+def find_pictures(annotations: Path, file_names: Sequence[str], *, more: Sequence[str] = ()) -> Path:
     """The folder that the file names in an annotation file are relative to.
 
     Args:
         annotations: the annotation file, whose folder and its parent are searched.
-        file_name: one of the names.
+        file_names: the names; one of the first hundred must be there, since sets are often incomplete.
         more: further folders to try below these two.
 
     Raises:
-        ConfigError: if no folder has that file.
+        ConfigError: if no folder has any of them.
     """
     # COCO keeps annotations/instances_val2017.json beside val2017/ or images/val2017/.
     split = annotations.stem.rpartition("_")[2]
     below = (".", "images", split, f"images/{split}", *more)
     for folder in (annotations.parent, annotations.parent.parent):
         for name in below:
-            if (folder / name / file_name).is_file():
+            if any((folder / name / file_name).is_file() for file_name in file_names[:100]):
                 return folder / name
-    raise ConfigError(f"{annotations}: its picture {file_name} is neither beside it nor in {', '.join(below[1:])}")
+    raise ConfigError(f"{annotations}: its picture {file_names[0]} is neither beside it nor in {', '.join(below[1:])}")
 
 
 def _list(folder: Path, suffixes: frozenset[str]) -> list[Path]:

@@ -56,7 +56,7 @@ class _Classes:
 
     def __init__(self, names: Mapping[int, str]) -> None:
         self.names = tuple(dict.fromkeys(name for _, name in sorted(names.items()) if name != IGNORE))
-        self._of_number = names
+        self._of_number = {float(number): name for number, name in names.items()}
 
     def mark(self, file: Path, marks: Marks, frame: int, size: tuple[int, int]) -> None:
         """Mark one frame as annotated, with the rows of one text file."""
@@ -72,9 +72,11 @@ class _Classes:
                 marks.box(frame, box, self.names.index(name), identity)
 
     def _read_row(self, where: str, row: list[float], size: tuple[int, int]) -> tuple[str, XYXY, int | None]:
-        name = self._of_number.get(int(row[0]))
+        name = self._of_number.get(row[0])
         if name is None:
-            raise ConfigError(f"{where}: class {row[0]:g}, expected a number of data.yaml: {dict(self._of_number)}")
+            raise ConfigError(
+                f"{where}: class {row[0]:g}, expected a number of data.yaml: {sorted(map(int, self._of_number))}"
+            )
         width, height = size
         if len(row) in (5, 6):
             if len(row) == 6 and not row[5].is_integer():

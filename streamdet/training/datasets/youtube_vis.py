@@ -44,7 +44,7 @@ def read_youtube_vis(path: Path) -> LabelledSet:
     """Read a YouTube-VIS JSON; every frame is annotated, pictures are looked for in JPEGImages/ around it.
 
     Raises:
-        ConfigError: if the file is malformed, has no boxes, or its first picture is not found.
+        ConfigError: if the file is malformed, has no boxes, or its pictures are not found.
     """
     file = read_json(path, _File)
     classes, class_ids = index_categories(file.categories)
@@ -54,7 +54,7 @@ def read_youtube_vis(path: Path) -> LabelledSet:
             raise ConfigError(f"{path}: annotation {track.id}: no category has id {track.category_id}")
         tracks[track.video_id].append(track)
     below = ("JPEGImages", f"{path.stem}/JPEGImages")
-    folder = find_pictures(path, file.videos[0].file_names[0], more=below)
+    folder = find_pictures(path, [video.file_names[0] for video in file.videos], more=below)
     videos = []
     for video in file.videos:
         count = len(video.file_names)

@@ -30,13 +30,19 @@ def draw() -> Callable[..., Path]:
 def film() -> Callable[..., Path]:
     """Write a video whose frames tell their number, at given times in ms or steadily at 25 frames a second."""
 
-    def write(path: Path, frames: int = 12, times_ms: Sequence[int] | None = None, keyframe_every: int = 5) -> Path:
+    def write(
+        path: Path,
+        frames: int = 12,
+        times_ms: Sequence[int] | None = None,
+        keyframe_every: int = 5,
+        b_frames: int = 2,
+    ) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=25)
             stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
             stream.codec_context.time_base = Fraction(1, 1000)
-            stream.options = {"g": str(keyframe_every), "bf": "2", "crf": "10", "sc_threshold": "0"}
+            stream.options = {"g": str(keyframe_every), "bf": str(b_frames), "crf": "10", "sc_threshold": "0"}
             for number in range(frames):
                 image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
                 image[:, : WIDTH // 2] = 16 + number % 8 * 28

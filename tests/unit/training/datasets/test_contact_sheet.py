@@ -48,6 +48,13 @@ def test_only_annotated_frames_are_drawn_with_their_boxes(tmp_path, yard):
     assert sheet[120 + 22, 320].tolist() == [150, 150, 150]  # where the ignore region is crossed out
 
 
+def test_a_frame_that_cannot_be_read_is_left_black(tmp_path, yard):
+    labelled = yard(3, range(3))
+    (tmp_path / "1.png").unlink()
+    contact_sheet(labelled, tmp_path / "sheet.png")
+    assert shades(cv2.imread(str(tmp_path / "sheet.png"))) == [20, 0, 40]
+
+
 def test_a_set_without_annotated_frames_fails(tmp_path, yard):
     with pytest.raises(ConfigError, match="yard: no frame is annotated"):
         contact_sheet(yard(2, []), tmp_path / "sheet.png")

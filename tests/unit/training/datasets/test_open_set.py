@@ -140,8 +140,9 @@ def test_a_format_may_be_said(lay):
         ({"train.json": STILLS, "valid.json": STILLS}, "", "test", "has no split 'test'; it has train, valid"),
         ({"labels.json": CLIPS}, "", "val", "has no split 'val'; it has none"),
         ({"a.json": {"images": []}}, "", None, r"a\.json: expected the keys images and annotations"),
-        ({"a.json": "{"}, "", None, r"a\.json: not valid JSON"),
-        ({"a.json": "[" * 100_000}, "a.json", None, r"a\.json: not valid JSON"),
+        ({"a.json": "{"}, "", None, r"a\.json: expected the keys"),
+        ({"a.json": '{"images": [], "annotations": ['}, "", None, r"a\.json: the file: Invalid JSON"),
+        ({"a.json": "[" * 100_000}, "a.json", None, r"a\.json: the file: Invalid JSON"),
     ],
 )
 def test_what_cannot_be_opened_fails(lay, files, path, split, message):
