@@ -24,7 +24,7 @@ _NAMES: tuple[str, ...] = _TRACK.names or ()
 
 # Least overlap for each step of the association, see ByteTracker.update.
 _HIGH_IOU, _LOW_IOU = 0.2, 0.5
-_OTHER_CLASS_IOU = 0.7  # a box of another class continues a track only in place: a car that is taken for a truck
+_OTHER_CLASS_IOU = 0.6  # a box of another class continues a track only in place: a car that is taken for a truck
 _MOST_MARGIN = 0.75  # widths and heights; how much an uncertain track is grown by at most
 
 
@@ -41,7 +41,7 @@ class ByteTracker:
     """
 
     def __init__(
-        self, *, high_score: float = 0.5, start_score: float = 0.2, confirm_score: float = 0.8, lost_s: float = 2.0
+        self, *, high_score: float = 0.5, start_score: float = 0.2, confirm_score: float = 0.7, lost_s: float = 2.0
     ) -> None:
         self.high_score = high_score
         self.start_score = start_score

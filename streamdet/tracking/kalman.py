@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-MEASUREMENT_STD = 0.05  # sizes; what a detector's box jitters by
+MEASUREMENT_STD = 0.07  # sizes; what a detector's box jitters by
 FIRST_VELOCITY_STD = 2.0  # sizes/s; how fast an object may be when it is first seen
-ACCELERATION_STD = 1.0  # sizes/s in a second; how much its velocity wanders
+ACCELERATION_STD = 0.5  # sizes/s in a second; how much its velocity wanders
 
 
 def initiate(boxes: Floats) -> tuple[Floats, Floats]:
