@@ -71,7 +71,7 @@ def _draw_tile(tile: Image, classes: tuple[str, ...], video: LabelledVideo, fram
 def _write(image: Image, text: str, corner: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
     # OpenCV's font has ASCII only.
     text = text.encode("ascii", "replace").decode()
-    for ink, thickness in ((_BLACK, 3), (colour, 1)):
+    for ink, thickness in ((_BLACK, 2), (colour, 1)):
         cv2.putText(image, text, corner, cv2.FONT_HERSHEY_SIMPLEX, size, ink, thickness, cv2.LINE_AA)
 
 
