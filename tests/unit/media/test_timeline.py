@@ -2,7 +2,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamdet.media.timeline import Part, Timeline, exact
@@ -25,6 +25,7 @@ def test_pts_that_grow_are_kept():
     assert placed([(pts, None) for pts in times]) == times
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**40), 2**40)), min_size=1))
 def test_pts_always_grow(times):
     result = placed([(pts, pts) for pts in times])
