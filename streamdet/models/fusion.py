@@ -64,13 +64,14 @@ class RecurrentFusion(nn.Module):
         D, C = self.recurrent_channels, self.passed_channels + self.recurrent_channels
         gain = 0.4 / feature_scale
         write, output = torch.sigmoid(torch.tensor(0.0)), torch.sigmoid(torch.tensor(2.0))
-        weight = self.cell.from_input.weight
-        weight.mul_(0.1)
+        # In place: an optimizer may hold these already.
+        parameters = dict(self.named_parameters())
+        weight = parameters["cell.from_input.weight"].mul_(0.1)
         weight[3 * D :] *= 0.1
-        weight[3 * D :, C - D :, 0, 0] += gain * torch.eye(D)
+        weight[3 * D :, C - D :, 0, 0] += gain * torch.eye(D, device=weight.device)
         # i = f = 1/2: a mean over about two frames that neither grows nor shrinks.
-        self.cell.from_input.bias = nn.Parameter(torch.tensor([0.0, 0.0, 2.0, 0.0]).repeat_interleave(D))
-        self.cell.hidden_pointwise.weight.mul_(0.1)
-        self.project.weight.mul_(0.1)
-        self.project.weight[:, :, 0, 0] += torch.eye(D) / (gain * output * 2 * write)
-        self.project.bias = nn.Parameter(torch.zeros(D))
+        parameters["cell.from_input.bias"].copy_(torch.tensor([0.0, 0.0, 2.0, 0.0]).repeat_interleave(D))
+        parameters["cell.hidden_pointwise.weight"].mul_(0.1)
+        project = parameters["project.weight"].mul_(0.1)
+        project[:, :, 0, 0] += torch.eye(D, device=project.device) / (gain * output * 2 * write)
+        parameters["project.bias"].zero_()

@@ -187,7 +187,7 @@ class _Spells:
     def __init__(self, rng: Generator, probability: float) -> None:
         self._rng = rng
         self._rate = 0.12 if rng.random() < probability else 0.0
-        self._noise = float(rng.uniform(2, 8)) if rng.random() < 0.3 else 0.0
+        self._noise = float(rng.uniform(2, 8)) if rng.random() < 0.6 * probability else 0.0
         self._left, self._kind = 0, 0
 
     def __call__(self, image: Image) -> Image:

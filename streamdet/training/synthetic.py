@@ -1,0 +1,105 @@
+"""Clips of the synthetic street as labelled footage."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamdet.frames import Image
+from streamdet.scenes.scene import CLASSES, SceneSpec, render
+from streamdet.training.datasets.labels import LabelledSet, LabelledVideo, Labels
+
+_RATES = (Fraction(5), Fraction(10), Fraction(15), Fraction(25))
+_SEEN_SHARE = 0.3
+"""An object of which this much is seen is marked."""
+_REMEMBERED_SHARE = 0.05
+"""One that was seen well a moment ago is marked down to this: that is what a memory is for."""
+_REMEMBERED_S = 1.5
+_SMALLEST_PX = 6.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pictures:
+    images: NDArray[np.uint8]
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Image]:
+        yield from self.images[start:stop]
+
+
+def synthetic_set(folder: Path, *, clips: int, frames: int, width: int, height: int, seed: int) -> LabelledSet:
+    """Render clips, or take them from an earlier rendering.
+
+    Args:
+        folder: keeps what was rendered.
+        clips: how many, of different streets, cameras, light and frame rates.
+        frames: of each.
+        width, height: pixels.
+        seed: of the first clip; the others follow.
+    """
+    videos = []
+    for number in range(clips):
+        spec = SceneSpec(
+            seed=seed + number, width=width, height=height, frames=frames, fps=_RATES[number % len(_RATES)]
+        )
+        path = folder / f"scene-{hashlib.sha256(repr(spec).encode()).hexdigest()[:16]}.npz"
+        if not path.is_file():
+            _render(spec, path)
+        videos.append(_labelled(path, f"scene {spec.seed}", spec))
+    return LabelledSet("scene", CLASSES, tuple(videos))
+
+
+def _render(spec: SceneSpec, path: Path) -> None:
+    columns: dict[str, list[NDArray[np.generic]]] = {}
+    images, counts = [], []
+    for frame in render(spec):
+        images.append(frame.image)
+        counts.append(len(frame.boxes))
+        for name in ("boxes", "visible_fraction", "class_ids", "track_ids"):
+            columns.setdefault(name, []).append(getattr(frame, name))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        joined = {name: np.concatenate(rows) for name, rows in columns.items()}
+        np.savez(file, images=np.stack(images), counts=np.array(counts), **joined)
+    part.replace(path)
+
+
+def _labelled(path: Path, name: str, spec: SceneSpec) -> LabelledVideo:
+    with np.load(path, allow_pickle=False) as file:
+        data = {key: file[key] for key in file.files}
+    ends = np.cumsum(data["counts"])
+    seen_at: dict[int, float] = {}
+    labels = []
+    for index, (start, stop) in enumerate(zip(ends - data["counts"], ends, strict=True)):
+        rows = {key: data[key][start:stop] for key in ("boxes", "visible_fraction", "class_ids", "track_ids")}
+        labels.append(_labels(rows, index / float(spec.fps), seen_at))
+    return LabelledVideo(
+        name=name,
+        width=spec.width,
+        height=spec.height,
+        times_s=np.arange(spec.frames) / float(spec.fps),
+        labels=tuple(labels),
+        labelled=frozenset(range(len(CLASSES))),
+        segments=((0, spec.frames),),
+        frames=_Pictures(data["images"]),
+    )
+
+
+def _labels(rows: dict[str, NDArray[np.generic]], time_s: float, seen_at: dict[int, float]) -> Labels:
+    boxes, share = np.asarray(rows["boxes"], np.float32), np.asarray(rows["visible_fraction"], np.float32)
+    tracks = np.asarray(rows["track_ids"], np.int64)
+    recently = np.array([time_s - seen_at.get(int(t), -np.inf) <= _REMEMBERED_S for t in tracks], bool)
+    for track in tracks[share >= 2 * _SEEN_SHARE]:
+        seen_at[int(track)] = time_s
+    large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= _SMALLEST_PX
+    marked = large & ((share >= _SEEN_SHARE) | (recently & (share >= _REMEMBERED_SHARE)))
+    return Labels(
+        boxes=boxes[marked],
+        class_ids=np.asarray(rows["class_ids"], np.int64)[marked],
+        track_ids=tracks[marked],
+        ignore=boxes[~marked & (share > 0)],
+    )

@@ -1,0 +1,62 @@
+import itertools
+
+import numpy as np
+import torch
+
+from streamdet.training.augment import Strength
+from streamdet.training.clips import clip_batches
+
+OPTIONS = {"canvas": (64, 96), "lanes": 4, "streaming_lanes": 2, "frames": 5, "strength": Strength()}
+
+
+def _batches(footages, count, seed=(1, 2)):
+    return list(itertools.islice(clip_batches(footages, **OPTIONS, seed=seed), count))
+
+
+def test_shapes_and_times(footages):
+    for batch in _batches(footages, 6):
+        assert batch.images.shape == (4, 5, 3, 64, 96)
+        assert batch.images.dtype == torch.uint8
+        assert batch.dt_s.shape == (4, 5)
+        assert (batch.dt_s > 0).all()
+        assert [len(lane) for lane in batch.targets] == [5] * 4
+
+
+def test_same_seed_gives_the_same_batches(footages):
+    for a, b in zip(_batches(footages, 4), _batches(footages, 4), strict=True):
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.dt_s, b.dt_s)
+        assert torch.equal(a.targets[0][0].boxes, b.targets[0][0].boxes)
+    other = _batches(footages, 1, seed=(1, 3))[0]
+    assert not torch.equal(other.images, _batches(footages, 1)[0].images)
+
+
+def test_only_streaming_lanes_go_on(footages):
+    continues = torch.stack([batch.continues for batch in _batches(footages, 12)])
+    assert not continues[:, 2:].any()
+    assert continues[1:, :2].any()
+    # 40 frames are at most 8 clips of 5: a lane must have moved on, too.
+    assert not continues[1:, :2].all()
+
+
+def test_targets_lie_on_the_canvas(footages):
+    for batch in _batches(footages, 5):
+        for target in itertools.chain.from_iterable(batch.targets):
+            assert (target.boxes >= 0).all()
+            assert (target.boxes[:, [0, 2]] <= 96).all()
+            assert (target.boxes[:, [1, 3]] <= 64).all()
+            assert target.labelled.tolist() == [True, True]
+
+
+def test_marks_keep_ids_and_ignore_small(footages, tmp_path):
+    from streamdet.training.datasets.labels import LabelledSet
+    from streamdet.training.footage import Footage, IgnoreRule
+
+    videos = LabelledSet("clips", ("car", "dog"), footages[0].videos)
+    footage = Footage(
+        videos, ("person", "car"), tmp_path / "other", rule=IgnoreRule(below_px=31, areas=((0, 0, 0.5, 1),))
+    )
+    marks = footage.marks(0, 3)
+    assert len(marks.boxes) == 0
+    np.testing.assert_allclose(marks.ignore, [[11, 20, 41, 50], [0, 0, 48, 72]])
+    assert marks.labelled.tolist() == [False, True]

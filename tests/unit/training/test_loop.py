@@ -1,0 +1,124 @@
+"""The loop on a tiny model and tiny footage: it learns, and a killed run goes on exactly."""
+
+import json
+
+import pytest
+import torch
+
+from streamdet.models.detector import RecurrentDetector
+from streamdet.training import loop
+from streamdet.training.config import TrainingConfig
+from streamdet.training.loop import Trainer
+
+RECIPE = {
+    "model": {"name": "tiny", "classes": ["person", "car"], "channels": 16, "recurrent_channels": 8},
+    "sets": [{"path": "unused"}],
+    "phases": [
+        {"name": "per-frame", "steps": 4, "frames": 1, "lanes": 2, "canvases": [[64, 96]], "learning_rate": 1e-3},
+        {
+            "name": "temporal",
+            "steps": 4,
+            "frames": 3,
+            "lanes": 2,
+            "streaming_lanes": 1,
+            "canvases": [[64, 96], [64, 64]],
+            "learning_rate": 1e-3,
+            "backbone_rate": 0.0,
+            "alpha": [0.0, 1.0],
+        },
+    ],
+}
+
+
+@pytest.fixture
+def trainer(footages, monkeypatch):
+    monkeypatch.setattr(loop, "BLOCK_STEPS", 2)
+    config = TrainingConfig.model_validate(RECIPE)
+
+    def make():
+        torch.manual_seed(0)
+        return Trainer(RecurrentDetector(config.model), config, footages, torch.device("cpu"))
+
+    return make
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_killed_run_goes_on_exactly(trainer, tmp_path, monkeypatch):
+    whole = trainer()
+    (tmp_path / "whole").mkdir()
+    whole.run(tmp_path / "whole", lambda *_: None)
+
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    for step in (1, 3, 6):  # inside a block, in another, in the second phase
+        killed = trainer()
+        killed.resume(folder)
+        count = killed.progress.phase * 4 + killed.progress.step
+        original = killed._update
+
+        def update(loss, original=original, limit=step, start=count, seen=[0]):  # noqa: B006
+            if start + seen[0] == limit:
+                raise KilledError
+            seen[0] += 1
+            return original(loss)
+
+        monkeypatch.setattr(killed, "_update", update)
+        with pytest.raises(KilledError):
+            killed.run(folder, lambda *_: None)
+    last = trainer()
+    assert last.resume(folder)
+    last.run(folder, lambda *_: None)
+    for name, value in whole.average.state_dict().items():
+        assert torch.equal(value, last.average.state_dict()[name]), name
+
+
+def test_memory_is_fully_on_at_the_end_and_frozen_parts_stay(trainer, tmp_path):
+    run = trainer()
+    run.run(tmp_path, lambda *_: None)
+    assert float(run.average.memory["16"].alpha) == 1.0
+    before = trainer()
+    before.progress.phase = 1
+    neck = before.detector.neck.laterals[0].weight.clone()
+    head = before.detector.head.score_convs[0].weight.clone()
+    before.run(tmp_path, lambda *_: None)
+    assert torch.equal(before.detector.neck.laterals[0].weight, neck)
+    assert not torch.equal(before.detector.head.score_convs[0].weight, head)
+
+
+def test_loss_that_is_not_finite_changes_nothing_and_is_counted(trainer):
+    run = trainer()
+    run._optimizer = run._make_optimizer(run.config.phases[0])
+    weight = next(run.detector.head.parameters())
+    before = weight.clone()
+    run._update((weight * float("nan")).sum())
+    assert run.skipped_steps == 1
+    assert torch.equal(next(run.detector.head.parameters()), before)
+
+
+def test_resume_fails_with_another_recipe(trainer, tmp_path):
+    run = trainer()
+    run.save(tmp_path)
+    other = trainer()
+    other.config = TrainingConfig.model_validate(json.loads(run.config.model_dump_json()) | {"seed": 9})
+    with pytest.raises(ValueError, match="another recipe"):
+        other.resume(tmp_path)
+
+
+def test_first_run_has_nothing_to_resume(trainer, tmp_path):
+    assert not trainer().resume(tmp_path)
+
+
+def test_a_few_hundred_steps_learn_the_block(footages, tmp_path):
+    """The loss of a model that starts from nothing falls by more than a third."""
+    recipe = RECIPE | {
+        "phases": [RECIPE["phases"][0] | {"steps": 80, "lanes": 6, "learning_rate": 5e-3, "batch_norm": "train"}]
+    }
+    config = TrainingConfig.model_validate(recipe)
+    torch.manual_seed(0)
+    losses = []
+    trainer = Trainer(RecurrentDetector(config.model), config, footages, torch.device("cpu"))
+    trainer.run(tmp_path, lambda _, figures: losses.append(figures["loss"]))
+    assert losses[-1] < losses[0] * 0.67
