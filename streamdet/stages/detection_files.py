@@ -151,7 +151,7 @@ def _begin(file: _Bytes, data: bytes) -> None:
 
 
 class _JsonLinesFile:
-    """One JSON object a line, as README documents them: run, frame, gap, end."""
+    """One JSON object a line: the run, then frames, gaps and ends as they come."""
 
     def __init__(self, lines: _Bytes, header: RunHeader, sources: list[str]) -> None:
         self._lines = lines

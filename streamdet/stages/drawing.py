@@ -75,7 +75,7 @@ def _outlines(detections: Detections, height: int, width: int) -> tuple[Ints, In
     limits = np.array([width, height])
     low = np.clip(np.floor(detections.boxes[:, :2]), 0, limits - 1)
     high = np.clip(np.ceil(detections.boxes[:, 2:]), low + 1, limits)
-    thicknesses = np.clip((high - low).min(axis=1) // 6, 1, max(1, round(0.5 + min(height, width) / 400)))
+    thicknesses = np.clip((high - low).min(axis=1) // 6, 1, max(1, round(0.7 + min(height, width) / 400)))
     low, high = np.maximum(low - thicknesses[:, None], 0), np.minimum(high + thicknesses[:, None], limits)
     return np.concatenate([low, high], axis=1).astype(np.int64), thicknesses.astype(np.int64)
 
