@@ -14,11 +14,12 @@ MAX_LINES = 400
 
 # Lower layers know nothing of higher ones; neighbours are strangers, except where one file carries two names.
 LAYERS = (
-    {"errors"},
+    {"errors", "version"},
     {"frames", "detections"},
     {"yaml_file"},
     {"config", "flow"},
     {"media", "models", "scenes", "tracking"},
+    {"datasets"},
     {"runtimes"},
     {"stages", "training", "evaluation"},
     {"cli"},

@@ -28,7 +28,7 @@ MAX_DETECTIONS = 100
 
 
 class FrameLabels(Protocol):
-    """What is marked in one frame; streamdet.training.datasets.labels.Labels is one.
+    """What is marked in one frame; streamdet.datasets.labels.Labels is one.
 
     boxes are (G, 4) float32 xyxy pixels, class_ids and track_ids (G,) int64, ignore (M, 4) float32 xyxy pixels.
     """
@@ -44,7 +44,7 @@ class FrameLabels(Protocol):
 
 
 class VideoLabels(Protocol):
-    """One labelled video; streamdet.training.datasets.labels.LabelledVideo is one.
+    """One labelled video; streamdet.datasets.labels.LabelledVideo is one.
 
     labels has an entry a frame (None: nobody annotated it), labelled holds the classes that are marked exhaustively,
     segments the (start, stop) frame ranges without a break in time, times_s the (F,) seconds of the frames.

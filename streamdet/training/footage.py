@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.datasets.labels import LabelledSet, LabelledVideo
 from streamdet.frames import Image
-from streamdet.training.datasets.labels import LabelledSet, LabelledVideo
 from streamdet.training.frame_cache import FrameCache
 
 

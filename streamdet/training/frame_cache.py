@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.datasets.labels import LabelledVideo
 from streamdet.frames import Image
-from streamdet.training.datasets.labels import LabelledVideo
 
 
 class FrameCache:

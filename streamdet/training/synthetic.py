@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.datasets.labels import LabelledSet, LabelledVideo, Labels
 from streamdet.frames import Image
 from streamdet.scenes.scene import CLASSES, SceneSpec, render
-from streamdet.training.datasets.labels import LabelledSet, LabelledVideo, Labels
 
 _RATES = (Fraction(5), Fraction(10), Fraction(15), Fraction(25))
 _SEEN_SHARE = 0.3

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.datasets.labels import LabelledVideo, Labels
 from streamdet.detections import Detections
-from streamdet.training.datasets.labels import LabelledVideo, Labels
 
 _SURE = 0.45
 _DOUBT = 0.35

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from streamdet.training.datasets.labels import LabelledSet, LabelledVideo, Labels
+from streamdet.datasets.labels import LabelledSet, LabelledVideo, Labels
 from streamdet.training.footage import Footage
 
 CLASSES = ("person", "car")

@@ -49,7 +49,7 @@ def test_targets_lie_on_the_canvas(footages):
 
 
 def test_marks_keep_ids_and_ignore_small(footages, tmp_path):
-    from streamdet.training.datasets.labels import LabelledSet
+    from streamdet.datasets.labels import LabelledSet
     from streamdet.training.footage import Footage, IgnoreRule
 
     videos = LabelledSet("clips", ("car", "dog"), footages[0].videos)
