@@ -70,8 +70,8 @@ def _check_classes(wanted: Sequence[str], known: Sequence[str]) -> None:
     for name in wanted:
         if name not in known:
             near = difflib.get_close_matches(name.lower(), known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            mistakes.append(f"unknown class {name!r}{hint} The model knows {', '.join(known)}")
+            hint = f"did you mean {near[0]}? The" if near else "the"
+            mistakes.append(f"unknown class {name}; {hint} model knows {', '.join(known)}")
     if mistakes:
         raise ConfigError("\n".join(mistakes))
 
@@ -179,6 +179,13 @@ def _say(job: Job, outcome: Outcome) -> None:
     for source in outcome.tally.sources.values():
         if source.undecodable:
             log.warning("%s: %d packets could not be decoded", source.location, source.undecodable)
+        if source.seems_cut_off and source.error is None and job.config.decode.max_frames is None:
+            log.warning(
+                "%s: ends after %.1f s, but announces %.1f s: it may be cut off",
+                source.location,
+                source.read_s,
+                source.announced_s,
+            )
     if outcome.tally.frames:
         _say_pace(outcome)
     for path in job.outputs.paths():

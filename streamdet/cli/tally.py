@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Frame, StreamEnded
+from streamdet.frames import Frame, StreamEnded, StreamStarted
 from streamdet.media.locations import SourceSpec
 from streamdet.stages.result import Result
 
@@ -25,6 +25,8 @@ class SourceTally:
         frames: that came out of the run.
         dropped: frames that were dropped on purpose.
         undecodable: packets that could not be decoded.
+        announced_s: how long it said it would be; None where it did not.
+        read_s: from its first frame to its last one.
         error: why it failed; None where it did not.
         ended: False where the run was stopped before its end.
     """
@@ -34,8 +36,16 @@ class SourceTally:
     frames: int = 0
     dropped: int = 0
     undecodable: int = 0
+    announced_s: float | None = None
+    read_s: float = 0.0
     error: str | None = None
     ended: bool = False
+
+    @property
+    def seems_cut_off(self) -> bool:
+        """Whether it ended well before it said it would: half a file decodes without an error."""
+        missing_s = (self.announced_s or 0.0) - self.read_s
+        return self.ended and missing_s > max(1.0, 0.05 * (self.announced_s or 0.0))
 
 
 class Tally:
@@ -44,6 +54,7 @@ class Tally:
     def __init__(self, specs: Sequence[SourceSpec]) -> None:
         self.sources = {spec.name: SourceTally(spec.name, spec.shown) for spec in specs}
         self._given_s: dict[str, dict[int, float]] = {spec.name: {} for spec in specs}
+        self._began_s: dict[str, float] = {}
         self._latencies_ms = array("f")
 
     def timed(self, source: Stage) -> Stage:
@@ -63,9 +74,12 @@ class Tally:
         if isinstance(item, Result):
             source = self.sources[item.source]
             source.frames += 1
+            source.read_s = item.pts_s - self._began_s.setdefault(item.source, item.pts_s)
             source.dropped += item.frame.dropped_before
             given_s = self._given_s[item.source].pop(item.index)
             self._latencies_ms.append(1000 * (perf_counter() - given_s))
+        elif isinstance(item, StreamStarted):
+            self.sources[item.source].announced_s = item.info.duration_s
         elif isinstance(item, StreamEnded):
             source = self.sources[item.source]
             source.dropped, source.undecodable, source.error = item.dropped, item.undecodable, item.error

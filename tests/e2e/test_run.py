@@ -1,0 +1,145 @@
+"""`streamdet run` on real clips."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+LOW = ("--conf", "0.001")  # the model is untrained: this gives boxes
+
+
+def read_lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_everything_at_once(streamdet, clips, tiny_model, here, read_video):
+    done = streamdet(
+        *("run", clips / "walk.mp4", "--model", tiny_model, *LOW),
+        *("--detections", "found.jsonl", "--report", "report.json", "--log-format", "json"),
+    )
+    assert done.status == 0
+    assert sorted(path.name for path in here.iterdir()) == ["found.jsonl", "report.json", "walk.annotated.mp4"]
+    assert done.stdout == ""
+    said = read_lines(done.stderr)
+    assert all({"time", "level", "message"} <= set(line) for line in said)
+    assert {"walk.annotated.mp4", "found.jsonl"} <= {line.get("path") for line in said}
+
+    source, written = read_video(clips / "walk.mp4"), read_video(here / "walk.annotated.mp4")
+    assert written == source  # times, size, and the audio bit for bit
+
+    first, *frames, last = read_lines((here / "found.jsonl").read_text())
+    assert (first["type"], first["model"], first["classes"], first["sources"]) == (
+        *("run", "tiny", ["person", "car"], ["walk"]),
+    )
+    assert [line["frame"] for line in frames] == list(range(30))
+    assert any(line["detections"] for line in frames)
+    assert last == {"type": "end", "source": "walk", "frames": 30, "dropped": 0}
+
+    report = json.loads((here / "report.json").read_text())
+    assert (report["exit_status"], report["frames"], report["dropped"], report["undecodable"]) == (0, 30, 0, 0)
+    assert report["model"]["sha256"] == first["model_sha256"]
+    names = [stage["name"] for stage in report["stages"]]
+    assert names == ["decode", "batch", "detect", "track", "annotate", "encode", "record", "consumer"]
+    assert report["bound_by"] in names
+    assert 0 < report["latency_ms"]["p50"] <= report["latency_ms"]["p95"] <= report["latency_ms"]["p99"]
+    assert report["fps"] == pytest.approx(report["frames"] / report["wall_s"], rel=0.01)
+    assert [(output["kind"], output["path"], output["error"]) for output in report["outputs"]] == [
+        ("video", "walk.annotated.mp4", None),
+        ("detections", "found.jsonl", None),
+    ]
+    assert all(output["bytes"] > 0 for output in report["outputs"])
+    assert report["failures"] == []
+
+
+def test_a_part_of_the_source(streamdet, clips, tiny_model, here, read_video):
+    done = streamdet(
+        *("run", clips / "fast.mp4", "--model", tiny_model, "-o", "part.mkv", "-q"),
+        *("--start", "1", "--end", "3", "--stride", "2", "--max-frames", "20", "--audio", "drop"),
+    )
+    assert (done.status, done.stdout, done.stderr) == (0, "", "")
+    part = read_video(here / "part.mkv")
+    assert [float(time_s) for time_s in part.times_s] == pytest.approx([1 + 0.08 * n for n in range(20)], abs=0.001)
+    assert part.audio == []
+
+
+def test_several_sources_with_a_broken_one(streamdet, clips, tiny_model, here, read_video):
+    done = streamdet(
+        *("run", clips / "walk.mp4", clips / "text.mp4", clips / "cut.mp4", "--model", tiny_model),
+        *("-o", "videos/", "--detections", "boxes/", "--report", "report.json", "--progress"),
+    )
+    assert done.status == 1
+    assert f"error: {clips / 'text.mp4'}: not a video" in done.stderr
+    assert f"warning: {clips / 'cut.mp4'}: ends after " in done.stderr
+    assert sorted(path.name for path in (here / "videos").iterdir()) == ["cut.annotated.mp4", "walk.annotated.mp4"]
+    assert sorted(path.name for path in (here / "boxes").iterdir()) == ["cut.jsonl", "walk.jsonl"]
+    assert len(read_video(here / "videos/walk.annotated.mp4").times_s) == 30
+    report = json.loads((here / "report.json").read_text())
+    sources = {source["name"]: source for source in report["sources"]}
+    assert [failure["source"] for failure in report["failures"]] == ["text"]
+    assert (sources["walk"]["frames"], sources["text"]["frames"], sources["text"]["ended"]) == (30, 0, True)
+    assert sources["cut"]["frames"] == len(read_video(here / "videos/cut.annotated.mp4").times_s)
+
+
+def test_side_by_side_gives_what_one_after_the_other_does(streamdet, clips, tiny_model, here, write_clip):
+    write_clip(here / "other.mp4", 21)
+    for name, streams in (("one", 1), ("both", 2)):
+        done = streamdet(
+            *("run", clips / "walk.mp4", "other.mp4", "--model", tiny_model, *LOW, "--no-video"),
+            *("--detections", f"{name}/", "--set", "batch.frames_per_clip=1", "--set", f"batch.max_streams={streams}"),
+        )
+        assert done.status == 0, done.stderr
+    for source in ("walk", "other"):
+        one, both = (read_lines((here / name / f"{source}.jsonl").read_text()) for name in ("one", "both"))
+        assert len(one) == len(both) > 20
+        for expected, line in zip(one, both, strict=True):
+            assert (line["type"], line.get("pts")) == (expected["type"], expected.get("pts"))
+            assert len(line.get("detections", [])) == len(expected.get("detections", []))
+
+
+def test_detections_to_standard_output(streamdet, clips, tiny_model, here):
+    done = streamdet("run", clips / "walk.mp4", "--no-video", "--model", tiny_model, "--detections", "-")
+    assert done.status == 0
+    assert [line["type"] for line in read_lines(done.stdout)] == ["run", *["frame"] * 30, "end"]
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "first"), [("found.txt", "1,"), ("found.json", "[")])
+def test_other_formats(streamdet, clips, tiny_model, here, name, first):
+    done = streamdet("run", clips / "walk.mp4", "--no-video", "--model", tiny_model, *LOW, "--detections", name)
+    assert done.status == 0
+    assert (here / name).read_text().startswith(first)
+
+
+def test_options_change_a_pipeline(streamdet, clips, tiny_model, here):
+    (here / "job.yaml").write_text(
+        f"sources: [{clips / 'walk.mp4'}]\n"
+        "stages: [decode, batch, detect, record]\n"
+        f"detect: {{model: {tiny_model}, conf: 0.9}}\n"
+        "record: {path: found.jsonl}\n"
+    )
+    done = streamdet("run", "--pipeline", "job.yaml", *LOW, "--set", "decode.max_frames=5", "--classes", "car")
+    assert done.status == 0
+    frames = [line for line in read_lines((here / "found.jsonl").read_text()) if line["type"] == "frame"]
+    assert len(frames) == 5
+    assert {found["class"] for line in frames for found in line["detections"]} == {"car"}
+    assert sorted(path.name for path in here.iterdir()) == ["found.jsonl", "job.yaml"]
+
+
+def test_overwrite_replaces_what_is_there(streamdet, clips, tiny_model, here, read_video):
+    (here / "out.mp4").write_text("old")
+    arguments = ("run", clips / "walk.mp4", "-o", "out.mp4", "--model", tiny_model, "--overwrite")
+    assert streamdet(*arguments).status == 0
+    assert len(read_video(here / "out.mp4").times_s) == 30
+
+
+def test_python_and_the_command_line_agree(streamdet, clips, tiny_model, here):
+    import streamdet as package
+
+    streamdet("run", clips / "walk.mp4", "--no-video", "--model", tiny_model, *LOW, "--detections", "found.jsonl")
+    lines = [line for line in read_lines((here / "found.jsonl").read_text()) if line["type"] == "frame"]
+    results = list(package.stream(clips / "walk.mp4", package.load(Path(tiny_model)), conf=0.001))
+    assert [result.pts for result in results] == [line["pts"] for line in lines]
+    for result, line in zip(results, lines, strict=True):
+        assert result.detections.boxes.tolist() == [
+            pytest.approx(found["box"], abs=0.01) for found in line["detections"]
+        ]
