@@ -52,6 +52,7 @@ class AudioTrack:
         codec = self.stream.codec_context
         self.codec = codec.name if codec is not None else "an unknown codec"
         self.description = f"{path}, audio track {number + 1} ({self.codec}, {self.stream.language or 'no language'})"
+        self._interval = 0
         self._packets = self._read()
         self.next: AudioPacket | None = next(self._packets, None)
 
@@ -65,6 +66,10 @@ class AudioTrack:
         if self.next is None:
             raise ValueError(f"{self.description} is at its end")
         packet, self.next = self.next, next(self._packets, None)
+        if self.next is not None:
+            self._interval = (self.next.dts or 0) - (packet.dts or 0)
+        if not packet.duration:  # players skip the last packet of an mp4 where it has none
+            packet.duration = self._interval
         return packet
 
     def add_to(self, output: OutputContainer) -> AudioStream:

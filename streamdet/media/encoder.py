@@ -9,7 +9,8 @@ import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from streamdet.errors import ConfigError
+from streamdet.errors import ConfigError, SinkError
+from streamdet.media.container import reason
 
 VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 
@@ -27,7 +28,8 @@ class EncoderSettings:
         name: FFmpeg's name of it.
         preset, presets: speed against size, and the choices.
         crf, crf_range: constant quality, and the least and the greatest.
-        smallest_side: pixels; x265 corrupts memory when it is asked for less.
+        smallest_side: pixels; x265 and SVT-AV1 as they are in av 18 corrupt memory when a picture is narrower
+            than a block of theirs.
         mp4_tag: code of the codec in mp4, where Apple's players insist on one.
         options: what else it is told.
     """
@@ -50,11 +52,11 @@ CODECS = {
         _X26X_PRESETS,
         28,
         (0, 51),
-        smallest_side=16,
+        smallest_side=64,
         mp4_tag="hvc1",
         options={"x265-params": "log-level=error"},
     ),
-    "av1": EncoderSettings("libsvtav1", "8", tuple(map(str, range(14))), 35, (1, 63), smallest_side=16),
+    "av1": EncoderSettings("libsvtav1", "8", tuple(map(str, range(14))), 35, (1, 63), smallest_side=64),
 }
 
 
@@ -92,6 +94,9 @@ class VideoEncoder:
         rate: frames per second, roughly; sets the default length of a group of pictures.
         time_base: of the pts given to `encode` and of the packets.
         reordered_frames: how many frames it may go back in decoding order; 0 rules B-frames out.
+
+    Raises:
+        SinkError: the encoder refuses, most likely the size.
     """
 
     def __init__(
@@ -124,7 +129,11 @@ class VideoEncoder:
         self._reordered_frames = reordered_frames
         if not reordered_frames:
             context.max_b_frames = 0
-        context.open()
+        try:
+            context.open()
+        except av.FFmpegError as error:
+            size = f"{like.width}x{like.height}"
+            raise SinkError(f"{settings.name} does not encode {size} pixels ({reason(error)})") from error
 
     def encode(self, frame: av.VideoFrame, pts: int, duration: int) -> list[VideoPacket]:
         """Encode the next frame; pts must ascend. Packets come later, and out of order where there are B-frames."""

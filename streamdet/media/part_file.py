@@ -25,11 +25,11 @@ class PartFile:
         self.target = target
         self.path = target.with_name(f".{target.name}.part")
         self.faststart_path = target.with_name(f".{target.name}.faststart.part")
-        if target.is_dir():
-            raise SinkError(f"{target}: is a folder, expected a file name in it")
-        if not target.parent.is_dir():
-            raise SinkError(f"{target}: there is no folder {target.parent}; create it first")
         try:
+            if target.is_dir():
+                raise SinkError(f"{target}: is a folder, expected a file name in it")
+            if not target.parent.is_dir():
+                raise SinkError(f"{target}: there is no folder {target.parent}; create it first")
             self.path.open("wb").close()
         except OSError as error:
             raise write_error(target, error) from error

@@ -94,7 +94,7 @@ class VideoWriter:
         """
         if self._closed:
             raise ValueError(f"{self.path}: is closed")
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
             raise ValueError(f"expected an image of (H, W, 3) uint8, got {image.shape} {image.dtype}")
         if self._failure is not None:
             raise SinkError(str(self._failure))

@@ -32,6 +32,12 @@ def pictures(count, width=WIDTH, height=HEIGHT):
     return [np.roll(noise, 3 * number, axis=1) for number in range(count)]
 
 
+def noise_pictures(count):
+    """Pictures that no codec can make small, about 1.5 kB each."""
+    random = np.random.default_rng(1)
+    return [random.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8) for _ in range(count)]
+
+
 def sound(context, samples, random):
     """Noise in the sample format that an encoder takes."""
     noise = random.uniform(-0.3, 0.3, (2, samples))
@@ -177,6 +183,11 @@ def write_source_fixture(tmp_path):
 @pytest.fixture(name="pictures")
 def pictures_fixture():
     return pictures
+
+
+@pytest.fixture(name="noise_pictures")
+def noise_pictures_fixture():
+    return noise_pictures
 
 
 @pytest.fixture(name="read_video")
