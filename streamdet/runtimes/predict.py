@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
-from streamdet.models.detector import Outputs, RecurrentDetector
+from streamdet.models.detector import Outputs
 from streamdet.models.state import State
+from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.letterbox import Letterbox
 
 Memory = Literal["carry", "reset", "shuffle"]
@@ -40,7 +41,7 @@ class Prediction:
 
 
 def predict(
-    detector: RecurrentDetector,
+    detector: Detector,
     video: LabelledVideo,
     *,
     memory: Memory = "carry",
@@ -56,7 +57,7 @@ def predict(
         image_size: longer side of the model image in pixels; the model's own when None.
         seed: of the shuffled order.
     """
-    letterbox = Letterbox.fit(video.width, video.height, image_size or detector.config.image_size)
+    letterbox = Letterbox.fit(video.width, video.height, image_size or detector.image_size)
     frames = len(video)
     images = np.empty((frames, letterbox.model_height, letterbox.model_width, 3), np.uint8)
     for index, image in enumerate(video.frames.read(0, frames)):
@@ -65,7 +66,7 @@ def predict(
             raise ValueError(f"{video.name}: frame {index} is {image.shape[1]}x{image.shape[0]}, not as labelled")
         letterbox.shrink(image, images[index])
     order = np.random.default_rng(seed).permutation(frames) if memory == "shuffle" else np.arange(frames)
-    dt_s = np.diff(video.times_s, prepend=video.times_s[:1] - detector.config.training_dt_s)
+    dt_s = np.diff(video.times_s, prepend=video.times_s[:1] - detector.training_dt_s)
     detections: list[Detections] = [Detections.empty(detector.classes)] * frames
     latency_s = np.zeros(frames)
     starts = {start for start, _ in video.segments}
@@ -82,7 +83,7 @@ def _kept(outputs: Outputs) -> list[list[Detections]]:
 
 
 def _chunks(
-    detector: RecurrentDetector, images: NDArray[np.uint8], dt_s: NDArray[np.float64], starts: set[int], memory: Memory
+    detector: Detector, images: NDArray[np.uint8], dt_s: NDArray[np.float64], starts: set[int], memory: Memory
 ) -> Iterator[tuple[Sequence[int], Outputs, float]]:
     state: State | None = None
     first = 0

@@ -41,11 +41,15 @@ class Lane:
     """One row of the batches: draws a place in the footage, then gives its frames in order."""
 
     def __init__(
-        self, rng: np.random.Generator, footages: Sequence[Footage], canvas: tuple[int, int], strength: Strength
+        self,
+        rng: np.random.Generator,
+        footages: Sequence[Footage],
+        weights: Sequence[float],
+        canvas: tuple[int, int],
+        strength: Strength,
     ) -> None:
         self._rng, self._footages, self._canvas, self._strength = rng, footages, canvas, strength
-        weights = np.array([f.weight for f in footages], np.float64)
-        self._shares = weights / weights.sum()
+        self._shares = np.array(weights, np.float64) / sum(weights)
         self.restart(1)
 
     def restart(self, frames: int) -> None:
@@ -131,6 +135,7 @@ def _no_targets(classes: int) -> Targets:
 
 def clip_batches(
     footages: Sequence[Footage],
+    weights: Sequence[float],
     *,
     canvas: tuple[int, int],
     lanes: int,
@@ -139,9 +144,12 @@ def clip_batches(
     strength: Strength,
     seed: Sequence[int],
 ) -> Iterator[ClipBatch]:
-    """Endless batches of one size; the first streaming_lanes rows go on, the others start anew each time."""
+    """Endless batches of one size; the first streaming_lanes rows go on, the others start anew each time.
+
+    A clip is of each footage as often as its weight says, relative to the others.
+    """
     rngs = [np.random.default_rng([*seed, lane]) for lane in range(lanes)]
-    rows = [Lane(rng, footages, canvas, strength) for rng in rngs]
+    rows = [Lane(rng, footages, weights, canvas, strength) for rng in rngs]
     while True:
         taken: list[tuple[NDArray[np.uint8], NDArray[np.float32], list[Targets]]] = []
         continues = []

@@ -22,17 +22,17 @@ class _Strict(BaseModel):
 class SetConfig(_Strict):
     """One labelled set."""
 
+    name: Annotated[str, Field(min_length=1)]
     path: Annotated[Path, Field(strict=False)]
     """A file or folder that streamdet can read as labelled footage; relative to the recipe's data folder."""
     split: str | None = None
     weight: Annotated[float, Field(ge=0)] = 1.0
-    """How often its clips are drawn, relative to the other sets; 0 = for validation only."""
+    """How often its clips are drawn, relative to the other sets."""
     hold_out: dict[str, Annotated[tuple[int, int], Field(strict=False)]] = {}
-    """Frames (start, stop) of a video that are kept for validation; stop -1 = to the end."""
-    validate_on: bool = False
-    """The whole set is for validation."""
-    class_names: dict[str, str] = {}
-    """The set's name of a class: the detector's."""
+    """Frames (start, stop) of a video that are kept for validation and never trained on."""
+    role: Literal["train", "validate"] = "train"
+    class_names: dict[str, str] | None = None
+    """The set's name of a class: the detector's, or `ignore`; null: the usual names, such as van for car."""
     ignore_below_px: Annotated[float, Field(ge=0)] = 0.0
     ignore_areas: Annotated[tuple[Area, ...], Field(strict=False)] = ()
     """(x1, y1, x2, y2) shares of the picture where objects are often unmarked."""
@@ -46,6 +46,17 @@ class AugmentConfig(_Strict):
     colour: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     occluders: Share = 0.4
     spells: Share = 0.5
+
+
+class SceneConfig(_Strict):
+    """Clips of the synthetic street, rendered once into the cache."""
+
+    clips: Annotated[int, Field(ge=1, le=10_000)]
+    frames: Annotated[int, Field(ge=2, le=10_000)]
+    width: Annotated[int, Field(ge=64, le=4096)] = 384
+    height: Annotated[int, Field(ge=64, le=4096)] = 224
+    seed: int = 100
+    weight: Annotated[float, Field(ge=0)] = 1.0
 
 
 class PhaseConfig(_Strict):
@@ -69,6 +80,11 @@ class PhaseConfig(_Strict):
     alpha: Annotated[tuple[Share, Share], Field(strict=False)] = (0.0, 0.0)
     """Blend of the memory at the start and from the first third of the phase on."""
     batch_norm: Literal["train", "frozen"] = "frozen"
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Other weights of sets (`scenes` for the synthetic street) in this phase; 0 leaves a set out."""
+    keep_initial: Share = 0.0
+    """Share of the weights that the phase began with in those that it ends with: what fine-tuning forgets comes back.
+    Source: Wortsman et al. 2022 (robust fine-tuning)."""
     augment: AugmentConfig = AugmentConfig()
 
     @model_validator(mode="after")
@@ -86,10 +102,24 @@ class TrainingConfig(_Strict):
     """Folder that the sets' paths are relative to."""
     initialise: Annotated[Path, Field(strict=False)] | None = None
     """NanoDet-m's .ckpt or a streamdet checkpoint to start from; relative to data."""
+    teacher: Annotated[Path, Field(strict=False)] | None = None
+    """A detector that says where labels may be incomplete: see streamdet.training.teacher; relative to data."""
     seed: int = 1
     precision: Literal["fp32", "bf16"] = "fp32"
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
     weight_decay: Annotated[float, Field(ge=0)] = 0.02
     gradient_clip: Annotated[float, Field(gt=0)] = 10.0
     sets: Annotated[tuple[SetConfig, ...], Field(strict=False, min_length=1)]
+    scenes: SceneConfig | None = None
     phases: Annotated[tuple[PhaseConfig, ...], Field(strict=False, min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "TrainingConfig":
+        names = [s.name for s in self.sets] + (["scenes"] if self.scenes else [])
+        if len(set(names)) != len(names):
+            raise ValueError("a set is named twice")
+        for phase in self.phases:
+            unknown = sorted(set(phase.weights) - set(names))
+            if unknown:
+                raise ValueError(f"phase {phase.name} weighs {', '.join(unknown)}; there is {', '.join(names)}")
+        return self

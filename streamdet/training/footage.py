@@ -1,6 +1,5 @@
 """Labelled videos with their frames at hand, in the classes of the detector."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,22 +43,21 @@ class IgnoreRule:
 
 
 class Footage:
-    """One set to train on."""
+    """One set to train on, its classes those of the detector."""
 
     def __init__(
         self,
         labelled_set: LabelledSet,
-        classes: Sequence[str],
         cache_folder: Path,
         *,
         weight: float = 1.0,
         rule: IgnoreRule | None = None,
         longest_side: int = 640,
     ) -> None:
+        self.name = labelled_set.name
         self.videos: tuple[LabelledVideo, ...] = labelled_set.videos
         self.weight = weight
-        self.class_count = len(classes)
-        self._to_detector = _class_table(labelled_set.classes, classes)
+        self.class_count = len(labelled_set.classes)
         self._rule = rule or IgnoreRule()
         self._cache = FrameCache(cache_folder, self.videos, longest_side)
         frames = np.array([sum(label is not None for label in v.labels) for v in self.videos], np.float64)
@@ -80,22 +78,16 @@ class Footage:
         if labels is None:
             return None
         scale, source = self._cache.scales[video], self.videos[video]
-        class_ids = self._to_detector[labels.class_ids]
         small = (labels.boxes[:, 2:] - labels.boxes[:, :2]).min(axis=1, initial=np.inf) < self._rule.below_px
-        kept = (class_ids >= 0) & ~small
+        kept = ~small
         size = np.array([source.width, source.height] * 2, np.float32)
         areas = np.array(self._rule.areas, np.float32).reshape(-1, 4) * size
         labelled = np.zeros(self.class_count, bool)
-        labelled[[self._to_detector[c] for c in source.labelled if self._to_detector[c] >= 0]] = True
+        labelled[sorted(source.labelled)] = True
         return Marks(
             boxes=labels.boxes[kept] * np.float32(scale),
-            class_ids=class_ids[kept],
+            class_ids=labels.class_ids[kept],
             track_ids=labels.track_ids[kept],
             ignore=np.concatenate([labels.ignore, labels.boxes[small], areas]) * np.float32(scale),
             labelled=labelled,
         )
-
-
-def _class_table(from_classes: Sequence[str], to_classes: Sequence[str]) -> NDArray[np.int64]:
-    index: Mapping[str, int] = {name: i for i, name in enumerate(to_classes)}
-    return np.array([index.get(name, -1) for name in from_classes], np.int64)

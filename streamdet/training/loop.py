@@ -50,6 +50,7 @@ class Trainer:
         self.progress = Progress()
         self.skipped_steps = 0
         self._optimizer: torch.optim.Optimizer | None = None
+        self._initial: dict[str, Tensor] = {}
 
     def run(self, folder: Path, report: Report) -> None:
         """Train until the last phase is done; a checkpoint is written after every block.
@@ -62,8 +63,10 @@ class Trainer:
             phase = self.config.phases[self.progress.phase]
             if self._optimizer is None:
                 self._optimizer = self._make_optimizer(phase)
+                self._initial = copy.deepcopy(self.average.state_dict())
             self._block(phase, report)
             if self.progress.step >= phase.steps:
+                self._return_to_initial(phase.keep_initial)
                 self.progress = Progress(self.progress.phase + 1, 0)
                 self._optimizer = None
                 # The next phase starts from the averaged weights: they are the better ones.
@@ -92,6 +95,7 @@ class Trainer:
             "skipped_steps": self.skipped_steps,
             "detector": self.detector.state_dict(),
             "average": self.average.state_dict(),
+            "initial": self._initial,
             "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
         }
 
@@ -107,6 +111,7 @@ class Trainer:
         self.skipped_steps = state["skipped_steps"]
         self.detector.load_state_dict(state["detector"])
         self.average.load_state_dict(state["average"])
+        self._initial = state["initial"]
         if state["optimizer"] is not None:
             self._optimizer = self._make_optimizer(self.config.phases[self.progress.phase])
             self._optimizer.load_state_dict(state["optimizer"])
@@ -122,6 +127,13 @@ class Trainer:
                     groups.append({"params": parameters, "rate": rate * phase.learning_rate, "weight_decay": decay})
         return torch.optim.AdamW(groups, lr=phase.learning_rate)
 
+    @torch.no_grad()
+    def _return_to_initial(self, share: float) -> None:
+        """Mix the weights that the phase began with into the averaged ones; memory has none worth keeping."""
+        for name, value in self.average.state_dict().items():
+            if share > 0 and value.is_floating_point() and not name.startswith("memory."):
+                value.lerp_(self._initial[name], share)
+
     def _block(self, phase: PhaseConfig, report: Report) -> None:
         start = self.progress.step
         key = [self.config.seed, self.progress.phase, start // BLOCK_STEPS]
@@ -130,6 +142,7 @@ class Trainer:
         canvas = phase.canvases[int(torch.randint(len(phase.canvases), ()))]
         batches = clip_batches(
             self.footages,
+            [phase.weights.get(footage.name, footage.weight) for footage in self.footages],
             canvas=canvas,
             lanes=phase.lanes,
             streaming_lanes=phase.streaming_lanes,

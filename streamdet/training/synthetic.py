@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,11 +50,11 @@ def synthetic_set(folder: Path, *, clips: int, frames: int, width: int, height: 
         if not path.is_file():
             _render(spec, path)
         videos.append(_labelled(path, f"scene {spec.seed}", spec))
-    return LabelledSet("scene", CLASSES, tuple(videos))
+    return LabelledSet("scenes", CLASSES, tuple(videos))
 
 
 def _render(spec: SceneSpec, path: Path) -> None:
-    columns: dict[str, list[NDArray[np.generic]]] = {}
+    columns: dict[str, list[NDArray[Any]]] = {}
     images, counts = [], []
     for frame in render(spec):
         images.append(frame.image)
@@ -63,7 +64,7 @@ def _render(spec: SceneSpec, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        joined = {name: np.concatenate(rows) for name, rows in columns.items()}
+        joined: dict[str, Any] = {name: np.concatenate(rows) for name, rows in columns.items()}
         np.savez(file, images=np.stack(images), counts=np.array(counts), **joined)
     part.replace(path)
 
@@ -89,7 +90,7 @@ def _labelled(path: Path, name: str, spec: SceneSpec) -> LabelledVideo:
     )
 
 
-def _labels(rows: dict[str, NDArray[np.generic]], time_s: float, seen_at: dict[int, float]) -> Labels:
+def _labels(rows: dict[str, NDArray[Any]], time_s: float, seen_at: dict[int, float]) -> Labels:
     boxes, share = np.asarray(rows["boxes"], np.float32), np.asarray(rows["visible_fraction"], np.float32)
     tracks = np.asarray(rows["track_ids"], np.int64)
     recently = np.array([time_s - seen_at.get(int(t), -np.inf) <= _REMEMBERED_S for t in tracks], bool)

@@ -37,4 +37,4 @@ def footages(tmp_path):
     """Two videos of 40 frames and two stills."""
     clips = LabelledSet("clips", CLASSES, (make_video("a", 40), make_video("b", 40, seed=1)))
     stills = LabelledSet("stills", CLASSES, (make_video("s", 1), make_video("t", 1, seed=1)))
-    return [Footage(clips, CLASSES, tmp_path / "cache"), Footage(stills, CLASSES, tmp_path / "cache", weight=0.5)]
+    return [Footage(clips, tmp_path / "cache"), Footage(stills, tmp_path / "cache", weight=0.5)]

@@ -1,16 +1,19 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from streamdet.datasets.labels import LabelledSet
 from streamdet.training.augment import Strength
 from streamdet.training.clips import clip_batches
+from streamdet.training.footage import Footage, IgnoreRule
 
 OPTIONS = {"canvas": (64, 96), "lanes": 4, "streaming_lanes": 2, "frames": 5, "strength": Strength()}
 
 
 def _batches(footages, count, seed=(1, 2)):
-    return list(itertools.islice(clip_batches(footages, **OPTIONS, seed=seed), count))
+    return list(itertools.islice(clip_batches(footages, [1.0, 0.5], **OPTIONS, seed=seed), count))
 
 
 def test_shapes_and_times(footages):
@@ -48,15 +51,24 @@ def test_targets_lie_on_the_canvas(footages):
             assert target.labelled.tolist() == [True, True]
 
 
-def test_marks_keep_ids_and_ignore_small(footages, tmp_path):
-    from streamdet.datasets.labels import LabelledSet
-    from streamdet.training.footage import Footage, IgnoreRule
+def test_set_of_no_weight_is_never_drawn(footages):
+    batches = itertools.islice(clip_batches(footages, [0.0, 1.0], **OPTIONS, seed=(3,)), 6)
+    # Stills have one dt for a whole clip, the videos' 0.2 s steps are multiples.
+    assert all((batch.dt_s == batch.dt_s[:, :1]).all() for batch in batches)
 
-    videos = LabelledSet("clips", ("car", "dog"), footages[0].videos)
-    footage = Footage(
-        videos, ("person", "car"), tmp_path / "other", rule=IgnoreRule(below_px=31, areas=((0, 0, 0.5, 1),))
-    )
+
+def test_small_boxes_and_bad_areas_become_ignore_regions(footages, tmp_path):
+    videos = LabelledSet("clips", ("person", "car"), footages[0].videos)
+    footage = Footage(videos, tmp_path / "other", rule=IgnoreRule(below_px=31, areas=((0, 0, 0.5, 1),)))
     marks = footage.marks(0, 3)
     assert len(marks.boxes) == 0
     np.testing.assert_allclose(marks.ignore, [[11, 20, 41, 50], [0, 0, 48, 72]])
-    assert marks.labelled.tolist() == [False, True]
+    assert marks.labelled.tolist() == [True, True]
+
+
+def test_frame_without_labels_gives_no_marks(footages, tmp_path):
+    video = footages[0].videos[0]
+    sparse = replace(video, labels=(video.labels[0], None, *video.labels[2:]))
+    footage = Footage(LabelledSet("clips", ("person", "car"), (sparse,)), tmp_path / "sparse")
+    assert footage.marks(0, 0) is not None
+    assert footage.marks(0, 1) is None

@@ -12,7 +12,7 @@ from streamdet.training.loop import Trainer
 
 RECIPE = {
     "model": {"name": "tiny", "classes": ["person", "car"], "channels": 16, "recurrent_channels": 8},
-    "sets": [{"path": "unused"}],
+    "sets": [{"name": "clips", "path": "unused"}],
     "phases": [
         {"name": "per-frame", "steps": 4, "frames": 1, "lanes": 2, "canvases": [[64, 96]], "learning_rate": 1e-3},
         {
@@ -86,6 +86,18 @@ def test_memory_is_fully_on_at_the_end_and_frozen_parts_stay(trainer, tmp_path):
     before.run(tmp_path, lambda *_: None)
     assert torch.equal(before.detector.neck.laterals[0].weight, neck)
     assert not torch.equal(before.detector.head.score_convs[0].weight, head)
+
+
+def test_what_the_phase_began_with_comes_back_in_part(trainer, tmp_path):
+    whole, mixed = trainer(), trainer()
+    phase = whole.config.phases[0]
+    whole.config = whole.config.model_copy(update={"phases": (phase,)})
+    mixed.config = whole.config.model_copy(update={"phases": (phase.model_copy(update={"keep_initial": 0.25}),)})
+    initial = whole.average.head.score_convs[0].weight.clone()
+    whole.run(tmp_path, lambda *_: None)
+    mixed.run(tmp_path, lambda *_: None)
+    trained, kept = (t.average.head.score_convs[0].weight for t in (whole, mixed))
+    torch.testing.assert_close(kept, 0.75 * trained + 0.25 * initial)
 
 
 def test_loss_that_is_not_finite_changes_nothing_and_is_counted(trainer):

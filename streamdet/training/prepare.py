@@ -1,0 +1,127 @@
+"""From a recipe to footage: sets opened, cut, linked, completed by the teacher, and kept for judging."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from streamdet.datasets.cut import cut
+from streamdet.datasets.labels import LabelledSet, LabelledVideo, Labels
+from streamdet.datasets.link import link_boxes
+from streamdet.datasets.mix import map_classes
+from streamdet.datasets.open_set import open_set
+from streamdet.detections import Detections
+from streamdet.errors import CheckpointError, ConfigError
+from streamdet.models.checkpoint import load_checkpoint
+from streamdet.models.config import ModelConfig
+from streamdet.models.detector import RecurrentDetector
+from streamdet.runtimes.predict import predict
+from streamdet.runtimes.torch import TorchDetector
+from streamdet.training.config import SetConfig, TrainingConfig
+from streamdet.training.footage import Footage, IgnoreRule
+from streamdet.training.nanodet import initialise_from_nanodet
+from streamdet.training.synthetic import synthetic_set
+from streamdet.training.teacher import add_teacher_labels
+
+_TEACHER_IMAGE_SIZE = 416
+
+
+def open_model(path: Path, model: ModelConfig) -> RecurrentDetector:
+    """A detector with the weights of a file: NanoDet-m's .ckpt, or a streamdet checkpoint of the same architecture.
+
+    Raises:
+        CheckpointError: if the file does not fit.
+    """
+    if path.suffix == ".ckpt":
+        detector = RecurrentDetector(model)
+        initialise_from_nanodet(detector, path)
+        return detector
+    detector, _ = load_checkpoint(path)
+    if detector.config.model_copy(update={"name": model.name}) != model:
+        raise CheckpointError(f"{path} holds another architecture than the recipe's model")
+    return detector
+
+
+def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]) -> list[Footage]:
+    """Everything to train on; what is held out is not among it.
+
+    Args:
+        cache: folder for decoded frames and the teacher's opinion.
+        say: told what is being done, a line each.
+    """
+    footages = []
+    teacher = _open_teacher(config)
+    for part in config.sets:
+        if part.role == "validate":
+            continue
+        labelled = _open(part, config)
+        kept = [kept for video in labelled.videos for kept in _outside(video, part.hold_out.get(video.name))]
+        videos = tuple(link_boxes(video) for video in kept)
+        if teacher is not None:
+            say(f"{part.name}: asking the teacher about {sum(len(v) for v in videos)} frames")
+            videos = tuple(add_teacher_labels(v, _ask(teacher, v), labelled.classes) for v in videos)
+        say(f"{part.name}: caching frames")
+        rule = IgnoreRule(part.ignore_below_px, part.ignore_areas)
+        named = replace(labelled, name=part.name, videos=videos)
+        footages.append(Footage(named, cache, weight=part.weight, rule=rule))
+    if config.scenes is not None:
+        say(f"scenes: rendering {config.scenes.clips} clips")
+        options = config.scenes.model_dump(exclude={"weight"})
+        scenes = map_classes(synthetic_set(cache, **options), config.model.classes)
+        footages.append(Footage(scenes, cache, weight=config.scenes.weight))
+    return footages
+
+
+def open_validation(config: TrainingConfig) -> Mapping[str, LabelledSet]:
+    """What is kept for judging, by the set's name; small objects and bad areas are ignore regions there."""
+    kept = {}
+    for part in config.sets:
+        labelled = _open(part, config)
+        if part.role == "validate":
+            videos = list(labelled.videos)
+        else:
+            videos = [cut(v, *part.hold_out[v.name]) for v in labelled.videos if v.name in part.hold_out]
+        if videos:
+            judged = tuple(_with_ignore(link_boxes(video), part) for video in videos)
+            kept[part.name] = replace(labelled, name=part.name, videos=judged)
+    return kept
+
+
+def _open(part: SetConfig, config: TrainingConfig) -> LabelledSet:
+    labelled = open_set(config.data / part.path, part.split)
+    unknown = sorted(set(part.hold_out) - {video.name for video in labelled.videos})
+    if unknown:
+        raise ConfigError(f"set {part.name}: hold_out names {', '.join(unknown)}, which it does not have")
+    return map_classes(labelled, config.model.classes, part.class_names)
+
+
+def _outside(video: LabelledVideo, held: tuple[int, int] | None) -> list[LabelledVideo]:
+    if held is None:
+        return [video]
+    start, stop, _ = slice(*held).indices(len(video))
+    parts = [(0, start), (stop, len(video))]
+    return [replace(cut(video, a, b), name=f"{video.name}[{a}:{b}]") for a, b in parts if a < b]
+
+
+def _with_ignore(video: LabelledVideo, part: SetConfig) -> LabelledVideo:
+    size = np.array([video.width, video.height] * 2, np.float32)
+    areas = np.array(part.ignore_areas, np.float32).reshape(-1, 4) * size
+
+    def judged(labels: Labels) -> Labels:
+        sides = (labels.boxes[:, 2:] - labels.boxes[:, :2]).min(axis=1, initial=np.inf)
+        kept = sides >= part.ignore_below_px
+        ignore = np.concatenate([labels.ignore, labels.boxes[~kept], areas])
+        return Labels(labels.boxes[kept], labels.class_ids[kept], labels.track_ids[kept], ignore)
+
+    return replace(video, labels=tuple(None if labels is None else judged(labels) for labels in video.labels))
+
+
+def _open_teacher(config: TrainingConfig) -> TorchDetector | None:
+    if config.teacher is None:
+        return None
+    return TorchDetector(open_model(config.data / config.teacher, config.model))
+
+
+def _ask(teacher: TorchDetector, video: LabelledVideo) -> list[Detections]:
+    return predict(teacher, video, memory="reset", image_size=_TEACHER_IMAGE_SIZE).detections
