@@ -6,12 +6,12 @@ from fractions import Fraction
 import av
 from av.video.frame import VideoFrame
 
-from streamdet.errors import DecodeError
+from streamdet.errors import DecodeError, SourceError, SourceTimeout
 from streamdet.media.container import VideoPacket, VideoPackets, best_video_stream, open_container, reason
 from streamdet.media.locations import SourceSpec
 from streamdet.media.timeline import Timeline
 
-# Reading goes on behind a bad spot in a file; from a disk or network that is gone it fails each time.
+# Reading goes on behind a bad spot in a file; from a disk that is gone it fails each time.
 _READ_ATTEMPTS = 100
 
 # Containers without pts: what FFmpeg gives as pts is guessed from dts, and wrong where there are B-frames.
@@ -61,9 +61,11 @@ class Decoder:
         """Read the stream's packets; a failing read is counted and reading goes on behind it.
 
         Raises:
-            DecodeError: reading keeps failing.
+            DecodeError: reading keeps failing, or fails once where that means a lost connection.
+            SourceTimeout: nothing came in time.
         """
         failures = 0
+        attempts = _READ_ATTEMPTS if self._spec.kind == "file" else 1
         while True:
             try:
                 for packet in self.container.demux(self.stream):
@@ -72,21 +74,23 @@ class Decoder:
                     if packet.size:
                         yield packet
                 return
+            except (av.error.ExitError, av.error.TimeoutError) as error:
+                raise SourceTimeout(f"{self._spec.shown}: sends nothing any more") from error
             except av.FFmpegError as error:
                 failures += 1
                 self.undecodable += 1
-                if failures == _READ_ATTEMPTS:
+                if failures == attempts:
                     raise DecodeError(f"{self._spec.shown}: reading stopped: {reason(error)}") from error
 
     def frames(self, packets: Iterable[VideoPacket]) -> Iterator[VideoFrame]:
         """Decode packets to the last frame; where they end with an error, what is in the decoder comes before it."""
-        failure: DecodeError | None = None
+        failure: SourceError | None = None
         try:
             for packet in packets:
                 self._packets_in += 1
                 self.timeline.packet(packet.dts)
                 yield from self._decode(packet)
-        except DecodeError as error:
+        except SourceError as error:
             failure = error
         yield from self._drain()
         if failure:
