@@ -117,23 +117,28 @@ class AudioTrack:
         self._container.close()
 
     def _read(self) -> Generator[AudioPacket, None, None]:
-        """Packets of the part, with ascending dts."""
-        last: int | None = None
+        """Packets of the part, with ascending dts.
+
+        As in `Timeline`, a dts that goes back by more than a second is a new beginning, and time goes on from there.
+        """
         # A rounded time must not meet the one before it: containers count in samples or milliseconds.
         least_step = max(1, ceil(Fraction(1, 1000) / self._time_base))
+        last: int | None = None
+        offset = 0
         for packet in self._demux():
-            dts = packet.dts if packet.dts is not None else packet.pts
-            if dts is None:
-                dts = 0 if last is None else last + least_step
-            pts = packet.pts if packet.pts is not None else dts
+            known = packet.dts if packet.dts is not None else packet.pts
+            following = 0 if last is None else last + (packet.duration or least_step)
+            dts = following if known is None else known + offset
+            if last is not None and dts <= last - ceil(1 / self._time_base):
+                offset += following - dts
+                dts = following
+            pts = dts if packet.pts is None else packet.pts + offset
             if self._start_s is not None and (pts + (packet.duration or 0)) * self._time_base <= self._start_s:
                 continue
             if self._end_s is not None and pts * self._time_base >= self._end_s:
                 return
-            if last is not None and dts <= last:
-                dts = last + least_step
-            packet.dts, packet.pts = dts, max(pts, dts)
-            last = dts
+            packet.dts = last = dts if last is None or dts > last else last + least_step
+            packet.pts = max(pts, packet.dts)
             yield packet
 
     def _demux(self) -> Generator[AudioPacket, None, None]:

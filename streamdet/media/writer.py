@@ -45,6 +45,7 @@ class VideoWriter:
 
     Attributes:
         frames: number of frames written so far.
+        nudged: how many of them had a pts that was not greater than the one before.
 
     Raises:
         ConfigError: no container has this ending, or it cannot hold the codec; unknown codec, crf or preset.
@@ -64,7 +65,7 @@ class VideoWriter:
         end_s: float | None = None,
     ) -> None:
         self.path = Path(path)
-        self.frames = 0
+        self.frames = self.nudged = 0
         self._info = info
         self._settings = encoder_settings(codec, crf, preset)
         self._container = output_format(self.path, codec)
@@ -74,11 +75,6 @@ class VideoWriter:
         self._failure: SinkError | None = None
         self._closed = False
         self._part = PartFile(self.path)
-
-    @property
-    def nudged(self) -> int:
-        """Frames whose pts was not greater than the one before."""
-        return 0 if self._recording is None else self._recording.times.nudged
 
     def write(self, image: Image, pts: int, time_base: Fraction, duration: int = 0) -> None:
         """Add a frame.
@@ -106,6 +102,7 @@ class VideoWriter:
             self._failure = write_error(self.path, error)
             raise self._failure from error
         self.frames += 1
+        self.nudged = self._recording.times.nudged
 
     def close(self) -> None:
         """Complete the file and give it its name; a second call does nothing.
@@ -116,12 +113,15 @@ class VideoWriter:
         if self._closed:
             return
         self._closed = True
-        if self._recording is None:
+        recording, self._recording = self._recording, None
+        if recording is None:
             self._part.discard()
             return
         known_failure = self._failure
-        complete = self._complete(self._recording)
-        self._publish(self._recording, complete)
+        try:
+            self._publish(recording, self._complete(recording))
+        finally:
+            recording.late.close()
         if self._failure is not None and known_failure is None:
             raise self._failure
 
@@ -173,7 +173,6 @@ class VideoWriter:
             elif not self._part.cut_to_whole_fragments():
                 self._part.discard()
                 return
-        recording.late.close()
         self._part.publish(ready)
         if self.nudged:
             _log.warning(

@@ -201,3 +201,28 @@ def test_audio_and_video_are_interleaved(write_source, transcode, Track):
     by_position = sorted(packets, key=lambda packet: packet.pos)
     begins = [float(packet.dts * packet.time_base) for packet in by_position]
     assert max(before - after for before, after in pairwise(begins)) < 0.6
+
+
+def test_audio_of_a_truncated_file_is_copied_as_far_as_it_goes(write_source, transcode, read_audio, Track):
+    source = write_source("in.mkv", [Track("aac")], frames=100)
+    original = read_audio(source)[0]
+    source.write_bytes(source.read_bytes()[: source.stat().st_size * 2 // 3])
+    (track,) = read_audio(transcode(source, "out.mp4"))
+    assert 20 < len(track.data) < len(original.data)
+    assert track.data == original.data[: len(track.data)]
+
+
+def test_audio_goes_on_where_a_joined_stream_begins_anew(write_source, tmp_path, info_of, pictures, read_audio, Track):
+    half = write_source("half.ts", [Track("libmp3lame")], format="mpegts")
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(half.read_bytes() * 2)
+    info = info_of(joined)
+    with VideoWriter(tmp_path / "out.mp4", info) as writer:
+        for number, image in enumerate(pictures(100)):
+            writer.write(image, number * 3600 + 7200, Fraction(1, 90_000), 3600)
+    before, after = read_audio(joined)[0], read_audio(tmp_path / "out.mp4")[0]
+    assert after.data == before.data
+    assert max(distances(after.times, sorted(after.times))) == 0
+    gaps = {after - before for before, after in pairwise(after.times)}
+    assert max(gaps) < 3 * Fraction(1152, 48_000)
+    assert min(gaps) > Fraction(1152, 48_000) / 2
