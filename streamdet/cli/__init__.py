@@ -12,11 +12,13 @@ import typer
 
 from streamdet.cli.demo import demo
 from streamdet.cli.doctor import doctor
+from streamdet.cli.eval import evaluate
 from streamdet.cli.exit_status import DONE, WRONG, guard
 from streamdet.cli.messages import messages
 from streamdet.cli.probe import probe
 from streamdet.cli.run import run
 from streamdet.cli.scene import scene
+from streamdet.cli.train import train
 from streamdet.version import __version__
 
 app = typer.Typer(
@@ -28,6 +30,8 @@ app = typer.Typer(
 )
 for command in (run, demo, probe, scene, doctor):
     app.command()(command)
+app.command()(train)
+app.command("eval")(evaluate)
 
 
 def _show_version(wanted: bool) -> None:

@@ -26,7 +26,7 @@ class TorchDetector:
         Raises:
             ConfigError: if the device is not there or cannot do the precision.
         """
-        self._device = _resolve_device(device)
+        self._device = resolve_device(device)
         on_gpu = self._device.type == "cuda"
         self._precision: str = ("bf16" if on_gpu else "fp32") if precision == "auto" else precision
         if self._precision == "fp16" and not on_gpu:
@@ -80,7 +80,15 @@ class TorchDetector:
             raise ModelError(f"{self._device} failed: {str(error).splitlines()[0]}") from error
 
 
-def _resolve_device(device: str) -> torch.device:
+def resolve_device(device: str) -> torch.device:
+    """What a device's name means here.
+
+    Args:
+        device: auto (a GPU where there is one), cpu, cuda or cuda:N.
+
+    Raises:
+        ConfigError: if it is not there.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

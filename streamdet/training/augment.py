@@ -84,8 +84,8 @@ class ClipAugmentation:
             image = np.asarray(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
         matrix = self._matrix(0.5 if self._scale < 0.5 else 1.0)
         height, width = self._canvas
-        out = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(PADDING_GREY,) * 3)
-        out = np.asarray(cv2.LUT(out, self._colour), np.uint8)
+        warped = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(PADDING_GREY,) * 3)
+        out: Image = np.asarray(cv2.LUT(warped, self._colour), np.uint8)
         if abs(self._saturation - 1) > 0.05:
             faded = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
             out = np.asarray(cv2.addWeighted(out, self._saturation, faded, 1 - self._saturation, 0), np.uint8)

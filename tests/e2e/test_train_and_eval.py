@@ -1,0 +1,98 @@
+"""Footage with labels in, a model out, and the model judged: the way of someone with labels of their own."""
+
+import json
+
+import pytest
+
+from streamdet.cli import main
+
+RECIPE = """
+model: {name: tiny, classes: [person, car, motorcycle, bus, truck], channels: 16, recurrent_channels: 8, image_size: 96}
+data: .
+sets:
+  - {name: street, path: street.labels.json, hold_out: {street: [12, 16]}}
+phases:
+  - {name: per-frame, steps: 10, frames: 1, lanes: 2, canvases: [[64, 96]], learning_rate: 1e-3, batch_norm: train}
+  - {name: temporal, steps: 10, frames: 2, lanes: 2, streaming_lanes: 1, canvases: [[64, 96]], learning_rate: 1e-3,
+     backbone_rate: 0, alpha: [0, 1]}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A labelled clip of the synthetic street and a model trained on it."""
+    folder = tmp_path_factory.mktemp("train")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["scene", "--seconds", "1.6", "--fps", "10", "--width", "160", "--height", "96", "-q"]) == 0
+        (folder / "recipe.yaml").write_text(RECIPE)
+        assert main(["train", "recipe.yaml", "-q"]) == 0
+    return folder
+
+
+def test_training_writes_model_and_figures(folder):
+    run = folder / "runs" / "tiny"
+    assert (run / "tiny.safetensors").stat().st_size < 8_000_000
+    rows = [json.loads(line) for line in (run / "figures.jsonl").read_text().splitlines()]
+    assert [(row["phase"], row["step"]) for row in rows] == [("per-frame", 10), ("temporal", 10)]
+    assert all(row["loss"] > 0 for row in rows)
+
+
+def test_finished_run_is_not_overwritten(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    assert main(["train", "recipe.yaml"]) == 2
+    assert "--resume goes on with it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("memory", ["carry", "reset", "shuffle"])
+def test_trained_model_is_judged(folder, monkeypatch, capsys, memory):
+    monkeypatch.chdir(folder)
+    out = f"{memory}.json"
+    words = ["eval", "street.labels.json", "--model", "runs/tiny/tiny.safetensors", "--memory", memory, "--json", out]
+    assert main(words) == 0
+    assert "ap50" in capsys.readouterr().out
+    figures = json.loads((folder / out).read_text())
+    names = (
+        "ap ap50 ap75 ap_small ap_medium ap_large ap50_slow ap50_medium ap50_fast flicker stability frames boxes fps"
+    )
+    assert set(names.split()) <= set(figures)
+    assert set(figures["latency_ms"]) == {"p50", "p95"}
+    assert figures["frames"] == 16
+    assert figures["memory"] == memory
+
+
+def test_trained_model_runs(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    words = [
+        "run",
+        "street.mp4",
+        "--model",
+        "runs/tiny/tiny.safetensors",
+        "--detections",
+        "found.jsonl",
+        "--no-video",
+        "-q",
+    ]
+    assert main(words) == 0
+    header = json.loads((folder / "found.jsonl").read_text().splitlines()[0])
+    assert header["model"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "none.yaml"], "none.yaml"),
+        (["train", "recipe.yaml", "--set", "phases=[]"], "phases"),
+        (["train", "recipe.yaml", "--set", "data=nowhere", "-o", "other"], "street.labels.json"),
+        (["train", "recipe.yaml", "--set", "sets.0.colour=1"], "colour"),
+        (["eval", "nowhere"], "nowhere"),
+        (["eval", "street.labels.json", "--memory", "maybe"], "expected carry, reset, shuffle"),
+        (["eval", "street.labels.json", "--model", "recipe.yaml"], "not a readable safetensors file"),
+    ],
+)
+def test_mistake_is_named_and_writes_nothing(folder, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(folder)
+    before = sorted(folder.rglob("*"))
+    assert main(words) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(folder.rglob("*")) == before
