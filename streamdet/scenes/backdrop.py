@@ -64,32 +64,35 @@ class Backdrop:
         def reduce(layer: Planes) -> Planes:
             return np.asarray(cv2.resize(layer, small, interpolation=cv2.INTER_AREA), np.float32)
 
-        self._ambient = reduce(albedo * (view.openness * clear)[..., None])
-        self._sun = reduce(albedo * (sunlit * clear)[..., None])
-        lamps = view.lamp_light(small)
-        self._lamps = reduce(albedo * clear[..., None]) * lamps[..., None] + reduce(glow * clear[..., None]) * 1.5
-        self._haze = reduce(solid - clear)[..., None]
         up = rays[..., 2] / np.linalg.norm(rays, axis=-1)
         gradient = np.clip(np.maximum(up, 0) * 1.7, 0, 1) ** 0.6
         cover = 1 - solid
-        self._zenith = reduce(gradient * cover)[..., None]
-        self._clouds = reduce(_clouds(rays, view.sky, noise))[..., None]
-        self._cover = reduce(cover)[..., None]
+        lamps = reduce(albedo * clear[..., None]) * view.lamp_light(small)[..., None]
+        layers = (
+            reduce(albedo * (view.openness * clear)[..., None]),
+            reduce(albedo * (sunlit * clear)[..., None]),
+            lamps + reduce(glow * clear[..., None]) * 1.5,
+            reduce(1 - clear)[..., None],
+            reduce(gradient * cover)[..., None],
+            reduce(_clouds(rays, view.sky, noise))[..., None],
+        )
+        self._layers = np.concatenate(layers, -1)
 
     def lit(self, light: Light) -> Image:
         """The backdrop under a light: (H + 2 margin, W + 2 margin, 3) uint8 RGB."""
-
-        def colour(values: Floats) -> Planes:
-            return values.astype(np.float32)
-
-        picture = self._ambient * colour(light.sky) + self._sun * colour(light.sun)
-        if light.dark > 0:
-            picture += self._lamps * colour(light.lamp * 1.6)
-        picture += (self._haze + self._cover) * colour(light.horizon * 0.92)
-        picture += self._zenith * colour(light.zenith - light.horizon * 0.92)
+        horizon = light.horizon * 0.92
         bright = 0.55 * light.horizon + 0.45 * (light.sun + light.sky * 0.6)
-        picture += self._clouds * colour(np.clip(bright, 0, 1) - 0.5 * (light.zenith + light.horizon))
-        return np.asarray(np.clip(picture * 255, 0, 255), np.uint8)
+        clouds = np.clip(bright, 0, 1) - 0.5 * (light.zenith + light.horizon)
+        weights = np.concatenate(
+            [
+                np.diag(light.sky),
+                np.diag(light.sun),
+                np.diag(light.lamp * 1.6),
+                np.stack([horizon, light.zenith - horizon, clouds]),
+            ]
+        )
+        picture = self._layers @ (255 * weights).astype(np.float32)
+        return np.asarray(np.clip(picture, 0, 255, out=picture), np.uint8)
 
 
 def _clouds(rays: Planes, sky: NDArray[np.bool_], noise: Planes) -> Planes:

@@ -227,7 +227,7 @@ class Composer:
                 alone = mask
             seen_map[where][mask] = number + k
             cuts.append(_Cut(part, drawn, alone, where, number + k))
-        if reach > 1.0:
+        if reach > 1.5:
             rgba = blur_along(rgba, dx, dy)
         composite(picture, Sprite(rgba, window[0], window[1]))
         self._glow(picture, actor, camera, lighting.light)
@@ -254,8 +254,8 @@ class Composer:
             facing = float(turn[:, 1] @ to_camera) / distance
             pixel, depth = camera.project(lamp)
             if facing > 0.2 and depth > 1:
-                radius = camera.focal * (0.55 / distance + 0.012)
-                strength = light.dark * facing * 0.9
+                radius = camera.focal * (0.38 / distance + 0.006)
+                strength = light.dark * facing * 0.75
                 add_glow(picture, float(pixel[0]), float(pixel[1]), radius, np.array([1.0, 0.95, 0.8]) * strength)
 
     def _labelled(self, cuts: list[_Cut], seen_map: NDArray[np.int32]) -> list[Seen]:
@@ -289,10 +289,8 @@ def _merge(drawns: list[Drawn]) -> tuple[Floats, Floats, NDArray[np.int64]]:
 
 def _extent(visible: NDArray[np.bool_], window: tuple[slice, slice], box: Box) -> Box:
     """Box around visible pixels, within the whole box; zeros for none."""
-    columns, rows = np.flatnonzero(visible.any(0)), np.flatnonzero(visible.any(1))
-    if len(columns) == 0:
+    x, y, width, height = cv2.boundingRect(visible.view(np.uint8))
+    if width == 0:
         return (0.0, 0.0, 0.0, 0.0)
-    left, top = window[1].start, window[0].start
-    x0, x1 = left + float(columns[0]), left + float(columns[-1]) + 1
-    y0, y1 = top + float(rows[0]), top + float(rows[-1]) + 1
-    return (max(x0, box[0]), max(y0, box[1]), min(x1, box[2]), min(y1, box[3]))
+    x, y = x + window[1].start, y + window[0].start
+    return (max(x, box[0]), max(y, box[1]), min(x + width, box[2]), min(y + height, box[3]))

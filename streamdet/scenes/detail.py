@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 # Apparent height in pixels from which a thing needs detail 1, and detail 2.
-_NEEDS = (26.0, 80.0)
+_NEEDS = (36.0, 100.0)
 
 
 class Shapes(Generic[T]):

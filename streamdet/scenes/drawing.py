@@ -13,6 +13,9 @@ from streamdet.scenes.mesh import Mesh
 from streamdet.scenes.raster import Box, Window, window_of
 from streamdet.scenes.shading import Lighting, shade
 
+# A mesh with fewer is small in the picture, where the hull of its shadow will do.
+_FEW_FACES = 130
+
 _RIM = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 _CONTACT = np.stack(
     [
@@ -84,7 +87,7 @@ def draw_mesh(mesh: Mesh, place: Place, camera: Camera, lighting: Lighting) -> D
     colours = shade(
         mesh.normals[order],
         to_camera[order] / distance[order, None],
-        mesh.colours[order],
+        mesh.grounded_colours[order],
         mesh.materials[order] if mesh.shiny else None,
         lighting.light.sun_direction @ turn,
         lighting,
@@ -128,7 +131,7 @@ def sun_shadow(
     x, y = window[:2]
     mask: Image = np.zeros((window[3] - y, window[2] - x), np.uint8)
     points = np.rint((pixels - (x, y)) * 8 - 4).astype(np.int32)
-    if mesh.shiny:
+    if mesh.shiny or len(mesh.faces) < _FEW_FACES:
         cv2.fillConvexPoly(mask, cv2.convexHull(points), (255,), cv2.LINE_AA, 3)
     else:
         for polygon in points[mesh.faces]:

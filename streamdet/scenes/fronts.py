@@ -113,7 +113,7 @@ class FrontPainter:
             self._fill(y0 + 0.15, y1 - 0.15, 3.0, 3.75, sign)
             self._lettering(y0 + 0.6, y1 - 0.6, 3.2, 3.58)
             self._fill(y0 + 0.2, y1 - 0.2, 0.45, 2.95, np.array([0.07, 0.08, 0.09]))
-            self._light(y0 + 0.3, y1 - 0.3, 0.6, 2.85, np.array([0.95, 0.85, 0.65]) * rng.uniform(0.2, 0.75))
+            self._light(y0 + 0.3, y1 - 0.3, 0.6, 2.85, np.array([0.95, 0.85, 0.65]) * rng.uniform(0.3, 0.9))
             for _ in range(int(6 * (y1 - y0))):
                 goods = rng.uniform(y0 + 0.4, y1 - 0.6)
                 z = rng.uniform(0.6, 1.7)
@@ -173,5 +173,8 @@ class FrontPainter:
         turn = int(self._rng.integers(noise.shape[1]))
         stains = cv2.resize(np.roll(noise, turn, 1)[:, :256], (w, h))
         rough = cv2.resize(np.roll(noise, -turn, 1), (w, h), interpolation=cv2.INTER_NEAREST)
+        # what stands behind a lit pane shows in its light
+        behind = cv2.convertScaleAbs(self.albedo, alpha=2.2, beta=45)
+        self.glow = np.asarray(cv2.multiply(self.glow, behind, scale=1 / 255), np.uint8)
         tone = 0.80 + 0.26 * stains + 0.14 * rough
         self.albedo = np.asarray(cv2.multiply(self.albedo, cv2.merge([tone] * 3), dtype=cv2.CV_8U), np.uint8)

@@ -56,7 +56,7 @@ class Sensor:
         Args:
             rng: draws both, and a place in the noise for every frame.
             width, height: of the picture.
-            noise: strength; 1 is about 1 % by day and 3 % in the dark.
+            noise: strength; 1 is about 1 % by day and 2 % in the dark.
             softness: strength of the lens's blur.
             jpeg_quality: of compression, 1 to 100; None leaves it out.
         """
@@ -80,7 +80,7 @@ class Sensor:
             picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), self._softness), np.uint8)
         picture = np.asarray(cv2.LUT(picture, self._curve(exposure)), np.uint8)
         if self._grain is not None:
-            picture = self._add_grain(picture, self._grain, self._noise * (2.3 + 5.0 * dark))
+            picture = self._add_grain(picture, self._grain, self._noise * (2.0 + 3.2 * dark))
         if self._quality is not None:
             _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
             picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

@@ -35,9 +35,9 @@ class Light:
     exposure: float
 
     def differs(self, other: Light) -> bool:
-        """Whether a still picture would look different, by about one grey level in eighty."""
+        """Whether a still picture would look different, by about one grey level in sixty."""
         mine, theirs = self._levels(), other._levels()
-        return bool(np.any(np.abs(mine - theirs) > 0.012 * np.maximum(mine, theirs) + 0.001))
+        return bool(np.any(np.abs(mine - theirs) > 0.016 * np.maximum(mine, theirs) + 0.001))
 
     def _levels(self) -> Floats:
         return np.concatenate([self.sun, self.sky, self.horizon, self.lamp])

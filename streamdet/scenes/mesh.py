@@ -72,6 +72,11 @@ class Mesh:
         return normals
 
     @cached_property
+    def grounded_colours(self) -> Floats:
+        """(F, 3) colours, darker near the ground, which hides part of the sky."""
+        return np.asarray(self.colours * (0.70 + 0.30 * np.clip(self.centres[:, 2:] / 0.7, 0, 1)))
+
+    @cached_property
     def shiny(self) -> bool:
         """Whether any face is not matte."""
         return bool(self.materials.any())
@@ -126,11 +131,10 @@ class MeshBuilder:
         self.add(corners, [[0, 1, 2, 3]], colour, material, layer)
 
     def fan(self, ring: Any, colour: Any, material: Material = Material.MATTE, layer: float = 0.0) -> None:
-        """A flat face within a ring of S points, (S, 3), anticlockwise as seen from outside."""
-        points = np.asarray(ring, np.float64)
-        s = len(points)
-        spokes = [[i, (i + 1) % s, s, s] for i in range(s)]
-        self.add(np.concatenate([points, points.mean(0, keepdims=True)]), spokes, colour, material, layer)
+        """A flat convex face within a ring of S points, (S, 3), anticlockwise as seen from outside."""
+        s = len(ring)
+        quads = [[0, k, k + 1, min(k + 2, s - 1)] for k in range(1, s - 1, 2)]
+        self.add(ring, quads, colour, material, layer)
 
     def loft(
         self, rings: Floats, colour: Any, material: Material = Material.MATTE, layer: float = 0.0, caps: bool = True

@@ -165,6 +165,8 @@ def wheels(builder: MeshBuilder, y: float, half: float, radius: float, detail: i
             builder.fan(turn * scale + [side * half * out, y, radius], colour, Material.MATTE, layer)
         if detail == 2:
             _spokes(builder, side, half * 1.012, y, radius)
+        if detail == 0:
+            continue
         tread = np.stack(
             [circle + np.array([side * half, y, radius]), circle + np.array([side * (half - 0.24), y, radius])]
         )
