@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from streamdet.cli.demo import demo
-from streamdet.cli.doctor import doctor
+# Not under their own names, which are those of their modules.
+from streamdet.cli.demo import demo as demo_command
+from streamdet.cli.doctor import doctor as doctor_command
 from streamdet.cli.eval import evaluate
 from streamdet.cli.exit_status import DONE, WRONG, guard
 from streamdet.cli.messages import messages
-from streamdet.cli.probe import probe
-from streamdet.cli.run import run
-from streamdet.cli.scene import scene
+from streamdet.cli.probe import probe as probe_command
+from streamdet.cli.run import run as run_command
+from streamdet.cli.scene import scene as scene_command
 from streamdet.cli.train import train
 from streamdet.version import __version__
 
@@ -28,8 +29,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, demo, probe, scene, doctor):
-    app.command()(command)
+for command in (run_command, demo_command, probe_command, scene_command, doctor_command):
+    app.command()(command)  # named as its function
 app.command()(train)
 app.command("eval")(evaluate)
 

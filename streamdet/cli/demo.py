@@ -20,7 +20,9 @@ Objects = Mapping[int, Sequence[tuple[str, Box]]]  # by frame: class and box
 # What a viewer would expect to be found: more than half of it in sight, and not a speck.
 _VISIBLE_FRACTION = 0.5
 _SMALLEST_SIDE_PX = 16
+# A street in daylight, seen from a pole: people on the pavement and the crossing, cars, a bus, things that hide them.
 _FPS = Fraction(25)
+_SCENE: Mapping[str, Any] = {"seed": 3, "view": "pole", "hour": 0.1, "width": 960, "height": 540, "fps": _FPS}
 _FILES = {
     "demo.annotated.mp4": "the street with boxes and identities; open it in a player or a browser",
     "demo.jsonl": "every box of every frame, one JSON object a line",
@@ -41,10 +43,12 @@ def demo(
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
 
     from streamdet.cli.execution import execute, prepare
+    from streamdet.cli.outputs import check_files
     from streamdet.cli.scene import film
     from streamdet.scenes.ground_truth import GroundTruth
     from streamdet.scenes.scene import SceneSpec
 
+    check_files([Path(name) for name in _FILES], overwrite=True)
     video, detections, report = _FILES
     with tempfile.TemporaryDirectory(prefix="streamdet-demo-") as folder:
         street = Path(folder) / "street.mp4"
@@ -52,7 +56,7 @@ def demo(
         config = _job(street, video, detections, report)
         job = prepare(config)
         truth = GroundTruth()
-        spec = SceneSpec(fps=_FPS, frames=round(seconds * _FPS))
+        spec = SceneSpec(**_SCENE, frames=round(seconds * _FPS))
         log.info("rendering %g s of a street", seconds)
         film(spec, street, truth, progress)
         outcome = execute(job, progress)
