@@ -182,11 +182,11 @@ class _View:
         """Walls of taller houses that show above lower ones."""
         facing = max(0.0, -float(sun[1]))
         for side, row in zip((-1, 1), self.street.rows, strict=True):
+            lines, columns = np.nonzero(self.sky & (self.rays[..., 0] * side > 0) & (self.rays[..., 1] > 1e-3))
+            rays = self.rays[lines, columns]
             for lower, taller in pairwise(row):
                 if taller.height <= lower.height or taller.y0 < self.origin[1] + 2:
                     continue
-                lines, columns = np.nonzero(self.sky & (self.rays[..., 0] * side > 0) & (self.rays[..., 1] > 1e-3))
-                rays = self.rays[lines, columns]
                 t = (taller.y0 - self.origin[1]) / rays[:, 1]
                 x = (self.origin[0] + t * rays[:, 0]) * side - self.street.wall_x
                 z = self.origin[2] + t * rays[:, 2]
@@ -197,6 +197,7 @@ class _View:
                 self.openness[where] = 0.62
                 self.sky[where] = False
                 self.distance[where] = t[hit]
+                lines, columns, rays = lines[~hit], columns[~hit], rays[~hit]
 
     def far_end(self, noise: Planes, albedo: Planes, sunlit: Planes) -> None:
         """Trees where the street ends."""

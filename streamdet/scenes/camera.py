@@ -85,7 +85,7 @@ class Camera:
 def choose_camera(
     rng: np.random.Generator, size: tuple[int, int], road_half: float, pavement: float, view: str
 ) -> Camera:
-    """A camera as such streets have them: on a pole, at eye level, across the street, or over the lanes."""
+    """A camera as such streets have them: on a pole, at eye level, across the street, on a house, over the lanes."""
     side = -1.0 if rng.random() < 0.5 else 1.0
     width = size[0]
     if view == "pole":
@@ -97,6 +97,9 @@ def choose_camera(
     elif view == "across":
         height, x = rng.uniform(1.7, 4.5), side * (road_half + pavement - 0.4)
         yaw, pitch, focal = -side * rng.uniform(0.75, 1.25), rng.uniform(0.05, 0.14), rng.uniform(0.8, 1.05)
+    elif view == "pavement":
+        height, x = rng.uniform(2.2, 3.3), side * (road_half + pavement - rng.uniform(0.5, 1.4))
+        yaw, pitch, focal = -side * rng.uniform(0.0, 0.3), rng.uniform(0.10, 0.22), rng.uniform(0.75, 1.05)
     else:
         height, x = rng.uniform(5.5, 8.0), rng.uniform(-0.3, 0.3) * road_half
         yaw, pitch, focal = rng.uniform(-0.12, 0.12), rng.uniform(0.14, 0.26), rng.uniform(0.9, 1.3)

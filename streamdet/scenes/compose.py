@@ -180,7 +180,10 @@ class Composer:
         ]
 
     def _shadow(self, picture: Image, actor: Actor, camera: Camera, lighting: Lighting) -> None:
-        contact = contact_shadow((actor.half[0] * 1.08, actor.half[1] * 1.03), actor.place, camera, self._limit)
+        # feet touch less ground than a body covers, wheels and floor all of it
+        spread = 1.05 if actor.half[1] > 0.5 else 0.7
+        half = (actor.half[0] * spread, actor.half[1] * spread)
+        contact = contact_shadow(half, actor.place, camera, self._limit)
         if contact is not None:
             darken(picture, *contact)
         light = lighting.light

@@ -39,7 +39,7 @@ def make_props(
             props.append(_lamp_post(float(x), float(y), sun))
     if occluders > 0:
         for x, y in street.trees:
-            if np.hypot(x - camera_position[0], y - camera_position[1]) > 7:
+            if np.hypot(x - camera_position[0], y - camera_position[1]) > 9:
                 props.append(_tree(rng, float(x), float(y), camera_position, sun))
         for side in (-1, 1):
             props += [_signal(side * (street.road_half + 0.35), street.crossing_y - 2.4 * side, sun)]

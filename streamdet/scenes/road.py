@@ -7,6 +7,8 @@ import numpy as np
 from streamdet.scenes.street import Street
 from streamdet.scenes.texture import Planes, noise_at
 
+_STONES = np.array([[0.45, 0.43, 0.405], [0.395, 0.395, 0.395], [0.47, 0.395, 0.34]], np.float32)
+
 
 def paint_ground(
     rng: np.random.Generator, street: Street, noise: Planes, x: Planes, y: Planes, across: Planes, along: Planes
@@ -20,24 +22,41 @@ def paint_ground(
         x, y: (N,) metres.
         across, along: (N,) metres that a sample covers across and along the view; edges are that soft.
     """
-    half = street.road_half
-    asphalt = np.float32(rng.uniform(0.20, 0.30))
+    asphalt, slab = float(rng.uniform(0.20, 0.30)), float(rng.choice([0.4, 0.6, 0.9]))
+    stone = _STONES[rng.integers(len(_STONES))]
+    out = np.zeros((len(x), 3), np.float32)
+    kerb = _step(np.abs(x), street.road_half, across)
+    road, paving = np.flatnonzero(kerb < 1), np.flatnonzero(kerb > 0)
+    out[road] = _road(rng, street, noise, asphalt, x[road], y[road], across[road], along[road])
+    slabs = _paving(street, noise, stone, slab, x[paving], y[paving], across[paving], along[paving])
+    share = kerb[paving, None]
+    out[paving] = out[paving] * (1 - share) + slabs * share
+    return out
+
+
+def _road(
+    rng: np.random.Generator,
+    street: Street,
+    noise: Planes,
+    asphalt: float,
+    x: Planes,
+    y: Planes,
+    across: Planes,
+    along: Planes,
+) -> Planes:
     big, fine = noise_at(noise, x * 9, y * 5), noise_at(noise, x * 260, y * 260)
     fade = np.clip(0.04 / np.maximum(along, 1e-3), 0, 1)
-    road = asphalt * (0.82 + 0.30 * big + 0.30 * (fine - 0.5) * fade)
+    tone = np.float32(asphalt) * (0.82 + 0.30 * big + 0.30 * (fine - 0.5) * fade)
     lanes = np.array([lane.x for lane in street.lanes], np.float32)
     off = np.abs(np.abs(x[:, None] - lanes).min(1) - 0.75)
-    road *= 1 - 0.10 * np.exp(-((off / 0.35) ** 2))  # wheels polish two tracks a lane
+    tone *= 1 - 0.10 * np.exp(-((off / 0.35) ** 2))  # wheels polish two tracks a lane
     crack = np.abs(noise_at(noise, x * 22 + 100, y * 16) - 0.5)
-    road *= 1 - 0.28 * np.clip(1 - crack / 0.012, 0, 1) * fade
-    out = np.asarray(road[:, None] * np.array([0.98, 1.0, 1.03], np.float32), np.float32)
+    tone *= 1 - 0.28 * np.clip(1 - crack / 0.012, 0, 1) * fade
+    tone *= _wear(rng, street, x, y, across, along)
+    gutter = np.exp(-(((np.abs(x) - street.road_half + 0.15) / 0.18) ** 2))
     marks = _marks(street, x, y, across, along) * (0.55 + 0.45 * noise_at(noise, x * 60, y * 30 + 7))
+    out = tone[:, None] * np.array([0.98, 1.0, 1.03], np.float32)
     out += (np.array([0.80, 0.80, 0.76], np.float32) - out) * marks[:, None]
-    out = _lids(rng, street, x, y, across, along, out)
-    paving = _paving(rng, street, noise, x, y, across, along)
-    kerb = _step(np.abs(x), half, across)[:, None]
-    out = out * (1 - kerb) + paving * kerb
-    gutter = np.exp(-(((np.abs(x) - half + 0.15) / 0.18) ** 2)) * (np.abs(x) < half)
     return np.asarray(out * (1 - 0.35 * gutter[:, None]), np.float32)
 
 
@@ -80,30 +99,28 @@ def _marks(street: Street, x: Planes, y: Planes, across: Planes, along: Planes) 
     return np.asarray(total, np.float32)
 
 
-def _lids(
-    rng: np.random.Generator, street: Street, x: Planes, y: Planes, across: Planes, along: Planes, out: Planes
-) -> Planes:
-    """Manhole covers and patches of newer asphalt."""
+def _wear(rng: np.random.Generator, street: Street, x: Planes, y: Planes, across: Planes, along: Planes) -> Planes:
+    """Darker places, as factors: manhole covers and patches of newer asphalt."""
+    factor = np.ones_like(x)
+    reach = street.road_half - 1
     for _ in range(5):
-        cx, cy = rng.uniform(-street.road_half + 1, street.road_half - 1), rng.uniform(2, 50)
-        disc = 1 - _step(np.hypot(x - cx, y - cy), 0.33, along)
-        out = out * (1 - 0.55 * disc[:, None])
+        cx, cy = rng.uniform(-reach, reach), rng.uniform(2, 50)
+        near = np.flatnonzero((np.abs(x - cx) < 1) & (np.abs(y - cy) < 2))
+        disc = 1 - _step(np.hypot(x[near] - cx, y[near] - cy), 0.33, along[near])
+        factor[near] *= 1 - 0.55 * disc
     for _ in range(4):
-        cx, cy = rng.uniform(-street.road_half + 1, street.road_half - 1), rng.uniform(2, 60)
+        cx, cy = rng.uniform(-reach, reach), rng.uniform(2, 60)
         w, h, tone = rng.uniform(0.5, 1.5), rng.uniform(1, 6), rng.uniform(0.72, 0.92)
-        patch = _band(x, cx - w, cx + w, across) * _band(y, cy - h, cy + h, along)
-        out = out * (1 - (1 - tone) * patch[:, None])
-    return np.asarray(out, np.float32)
+        near = np.flatnonzero((np.abs(x - cx) < w + 1) & (np.abs(y - cy) < h + 2))
+        patch = _band(x[near], cx - w, cx + w, across[near]) * _band(y[near], cy - h, cy + h, along[near])
+        factor[near] *= 1 - (1 - tone) * patch
+    return factor
 
 
 def _paving(
-    rng: np.random.Generator, street: Street, noise: Planes, x: Planes, y: Planes, across: Planes, along: Planes
+    street: Street, noise: Planes, tone: Planes, slab: float, x: Planes, y: Planes, across: Planes, along: Planes
 ) -> Planes:
     """Slabs, with a kerb stone along the road."""
-    slab = float(rng.choice([0.4, 0.6, 0.9]))
-    tone = np.array([[0.50, 0.48, 0.45], [0.44, 0.44, 0.44], [0.52, 0.44, 0.38]], np.float32)[
-        rng.integers(3)
-    ] * np.float32(0.9)
     fade = np.clip(0.15 / np.maximum(along, 1e-3), 0, 1)
     row = np.floor(x / slab)
     joint_x = _band(np.mod(x, slab), 0.0, 0.02, np.maximum(across, 0.01))

@@ -23,8 +23,8 @@ from streamdet.scenes.traffic import Signal, Traffic
 from streamdet.scenes.walkers import Walkers
 
 CLASSES = ("person", "car", "motorcycle", "bus", "truck")
-View = Literal["pole", "eye", "across", "bridge"]
-_VIEWS: tuple[View, ...] = ("pole", "eye", "across", "bridge")
+View = Literal["pole", "eye", "across", "pavement", "bridge"]
+_VIEWS: dict[View, float] = {"pole": 0.34, "eye": 0.18, "across": 0.20, "pavement": 0.18, "bridge": 0.10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ def render(spec: SceneSpec) -> Iterator[SceneFrame]:
     rngs = [np.random.default_rng([spec.seed, k]) for k in range(8)]
     size = (spec.width, spec.height)
     street = make_street(rngs[0], spec.occluders)
-    view = spec.view or _VIEWS[int(rngs[1].choice(len(_VIEWS), p=[0.42, 0.22, 0.24, 0.12]))]
-    camera = choose_camera(rngs[1], size, street.road_half, street.pavement, view)
+    drawn = list(_VIEWS)[int(rngs[1].choice(len(_VIEWS), p=list(_VIEWS.values())))]
+    camera = choose_camera(rngs[1], size, street.road_half, street.pavement, spec.view or drawn)
     schedule = LightSchedule(rngs[2], spec.hour, spec.drift)
     sun = schedule.sun_direction
     props = make_props(rngs[3], street, camera.position, sun, spec.occluders)

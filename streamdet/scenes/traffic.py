@@ -19,7 +19,7 @@ from streamdet.scenes.street import Lane, Street
 STEP_S = 1 / 30
 _START_M, _END_M = -72.0, 185.0
 _MAKERS = {"car": make_car, "truck": make_truck, "bus": make_bus, "motorcycle": make_motorcycle}
-_SHARES = {"car": 0.72, "truck": 0.10, "bus": 0.07, "motorcycle": 0.11}
+_SHARES = {"car": 0.65, "truck": 0.12, "bus": 0.09, "motorcycle": 0.14}
 
 
 class Signal:

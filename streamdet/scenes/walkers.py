@@ -115,11 +115,12 @@ class Walkers:
     def _lateral(self) -> float:
         """A place across the pavements, clear of the camera."""
         low, high = self._street.road_half + 1.4, self._street.wall_x - 0.5
+        near = float(np.sign(self._camera.position[0]))  # more of them on the camera's side, where they are seen well
         for _ in range(8):
-            x = float(self._rng.choice([-1, 1])) * float(self._rng.uniform(low, high))
+            x = near * float(self._rng.choice([1, -1], p=[0.62, 0.38])) * float(self._rng.uniform(low, high))
             if self._camera.position[2] > 3.2 or abs(x - self._camera.position[0]) > 1.0:
                 return x
-        return -float(np.sign(self._camera.position[0])) * high
+        return -near * high
 
     def _at_crossing(self) -> Walker:
         person = self._walker(self._street.crossing_y + float(self._rng.uniform(-1.3, 1.3)))

@@ -38,7 +38,7 @@ def test_a_widened_camera_sees_more_on_every_side(camera):
     np.testing.assert_allclose(wide.project(POINTS)[0], camera.project(POINTS)[0] + 5)
 
 
-@pytest.mark.parametrize("view", ["pole", "eye", "across", "bridge"])
+@pytest.mark.parametrize("view", ["pole", "eye", "across", "pavement", "bridge"])
 def test_every_view_looks_onto_the_road(view):
     for seed in range(20):
         camera = choose_camera(np.random.default_rng(seed), (320, 192), 5.0, 4.0, view)
