@@ -1,11 +1,15 @@
 """Run a detector over labelled videos, with the memory treated as a judgement asks.
 
+A video is read, shrunk and looked at chunk by chunk, so its length does not matter; only shuffled order needs all of
+its model images at hand.
+
 Shapes: B streams, T frames.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -14,7 +18,8 @@ from numpy.typing import NDArray
 
 from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
-from streamdet.models.detector import Outputs
+from streamdet.errors import ConfigError
+from streamdet.frames import Image
 from streamdet.models.state import State
 from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.letterbox import Letterbox
@@ -32,7 +37,8 @@ class Prediction:
     Attributes:
         video: the labelled video.
         detections: one a frame, in the video's order.
-        latency_s: (F,) float64, seconds of computing a frame.
+        latency_s: (F,) float64, seconds from a decoded frame to its boxes, the mean of its chunk; 0 for a frame that
+            was not looked at.
     """
 
     video: LabelledVideo
@@ -47,6 +53,8 @@ def predict(
     memory: Memory = "carry",
     image_size: int | None = None,
     seed: int = 0,
+    chunk_frames: int = CHUNK_FRAMES,
+    taken: NDArray[np.bool_] | None = None,
 ) -> Prediction:
     """Find objects in every frame of a video.
 
@@ -56,49 +64,91 @@ def predict(
             order (what a memory gains must vanish).
         image_size: longer side of the model image in pixels; the model's own when None.
         seed: of the shuffled order.
+        chunk_frames: how many frames the detector gets at once; 1 is how a live stream is run. The boxes are the same.
+        taken: (F,) bool, the frames that the detector looks at; it knows the time that passed in between. Nothing is
+            found in the others.
+
+    Raises:
+        ConfigError: if a frame is not of the size that the labels are for.
     """
     letterbox = Letterbox.fit(video.width, video.height, image_size or detector.image_size)
-    frames = len(video)
-    images = np.empty((frames, letterbox.model_height, letterbox.model_width, 3), np.uint8)
-    for index, image in enumerate(video.frames.read(0, frames)):
-        fitting = letterbox if image.shape[:2] == (video.height, video.width) else None
-        if fitting is None:
-            raise ValueError(f"{video.name}: frame {index} is {image.shape[1]}x{image.shape[0]}, not as labelled")
-        letterbox.shrink(image, images[index])
-    order = np.random.default_rng(seed).permutation(frames) if memory == "shuffle" else np.arange(frames)
-    dt_s = np.diff(video.times_s, prepend=video.times_s[:1] - detector.training_dt_s)
-    detections: list[Detections] = [Detections.empty(detector.classes)] * frames
-    latency_s = np.zeros(frames)
-    starts = {start for start, _ in video.segments}
-    for places, outputs, seconds in _chunks(detector, images[order], dt_s, starts, memory):
-        found = [row for lane in _kept(outputs) for row in lane]
-        for place, row in zip(places, found, strict=True):
-            detections[order[place]] = row.with_boxes(letterbox.restore(row.boxes))
-            latency_s[order[place]] = seconds / len(places)
+    places = np.arange(len(video)) if taken is None else np.flatnonzero(taken)
+    shrunk, shown = _shrink(video, letterbox, places), places
+    if memory == "shuffle":
+        order = np.random.default_rng(seed).permutation(len(places))
+        held = list(shrunk)
+        shrunk, shown = (held[index] for index in order), places[order]
+    detections: list[Detections] = [Detections.empty(detector.classes)] * len(video)
+    latency_s = np.zeros(len(video))
+    for span, found, seconds in _look(detector, shrunk, _Timing.of(video, places, detector), memory, chunk_frames):
+        for place, row in zip(shown[span], found, strict=True):
+            detections[place] = row.with_boxes(letterbox.restore(row.boxes))
+        latency_s[shown[span]] = seconds / len(found)
     return Prediction(video, detections, latency_s)
 
 
-def _kept(outputs: Outputs) -> list[list[Detections]]:
-    return outputs.detections(conf=_LOWEST_SCORE, iou=0.6, max_detections=_MAX_DETECTIONS)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Timing:
+    """Of the N frames that are looked at: (N,) float32 seconds since the frame before, and where segments begin."""
+
+    dt_s: NDArray[np.float32]
+    begins: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, video: LabelledVideo, places: NDArray[np.int64], detector: Detector) -> "_Timing":
+        times_s = video.times_s[places]
+        dt_s = np.diff(times_s, prepend=times_s[:1] - detector.training_dt_s).clip(min=1e-3)
+        segment = np.searchsorted([start for start, _ in video.segments], places, side="right")
+        return cls(dt_s.astype(np.float32), np.diff(segment, prepend=0) > 0)
 
 
-def _chunks(
-    detector: Detector, images: NDArray[np.uint8], dt_s: NDArray[np.float64], starts: set[int], memory: Memory
-) -> Iterator[tuple[Sequence[int], Outputs, float]]:
+def _shrink(
+    video: LabelledVideo, letterbox: Letterbox, places: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.uint8], float]]:
+    """Model images of these frames in order, and the seconds that each took once it was decoded."""
+    stop = int(places[-1]) + 1 if len(places) else 0
+    wanted = set(places.tolist())
+    for index, image in enumerate(video.frames.read(0, stop)):
+        _check_size(video, index, image)
+        if index in wanted:
+            begun_s = time.perf_counter()
+            out = np.empty((letterbox.model_height, letterbox.model_width, 3), np.uint8)
+            letterbox.shrink(image, out)
+            yield out, time.perf_counter() - begun_s
+
+
+def _check_size(video: LabelledVideo, index: int, image: Image) -> None:
+    height, width = image.shape[:2]
+    if (width, height) != (video.width, video.height):
+        raise ConfigError(
+            f"{video.name}: frame {index} has {width}x{height} pixels, but its labels are for "
+            f"{video.width}x{video.height}; label a video that changes its size as one video for each size"
+        )
+
+
+def _look(
+    detector: Detector,
+    shrunk: Iterator[tuple[NDArray[np.uint8], float]],
+    timing: _Timing,
+    memory: Memory,
+    chunk_frames: int,
+) -> Iterator[tuple[slice, list[Detections], float]]:
+    """Which frames, what was found in each, and the seconds that they took together."""
     state: State | None = None
-    first = 0
-    while first < len(images):
+    first, frames = 0, len(timing.dt_s)
+    while first < frames:
         last = first + 1
-        while last < len(images) and last - first < CHUNK_FRAMES and last not in starts:
+        while last < min(frames, first + chunk_frames) and not timing.begins[last]:
             last += 1
-        if first in starts:
-            state = None
-        chunk = torch.from_numpy(images[first:last]).permute(0, 3, 1, 2)
+        images, seconds = zip(*islice(shrunk, last - first), strict=True)
         begun_s = time.perf_counter()
+        chunk = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
         if memory == "reset":
             outputs, _ = detector.step(chunk[:, None])
         else:
-            elapsed = torch.from_numpy(dt_s[None, first:last].clip(min=1e-3)).float()
-            outputs, state = detector.step(chunk[None], state, elapsed)
-        yield range(first, last), outputs, time.perf_counter() - begun_s
+            before = None if timing.begins[first] else state
+            outputs, state = detector.step(chunk[None], before, torch.from_numpy(timing.dt_s[None, first:last]))
+        lanes = outputs.detections(conf=_LOWEST_SCORE, iou=0.6, max_detections=_MAX_DETECTIONS)
+        found = [row for lane in lanes for row in lane]
+        yield slice(first, last), found, time.perf_counter() - begun_s + sum(seconds)
         first = last

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamdet.datasets.labels import LabelledVideo, Labels
 from streamdet.detections import Detections
-from streamdet.training.datasets.labels import LabelledVideo, Labels
 
 CLASSES = ("car", "person")
 
