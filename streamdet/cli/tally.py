@@ -1,11 +1,10 @@
 """What came out of a run: counted while it runs, for the summary and the report."""
 
 from array import array
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -61,11 +60,15 @@ class Tally:
         """The same source stage; notes when it gives each frame."""
 
         def process(inbox: Inbox[Any]) -> Iterator[Any]:
-            with closing(cast("Any", source.process(inbox))) as items:
+            items = source.process(inbox)
+            try:
                 for item in items:
                     if isinstance(item, Frame):
                         self._given_s[item.source][item.index] = perf_counter()
                     yield item
+            finally:  # a run that is stopped closes what it knows, which is this generator
+                if isinstance(items, Generator):
+                    items.close()
 
         return Stage(source.name, process, source.capacity)
 

@@ -1,0 +1,30 @@
+"""Which stages the options of `run` take away or add."""
+
+import pytest
+
+from streamdet.cli.run import with_stages
+from streamdet.config import PipelineConfig
+
+NONE = {"no_video": False, "track": None, "output": None, "detections": None}
+START = ("decode", "batch", "detect")
+
+
+@pytest.mark.parametrize(
+    ("stages", "options", "expected"),
+    [
+        (("track", "annotate", "encode"), {}, ("track", "annotate", "encode")),
+        (("track", "annotate", "encode"), {"no_video": True}, ("track",)),
+        (("track", "annotate", "encode"), {"track": False}, ("annotate", "encode")),
+        (("track", "annotate", "encode"), {"track": True}, ("track", "annotate", "encode")),
+        (("annotate", "encode"), {"track": True}, ("track", "annotate", "encode")),
+        (("record",), {"output": "x.mp4"}, ("record", "annotate", "encode")),
+        (("annotate", "record"), {"output": "x.mp4"}, ("annotate", "record", "encode")),
+        (("annotate", "encode"), {"detections": "x.jsonl"}, ("annotate", "encode", "record")),
+        (("encode",), {"output": "x.mp4", "detections": "-"}, ("encode", "record")),
+        (("annotate", "encode", "record"), {"no_video": True, "detections": "-"}, ("record",)),
+    ],
+)
+def test_with_stages(stages, options, expected):
+    changed = with_stages(PipelineConfig(stages=START + stages), NONE | options)
+    assert changed.stages == START + expected
+    PipelineConfig.model_validate(changed.model_dump())  # still a valid order

@@ -1,0 +1,69 @@
+"""What is counted while a run goes on."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from streamdet.cli.tally import SourceTally, Tally
+from streamdet.detections import Detections
+from streamdet.flow import Run, Stage
+from streamdet.frames import Frame, StreamEnded, StreamInfo, StreamStarted
+from streamdet.media.locations import SourceSpec
+from streamdet.stages.result import Result
+
+INFO = StreamInfo("a.mp4", 4, 4, Fraction(1, 10), duration_s=5.0)
+
+
+def frame(index, dropped_before=0):
+    image = np.zeros((4, 4, 3), np.uint8)
+    return Frame("a", 0, index, index, Fraction(1, 10), image, dropped_before=dropped_before)
+
+
+def test_counts_and_times():
+    tally = Tally([SourceSpec("rtsp://user:s3cret@host/a", "a", "network"), SourceSpec("b.mp4", "b", "file")])
+    items = [StreamStarted("a", INFO), frame(0), frame(3, dropped_before=2), StreamEnded("a", 2, 2, 1, "broke off")]
+    with Run([tally.timed(Stage("items", lambda inbox: iter(items)))], []) as run:
+        for item in run:
+            tally.count(Result(item, Detections.empty(("x",))) if isinstance(item, Frame) else item)
+    assert tally.sources["a"] == SourceTally("a", "rtsp://host/a", 2, 2, 1, 5.0, pytest.approx(0.3), "broke off", True)
+    assert tally.sources["b"] == SourceTally("b", "b.mp4")
+    assert tally.frames == 2
+    latency_ms = tally.latency_ms()
+    assert 0 < latency_ms["p50"] <= latency_ms["p95"] <= latency_ms["p99"] <= latency_ms["max"] < 10_000
+
+
+def test_no_frames_no_latency():
+    assert Tally([]).latency_ms() is None
+
+
+def test_closing_the_timed_source_closes_the_source():
+    closed = []
+
+    def process(inbox):
+        try:
+            yield frame(0)
+            yield frame(1)
+        finally:
+            closed.append(True)
+
+    outputs = Tally([SourceSpec("a.mp4", "a", "file")]).timed(Stage("items", process)).process(iter(()))
+    next(outputs)
+    outputs.close()
+    assert closed == [True]
+
+
+@pytest.mark.parametrize(
+    ("announced_s", "read_s", "ended", "expected"),
+    [
+        (10.0, 4.0, True, True),
+        (10.0, 9.96, True, False),
+        (10.0, 4.0, False, False),
+        (0.9, 0.0, True, False),
+        (1000.0, 960.0, True, False),
+        (None, 3.0, True, False),
+    ],
+)
+def test_cut_off(announced_s, read_s, ended, expected):
+    source = SourceTally("a", "a.mp4", announced_s=announced_s, read_s=read_s, ended=ended)
+    assert source.seems_cut_off == expected
