@@ -78,5 +78,5 @@ def _reflect(
         half = to_camera + sun
         half /= np.sqrt(np.einsum("ij,ij->i", half, half))[:, None]
         glint = np.clip(np.einsum("ij,ij->i", normals, half), 0, 1) ** 50
-        seen = seen + glint[:, None] * direct * strength * 4
+        seen = seen + glint[:, None] * direct * np.minimum(strength * 4, 0.5)
     return seen
