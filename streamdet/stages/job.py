@@ -1,6 +1,6 @@
 """A job as a run: the stages that it asks for, put together; and the Python way to run one."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -154,7 +154,7 @@ def stream(
     max_frames: int | None = None,
     stride: int = 1,
     frames_per_clip: int = 8,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Find objects in videos, frame by frame, in constant memory.
 
     Reading and detecting go on in threads while the caller looks at a result; they end when the iterator does.
@@ -173,7 +173,7 @@ def stream(
         frames_per_clip: frames that the detector takes at once; a result comes when its clip is full.
 
     Returns:
-        an iterator over a Result for every frame, in order.
+        a generator of a Result for every frame, in order; close() ends it early.
 
     Raises:
         ConfigError: an argument is wrong.
@@ -203,7 +203,7 @@ def stream(
     return _results(assemble(config, specs, detector, on_error="raise"))
 
 
-def _results(run: Run) -> Iterator[Result]:
+def _results(run: Run) -> Generator[Result]:
     try:
         with run:
             for item in run:
