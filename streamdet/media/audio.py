@@ -152,12 +152,21 @@ class AudioTrack:
             for packet in self._container.demux(self.stream):
                 if may_be_adts and adts is None and bytes(packet)[:2] >= b"\xff\xf0":
                     adts = BitStreamFilterContext("aac_adtstoasc", in_stream=self.stream)
-                for whole in [packet] if adts is None else adts.filter(packet if packet.size else None):
-                    if whole.size:
-                        whole.time_base = self._time_base
-                        yield whole
+                yield from self._whole(packet, adts)
         except av.FFmpegError as error:
             _log.warning("%s: ends early: %s", self.description, reason(error))
+
+    def _whole(self, packet: AudioPacket, adts: BitStreamFilterContext | None) -> list[AudioPacket]:
+        """The packet without ADTS header, nothing where it is damaged."""
+        if not packet.size or adts is None:
+            return [packet] if packet.size else []
+        try:
+            packets = adts.filter(packet)
+        except av.FFmpegError:
+            return []
+        for bare in packets:
+            bare.time_base = self._time_base
+        return packets
 
 
 class AudioCopier:

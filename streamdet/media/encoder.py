@@ -14,10 +14,11 @@ from streamdet.media.container import reason
 
 VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 
+# fmt: off
 _X26X_PRESETS = (
-    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
-    *("slow", "slower", "veryslow", "placebo"),
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
 )
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)

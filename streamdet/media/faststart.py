@@ -32,12 +32,12 @@ def rewrite_faststart(
         frames: number of video packets.
         last_frame: pts of the last frame and pts at which it ends, in that time base: fragments lose its duration
             where there are B-frames, since mp4 stores the differences of dts.
-        samples: number of packets in the source, at least.
+        samples: number of all packets.
         late: audio tracks that begin long after the video.
         until_s: where those end; None: with their file.
 
     Raises:
-        av.FFmpegError, OSError: there is no room, or the source cannot be read.
+        av.FFmpegError, OSError, ValueError: there is no room, or the source cannot be read.
     """
     options = container.final_options(video_time_base, None if late.tracks else samples)
     with (
@@ -55,6 +55,9 @@ def rewrite_faststart(
                 _set_duration(packet, last_frame, video_time_base, is_last=frames == 0)
             packet.stream = streams[packet.stream]
             output.mux(packet)
+            samples -= 1
+        if samples:
+            raise OSError(f"{samples} packets could not be read back")
         late.copy(output, until_s)
 
 

@@ -53,6 +53,10 @@ class OutputFormat:
         ticks = INT32_MAX if self.reordered_frames(time_base) == 0 else 2**30
         return max(1, int(ticks / (time_base * _track_timescale(time_base))))
 
+    def latest(self, time_base: Fraction) -> int:
+        """The greatest pts that surely survives all of the muxer's 64-bit products; thousands of years."""
+        return int(2**56 / (time_base * _track_timescale(time_base))) if self.is_mp4 else 2**50
+
     def growing_options(self, time_base: Fraction) -> dict[str, str]:
         """Options for a file that is playable at any moment while it grows.
 

@@ -35,6 +35,7 @@ class OutputTimes:
         self.last = self.interval = self.nudged = 0
         self._recent: deque[int] = deque(maxlen=max(1, container.reordered_frames(self.time_base)))
         self._longest_span = container.longest_span(self.time_base)
+        self._latest = container.latest(self.time_base)
 
     def units(self, count: int, time_base: Fraction) -> int:
         """Convert a length of time, rounded to the nearest unit where the container is coarser."""
@@ -52,14 +53,16 @@ class OutputTimes:
             Its time, and those at which the frame before is to be repeated first; mostly none.
 
         Raises:
-            SinkError: the gap is absurd.
+            SinkError: the time or the gap is absurd.
         """
         placed = wanted = self.units(pts, time_base) + round(self.shift_s / self.time_base)
         repeated = range(0)
         if self._recent:
             placed = max(wanted, self.last + 1)
-            self.interval = placed - self.last
             repeated = self._bridge(placed)
+        if placed > self._latest:
+            raise SinkError(f"a frame at {float(placed * self.time_base):.6g} s is later than the container can say")
+        self.interval = placed - self.last if self._recent else 0
         self.nudged += placed != wanted
         self._recent.extend([*repeated, placed])
         self.last = placed
@@ -71,6 +74,6 @@ class OutputTimes:
         apart = max(1, self._longest_span // (2 * (self._recent.maxlen or 1)))
         repeated = range(self.last + apart, placed, apart)
         if len(repeated) > _LONGEST_BRIDGE:
-            gap_s = float(self.interval * self.time_base)
+            gap_s = float((placed - self.last) * self.time_base)
             raise SinkError(f"two frames are {gap_s:.6g} s apart, which mp4 cannot hold; write an .mkv")
         return repeated

@@ -115,7 +115,8 @@ class Recording:
 
     def _is_cut(self) -> bool:
         """Whether the source has more than two further frames: the run was stopped or limited."""
-        if self._info.path is None or not (self._audio.tracks or self.late.tracks):
+        tracks = [*self._audio.tracks, *self.late.tracks]
+        if self._info.path is None or all(track.next is None for track in tracks):
             return False
         reach = self.times.last + 2 * (self.times.interval or self._frame_duration)
         return video_goes_on(Path(self._info.path), reach * self.times.time_base - self.times.shift_s)

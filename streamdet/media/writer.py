@@ -95,14 +95,14 @@ class VideoWriter:
         if self._failure is not None:
             raise SinkError(str(self._failure))
         try:
-            if self._recording is None:
-                self._recording = self._begin(image, pts, time_base)
-            self._recording.add(image, pts, time_base, duration)
+            recording = self._recording or self._begin(image, pts, time_base)
+            recording.add(image, pts, time_base, duration)
         except (av.FFmpegError, OSError, SinkError) as error:
             self._failure = write_error(self.path, error)
             raise self._failure from error
+        self._recording = recording
         self.frames += 1
-        self.nudged = self._recording.times.nudged
+        self.nudged = recording.times.nudged
 
     def close(self) -> None:
         """Complete the file and give it its name; a second call does nothing.
@@ -196,7 +196,7 @@ class VideoWriter:
                 late=recording.late,
                 until_s=recording.cut_s,
             )
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError, ValueError) as error:
             _log.warning("%s: stays fragmented, its index could not be put first: %s", self.path, reason(error))
             for track in recording.late.tracks:
                 _log.warning("%s: left out with it", track.description)

@@ -117,7 +117,7 @@ def read_video(path):
         frames = list(container.decode(stream))
         return Video(
             [frame.pts * stream.time_base for frame in frames],
-            stream.start_time * stream.time_base,
+            (stream.start_time or 0) * stream.time_base,
             (stream.duration or 0) * stream.time_base,
             [rgb_from_frame(frame) for frame in frames],
             stream.codec_context.codec_tag,

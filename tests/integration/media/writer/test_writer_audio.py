@@ -226,3 +226,14 @@ def test_audio_goes_on_where_a_joined_stream_begins_anew(write_source, tmp_path,
     gaps = {after - before for before, after in pairwise(after.times)}
     assert max(gaps) < 3 * Fraction(1152, 48_000)
     assert min(gaps) > Fraction(1152, 48_000) / 2
+
+
+def test_damaged_mpegts_audio_loses_only_what_is_damaged(write_source, transcode, read_audio, Track):
+    source = write_source("in.ts", [Track("aac")], frames=100, format="mpegts")
+    data = bytearray(source.read_bytes())
+    for position in range(len(data) // 3, len(data) // 3 + 10 * 188):
+        data[position] ^= 0x5A
+    source.write_bytes(data)
+    (track,) = read_audio(transcode(source, "out.mp4"))
+    assert len(track.data) > 150
+    assert track.times[-1] > 3.5

@@ -149,6 +149,21 @@ def test_an_absurd_gap_fails_clearly_and_keeps_what_came_before(tmp_path, pictur
     assert read_video(tmp_path / "out.mp4").times == [Fraction(0), Fraction(1, 25), Fraction(2, 25)]
 
 
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+@pytest.mark.parametrize("first", [2**60, 2**63 - 1, 10**30])
+def test_an_absurd_first_time_fails_clearly_and_leaves_nothing(tmp_path, pictures, ending, first):
+    with pytest.raises(SinkError, match=rf"out{ending}: .* later than the container can say"):
+        write(tmp_path / f"out{ending}", pictures, [first], Fraction(1, 25))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_times_of_the_unix_epoch_fit(tmp_path, pictures, read_video, ending):
+    first = 1_700_000_000 * 90_000
+    write(tmp_path / f"out{ending}", pictures, [first, first + 3600], Fraction(1, 90_000))
+    assert read_video(tmp_path / f"out{ending}").times == [1_700_000_000, 1_700_000_000 + Fraction(1, 25)]
+
+
 def test_the_same_gap_fits_matroska(tmp_path, pictures, read_video):
     write(tmp_path / "out.mkv", pictures, [0, 1, 2, 10**9], Fraction(1, 25))
     assert read_video(tmp_path / "out.mkv").times == [
