@@ -48,7 +48,7 @@ class Drawn:
     Attributes:
         corners: (F, 4, 2) pixels, what is drawn first in front.
         colours: (F, 3) 0 to 1.
-        distance: (F,) metres to the camera.
+        distance: (F,) metres to the camera, less for details that lie on others.
         box: x0 y0 x1 y1 pixels, not clipped to the picture.
     """
 
@@ -95,7 +95,7 @@ def draw_mesh(mesh: Mesh, place: Place, camera: Camera, lighting: Lighting) -> D
     corners = pixels[mesh.faces[order]]
     flat = corners.reshape(-1, 2)
     (x0, y0), (x1, y1) = flat.min(0).tolist(), flat.max(0).tolist()
-    return Drawn(corners, colours, distance[order], (x0, y0, x1, y1))
+    return Drawn(corners, colours, distance[order] - 0.02 * mesh.layers[order], (x0, y0, x1, y1))
 
 
 def share_inside(drawn: Drawn, size: tuple[int, int]) -> float:
