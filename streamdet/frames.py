@@ -27,6 +27,7 @@ class StreamInfo:
         frames: number of frames, an estimate; None where unknown.
         live: True where frames cannot be had again (camera, network).
         path: the local file that audio can be copied from, None where there is none.
+        pixel_aspect: width of a pixel over its height, as displayed; DVDs and DV tapes have other ones than 1.
         colour: (matrix, range, primaries, transfer), FFmpeg's integers of the source's tags.
     """
 
@@ -39,6 +40,7 @@ class StreamInfo:
     frames: int | None = None
     live: bool = False
     path: str | None = None
+    pixel_aspect: Fraction = Fraction(1)
     colour: tuple[int, int, int, int] = (2, 0, 2, 2)
 
 

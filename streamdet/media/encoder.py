@@ -94,6 +94,7 @@ class VideoEncoder:
         like: first frame; its size and colour tags become the stream's.
         rate: frames per second, roughly; sets the default length of a group of pictures.
         time_base: of the pts given to `encode` and of the packets.
+        pixel_aspect: width of a pixel over its height.
         reordered_frames: how many frames it may go back in decoding order; 0 rules B-frames out.
 
     Raises:
@@ -108,6 +109,7 @@ class VideoEncoder:
         rate: Fraction,
         time_base: Fraction,
         *,
+        pixel_aspect: Fraction = Fraction(1),
         reordered_frames: int,
     ) -> None:
         if settings.name == "libsvtav1":
@@ -124,6 +126,7 @@ class VideoEncoder:
         context.width, context.height, context.pix_fmt, context.time_base = like.width, like.height, "yuv420p", 1 / rate
         context.colorspace, context.color_range = like.colorspace, like.color_range
         context.color_primaries, context.color_trc = like.color_primaries, like.color_trc
+        context.sample_aspect_ratio = pixel_aspect
         self._is_mp4 = output.format.name in ("mp4", "mov")
         if settings.mp4_tag and self._is_mp4:
             context.codec_tag = settings.mp4_tag

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
+from fractions import Fraction
 from itertools import chain, islice
 from types import TracebackType
 from typing import Self
@@ -126,6 +127,7 @@ class FileSource:
         duration_s = self._duration_s()
         frames = stream.frames or (round(duration_s * decoder.rate) if duration_s and decoder.rate else None)
         transposed, _, _ = orientation_of(frame)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
         return StreamInfo(
             location=self._spec.shown,
             width=frame.height if transposed else frame.width,
@@ -136,6 +138,7 @@ class FileSource:
             frames=part.count(frames, decoder.rate),
             live=decoder.live,
             path=self._spec.location if self._spec.kind == "file" else None,
+            pixel_aspect=1 / aspect if transposed else aspect,
             colour=colour_of(frame),
         )
 

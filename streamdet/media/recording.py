@@ -66,6 +66,7 @@ class Recording:
             self._picture,
             rate,
             self.times.time_base,
+            pixel_aspect=info.pixel_aspect,
             reordered_frames=container.reordered_frames(self.times.time_base),
         )
         self._frame_duration = max(1, round(1 / (rate * self.times.time_base)))
