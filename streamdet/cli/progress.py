@@ -124,7 +124,9 @@ class _Bars(_Silence):
 
     def end(self, name: str) -> None:
         task = self._tasks.pop(name, None)
-        if task is not None and self._videos > 1:  # thousands of finished bars would push out the one at work
+        if task is None:  # it could not be opened
+            self._begun += 1
+        elif self._videos > 1:  # thousands of finished bars would push out the one at work
             self._progress.remove_task(task)
 
 

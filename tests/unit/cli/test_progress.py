@@ -56,10 +56,11 @@ def test_bars_of_many_videos_say_which(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
     with make_progress(None, 2) as shown:
+        shown.end("could not be opened")
         shown.begin("a", 3)
         time.sleep(0.3)  # longer than until the bar is drawn anew
         shown.end("a")
-    assert "a (1/2)" in sys.stderr.getvalue()
+    assert "a (2/2)" in sys.stderr.getvalue()
 
 
 def test_no_bar_between_json_lines(monkeypatch):

@@ -10,6 +10,16 @@ from streamdet.cli.signals import StopOnSignal
 from streamdet.flow import Cancelled, Run, Stage
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """A background job's signals are ignored, and stay so in what it starts: not here."""
+    numbers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in numbers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def endless(inbox):
     number = 0
     while True:
