@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, nms
+
+ONE_OBJECT_IOU = 0.85
+"""Boxes of different classes that overlap more are one object that two classes fit: the better one is kept."""
 
 
 def cell_centres(sizes: Sequence[tuple[int, int]], strides: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -76,6 +79,8 @@ def select_boxes(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Keep what is sure enough, best first, and of overlapping boxes of a class only the best.
 
+    What two classes see in the same place is one object as well, see ONE_OBJECT_IOU.
+
     Args:
         boxes: (P, 4) float32, xyxy, pixels.
         scores: (P, K) float32, 0 to 1.
@@ -96,5 +101,6 @@ def select_boxes(
         # Suppression is quadratic: a flood of boxes must not stall a stream.
         picked, order = picked.topk(10 * max_detections)
         cells, class_ids = cells[order], class_ids[order]
-    keep = batched_nms(boxes[cells], picked, class_ids, iou)[:max_detections]
+    keep = batched_nms(boxes[cells], picked, class_ids, iou)
+    keep = keep[nms(boxes[cells[keep]], picked[keep], max(iou, ONE_OBJECT_IOU))][:max_detections]
     return boxes[cells[keep]], picked[keep], class_ids[keep]

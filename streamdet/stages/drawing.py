@@ -95,7 +95,7 @@ def _draw_outline(image: Image, box: list[int], thickness: int, colour: Colour) 
 
 def _draw_labels(image: Image, detections: Detections, boxes: Ints, colours: list[Colour]) -> None:
     height, width = image.shape[:2]
-    scale = max(0.36, 0.2 + min(height, width) / 1750)
+    scale = max(0.36, 0.18 + min(height, width) / 2200)
     weight = 1 if scale < 0.8 else round(scale * 1.6)
     padding = max(1, round(scale * 4))
     texts = [

@@ -29,7 +29,7 @@ def test_decode_boxes_fails_on_other_shapes():
 
 
 def _candidates():
-    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60], [0, 0, 10, 10]])
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60], [0, 2, 10, 10]])
     scores = torch.tensor([[0.9, 0.1], [0.8, 0.0], [0.3, 0.0], [0.0, 0.7]])
     return boxes, scores
 
@@ -44,6 +44,14 @@ def test_overlapping_boxes_of_a_class_leave_the_best():
 def test_most_boxes_kept_are_the_best():
     _, scores, _ = select_boxes(*_candidates(), conf=0.05, iou=0.99, max_detections=2)
     assert scores.tolist() == pytest.approx([0.9, 0.8])
+
+
+def test_what_two_classes_see_in_one_place_is_one_object():
+    boxes = torch.tensor([[0.0, 0, 10, 20], [0, 0, 10, 19], [0, 0, 10, 12]])
+    scores = torch.tensor([[0.5, 0.0], [0.0, 0.8], [0.6, 0.0]])
+    _, kept, classes = select_boxes(boxes, scores, conf=0.25, iou=0.7, max_detections=10)
+    assert classes.tolist() == [1, 0]
+    assert kept.tolist() == pytest.approx([0.8, 0.6])
 
 
 def test_unwanted_classes_are_left_out():
