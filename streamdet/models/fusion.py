@@ -28,8 +28,10 @@ class RecurrentFusion(nn.Module):
         self.project = nn.Conv2d(recurrent_channels, recurrent_channels, 1)
         self.register_buffer("alpha", torch.zeros(()))
 
-    def forward(self, x_BTCHW: Tensor, hidden: Tensor, cell: Tensor, dt_ratio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Fuse a clip with what came before it.
+    def remember(
+        self, x_BTCHW: Tensor, hidden: Tensor, cell: Tensor, dt_ratio: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What memory makes of a clip, given what came before it.
 
         Args:
             x_BTCHW: (B, T, C, H, W) float32.
@@ -37,7 +39,7 @@ class RecurrentFusion(nn.Module):
             dt_ratio: (B, T) float32, time since the frame before over the training's, > 0.
 
         Returns:
-            (B, T, C, H, W) float32 features, then hidden and cell after the last frame.
+            P(h), (B, T, D, H, W) float32; hidden and cell after the last frame.
         """
         B, T, C, H, W = x_BTCHW.shape
         projected = self.cell.project_input(x_BTCHW.reshape(B * T, C, H, W)).view(B, T, -1, H, W)
@@ -47,9 +49,17 @@ class RecurrentFusion(nn.Module):
             steps.append(hidden)
         hidden_BTDHW = torch.stack(steps, dim=1)
         remembered = self.project(hidden_BTDHW.reshape(B * T, -1, H, W)).view(B, T, -1, H, W)
+        return remembered, hidden, cell
+
+    def blend(self, x_BTCHW: Tensor, remembered: Tensor) -> Tensor:
+        """Put what is remembered, (B, T, D, H, W), in the place of the last D of the C channels, as alpha says."""
         passed, replaced = x_BTCHW[:, :, : self.passed_channels], x_BTCHW[:, :, self.passed_channels :]
-        fused = replaced * (1 - self.alpha) + remembered * self.alpha
-        return torch.cat((passed, fused), dim=2), hidden, cell
+        return torch.cat((passed, replaced * (1 - self.alpha) + remembered * self.alpha), dim=2)
+
+    def forward(self, x_BTCHW: Tensor, hidden: Tensor, cell: Tensor, dt_ratio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Fuse a clip with what came before it: `blend` of `remember`, with its arguments."""
+        remembered, hidden, cell = self.remember(x_BTCHW, hidden, cell, dt_ratio)
+        return self.blend(x_BTCHW, remembered), hidden, cell
 
     @torch.no_grad()
     def start_as_moving_average(self, feature_scale: float) -> None:

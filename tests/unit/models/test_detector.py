@@ -71,6 +71,15 @@ def test_ramp_begins_as_a_moving_average_of_the_features(detector, images):
     assert torch.equal(fused[0, :, :48], still[0, :, :48])
 
 
+def test_every_channel_can_pass_through_memory(images):
+    config = ModelConfig(name="all", classes=("person",), channels=32, recurrent_channels=32)
+    model = RecurrentDetector(config).eval()
+    model.set_alpha(1.0)
+    outputs, state = model.step(images)
+    assert outputs.scores.shape[:2] == (2, 6)
+    assert state.hidden[0].shape[1] == 32
+
+
 def test_step_takes_any_size_and_clips_boxes(detector):
     image = torch.randint(0, 256, (1, 1, 3, 50, 77), dtype=torch.uint8)
     outputs, state = detector.step(image)
