@@ -21,8 +21,8 @@ class ShownProgress(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
-    def begin(self, name: str, frames: int | None) -> None:
-        """A video begins; frames: how many it will be, None where nothing is known."""
+    def begin(self, name: str, frames: int | None, done: int = 0) -> None:
+        """A video begins; frames: how many it will be, None where nothing is known; done: of these, before now."""
 
     def advance(self, name: str) -> None:
         """One more frame of it is done."""
@@ -31,17 +31,18 @@ class ShownProgress(Protocol):
         """It is over."""
 
 
-def make_progress(wanted: bool | None, videos: int) -> ShownProgress:
+def make_progress(wanted: bool | None, videos: int, unit: str = "frames") -> ShownProgress:
     """Choose what suits standard error.
 
     Args:
         wanted: None: a bar on a terminal, silence elsewhere; True: lines where there is no terminal; False: silence.
         videos: how many there will be.
+        unit: what is counted.
     """
     terminal = sys.stderr.isatty() and not says_json()
     if wanted is False or (wanted is None and not terminal):
         return _Silence()
-    return _Bars(videos) if terminal else _Lines()
+    return _Bars(videos, unit) if terminal else _Lines(unit)
 
 
 def expected_frames(info: StreamInfo) -> int | None:
@@ -58,7 +59,7 @@ class _Silence:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def begin(self, name: str, frames: int | None) -> None:
+    def begin(self, name: str, frames: int | None, done: int = 0) -> None:
         pass
 
     def advance(self, name: str) -> None:
@@ -71,14 +72,17 @@ class _Silence:
 class _Lines(_Silence):
     """A log line every few seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
+        self._unit, self._pace = unit, _pace(unit)
         self._expected: dict[str, int | None] = {}
         self._done: dict[str, int] = {}
+        self._before: dict[str, int] = {}
         self._began_s: dict[str, float] = {}
         self._said_s = time.monotonic()
 
-    def begin(self, name: str, frames: int | None) -> None:
-        self._expected[name], self._done[name], self._began_s[name] = frames, 0, time.monotonic()
+    def begin(self, name: str, frames: int | None, done: int = 0) -> None:
+        self._expected[name], self._began_s[name] = frames, time.monotonic()
+        self._done[name] = self._before[name] = done
 
     def advance(self, name: str) -> None:
         self._done[name] += 1
@@ -88,24 +92,25 @@ class _Lines(_Silence):
 
     def _say(self, name: str) -> None:
         done, expected = self._done[name], self._expected[name]
-        fps = done / (self._said_s - self._began_s[name])
-        fields: dict[str, Any] = {"name": name, "frames": done, "fps": round(fps, 1)}
+        fps = (done - self._before[name]) / (self._said_s - self._began_s[name])
+        fields: dict[str, Any] = {"name": name, self._unit: done, self._pace: round(fps, 1)}
         left = ""
         if expected is not None:
             left_s = max(0, expected - done) / fps
-            fields |= {"expected_frames": expected, "left_s": round(left_s, 1)}
+            fields |= {f"expected_{self._unit}": expected, "left_s": round(left_s, 1)}
             left = f" of {expected}, {left_s:.0f} s left"
-        log.info("%s: %d frames%s, %.1f fps", name, done, left, fps, extra={"fields": fields})
+        values = (name, done, self._unit, left, fps, self._pace)
+        log.info("%s: %d %s%s, %.1f %s", *values, extra={"fields": fields})
 
 
 class _Bars(_Silence):
     """A bar for every video at work."""
 
-    def __init__(self, videos: int) -> None:
+    def __init__(self, videos: int, unit: str) -> None:
         self._videos = videos
         self._begun = 0
         self._tasks: dict[str, TaskID] = {}
-        self._progress = _rich_progress()
+        self._progress = _rich_progress(unit)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -114,10 +119,10 @@ class _Bars(_Silence):
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def begin(self, name: str, frames: int | None) -> None:
+    def begin(self, name: str, frames: int | None, done: int = 0) -> None:
         self._begun += 1
         place = f" ({self._begun}/{self._videos})" if self._videos > 1 else ""
-        self._tasks[name] = self._progress.add_task(f"{name}{place}", total=frames)
+        self._tasks[name] = self._progress.add_task(f"{name}{place}", total=frames, completed=done)
 
     def advance(self, name: str) -> None:
         self._progress.advance(self._tasks[name])
@@ -130,21 +135,25 @@ class _Bars(_Silence):
             self._progress.remove_task(task)
 
 
-def _rich_progress() -> "Progress":
+def _pace(unit: str) -> str:
+    return "fps" if unit == "frames" else f"{unit}/s"
+
+
+def _rich_progress(unit: str) -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
-    class Frames(ProgressColumn):
+    class Count(ProgressColumn):
         def render(self, task: "Task") -> Text:
             total = "" if task.total is None else f"/{int(task.total)}"
             fps = task.finished_speed or task.speed
-            return Text(f"{int(task.completed)}{total} frames  {'-' if fps is None else f'{fps:.1f}'} fps")
+            return Text(f"{int(task.completed)}{total} {unit}  {'-' if fps is None else f'{fps:.1f}'} {_pace(unit)}")
 
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        Frames(),
+        Count(),
         TimeRemainingColumn(compact=True),
         console=Console(stderr=True),
         refresh_per_second=8,

@@ -3,14 +3,23 @@
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from streamdet.cli.messages import log
-from streamdet.flow import Run
 
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
+
+
+class Stoppable(Protocol):
+    """A run of the pipeline, or of training."""
+
+    def stop(self) -> None:
+        """End soon, with what is in flight."""
+
+    def cancel(self) -> None:
+        """End now."""
 
 
 class StopOnSignal:
@@ -20,7 +29,7 @@ class StopOnSignal:
         received: the first signal that came, None where none did.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Stoppable) -> None:
         self._run = run
         self._count = 0
         self._announced = False

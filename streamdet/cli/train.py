@@ -1,8 +1,12 @@
 """`streamdet train`: a recipe in, a model file out; a run that was stopped goes on where it was."""
 
-import json
+import logging
+import math
+import shlex
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,13 +15,19 @@ from streamdet.cli.messages import log, start_messages
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
+    import torch
+
+    from streamdet.datasets.labels import LabelledSet
     from streamdet.models.detector import RecurrentDetector
     from streamdet.training.config import TrainingConfig
     from streamdet.training.loop import Progress, Trainer
+    from streamdet.training.ranks import Ranks
+
+_EXTRAS = {"faster_coco_eval": "faster-coco-eval", "matplotlib": "matplotlib", "tensorboard": "tensorboard"}
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The recipe, such as configs/street.yaml.")],
+    recipe: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The recipe, such as configs/finetune.yaml.")],
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the recipe.")
     ] = None,
@@ -35,81 +45,127 @@ def train(
 ) -> int:
     """Train a detector on labelled footage, per frame and then through time, and judge it on what was held out."""
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
+    missing = [name for module, name in _EXTRAS.items() if find_spec(module) is None]
+    if missing:
+        raise ConfigError(f"training needs {', '.join(missing)}: pip install 'streamdet[train]'")
 
     from streamdet.runtimes.torch import resolve_device
     from streamdet.training.config import TrainingConfig
-    from streamdet.training.loop import Trainer
-    from streamdet.training.prepare import open_footage, open_model
+    from streamdet.training.ranks import joined
     from streamdet.yaml_file import load_yaml
 
     config = load_yaml(recipe, TrainingConfig, settings or ())
     folder = output or Path("runs") / config.model.name
     if (folder / "resume.pt").exists() and not resume:
         raise ConfigError(f"{folder} holds a run already: --resume goes on with it, --output DIR starts another")
-    place = resolve_device(device)
-    detector = (
-        _begin(config) if config.initialise is None else open_model(config.data / config.initialise, config.model)
-    )
-    footages = open_footage(config, folder / "cache", log.info)
-    trainer = Trainer(detector, config, footages, place)
-    if resume:
-        log.info("resumed" if trainer.resume(folder) else "nothing to resume: starting anew")
-    folder.mkdir(parents=True, exist_ok=True)
-    _train(trainer, folder, progress)
-    return _finish(trainer, folder)
+    words = ["streamdet", "train", str(recipe), *(word for key in settings or () for word in ("--set", key))]
+    again = shlex.join([*words, "--output", str(folder), "--resume"])
+    with joined(resolve_device(device)) as (ranks, place):
+        if ranks.rank > 0:
+            log.setLevel(logging.ERROR)
+        _check_lanes(config, ranks.world)
+        return _train(config, folder, place, ranks, resume=resume, progress=progress, again=again)
+
+
+def _check_lanes(config: "TrainingConfig", world: int) -> None:
+    for phase in config.phases:
+        if phase.lanes < world:
+            raise ConfigError(
+                f"phase {phase.name} has {phase.lanes} lanes, too few for {world} processes; expected one each at least"
+            )
+
+
+def _train(
+    config: "TrainingConfig",
+    folder: Path,
+    device: "torch.device",
+    ranks: "Ranks",
+    *,
+    resume: bool,
+    progress: bool | None,
+    again: str,
+) -> int:
+    from streamdet.cli.signals import StopOnSignal
+    from streamdet.training.loop import Trainer
+    from streamdet.training.prepare import open_footage, open_validation
+
+    # Before anything is written: most mistakes in a recipe show here.
+    validation = open_validation(config) if ranks.rank == 0 else {}
+    detector = _begin(config)
+    with ranks.first_alone():
+        footages = open_footage(config, folder / "cache", log.info)
+    trainer = Trainer(detector, config, footages, device, ranks)
+    if resume and not trainer.resume(folder):
+        log.info("nothing was saved in %s: from the start", folder)
+    if ranks.rank > 0:
+        with StopOnSignal(_Stop(trainer)) as stop:
+            trainer.run(folder, lambda *_: None)
+        return stop.exit_status or DONE
+    if not validation:
+        log.warning("nothing is held out to judge on: see hold_out and role in the recipe's sets")
+    return _run(trainer, validation, folder, progress, again)
 
 
 def _begin(config: "TrainingConfig") -> "RecurrentDetector":
     import torch
 
     from streamdet.models.detector import RecurrentDetector
+    from streamdet.training.initialise import open_model
 
+    if config.initialise is not None:
+        return open_model(config.initialise, config.model, data=config.data, seed=config.seed, say=log.info)
     torch.manual_seed(config.seed)
     return RecurrentDetector(config.model)
 
 
-def _train(trainer: "Trainer", folder: Path, progress: bool | None) -> None:
+class _Stop:
+    """What signals do to training."""
+
+    def __init__(self, trainer: "Trainer") -> None:
+        self.stop = trainer.stop
+
+    def cancel(self) -> None:
+        """What was saved is whole at any moment."""
+        raise KeyboardInterrupt
+
+
+def _run(
+    trainer: "Trainer", validation: Mapping[str, "LabelledSet"], folder: Path, wanted: bool | None, again: str
+) -> int:
+    """Train, tell how far it is, and judge; ends early on a signal."""
+    from streamdet.cli.judging import Judge
     from streamdet.cli.progress import make_progress
+    from streamdet.cli.signals import StopOnSignal
+    from streamdet.training.figures import Figures
 
     phases = trainer.config.phases
-    with make_progress(progress, len(phases)) as bar, (folder / "figures.jsonl").open("a", encoding="utf-8") as file:
-        shown: set[str] = set()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        Figures(folder, phases, trainer.progress) as figures,
+        make_progress(wanted, len(phases) - trainer.progress.phase, "steps") as bar,
+        StopOnSignal(_Stop(trainer)) as stop,
+    ):
+        judge = Judge(trainer, validation, figures, folder)
+        begun: set[str] = set()
 
-        def report(done: "Progress", figures: dict[str, float]) -> None:
-            phase = phases[done.phase]
-            if phase.name not in shown:
-                shown.add(phase.name)
-                bar.begin(phase.name, phase.steps)
-            for _ in range(10):
-                bar.advance(phase.name)
-            row = {"phase": phase.name, "step": done.step} | {k: round(v, 5) for k, v in figures.items()}
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            log.debug("%s %d: loss %.4f", phase.name, done.step, figures["loss"])
+        def advance() -> None:
+            stop.announce()
+            phase = phases[trainer.progress.phase]
+            if phase.name not in begun:
+                begun.add(phase.name)
+                bar.begin(phase.name, phase.steps, trainer.progress.step - 1)
+            bar.advance(phase.name)
 
-        trainer.run(folder, report)
+        def report(progress: "Progress", means: dict[str, float]) -> None:
+            figures.add_training(progress, means)
+            log.debug("%s step %d: loss %.4f", phases[progress.phase].name, progress.step, means.get("loss", math.nan))
 
-
-def _finish(trainer: "Trainer", folder: Path) -> int:
-    """Judge the averaged weights on what was held out, with memory and without, and write the model."""
-    from streamdet.evaluation.average_precision import average_precision
-    from streamdet.models.checkpoint import save_checkpoint
-    from streamdet.runtimes.predict import Memory, predict
-    from streamdet.runtimes.torch import TorchDetector
-    from streamdet.training.prepare import open_validation
-
-    model, config = trainer.average, trainer.config
-    detector = TorchDetector(model, str(trainer.device))
-    figures: dict[str, Any] = {}
-    modes: tuple[Memory, ...] = ("carry", "reset")
-    for name, labelled in open_validation(config).items():
-        for memory in modes:
-            pairs = [(video, predict(detector, video, memory=memory).detections) for video in labelled.videos]
-            ap50 = average_precision(pairs, labelled.classes)["ap50"]
-            figures[f"{name} {memory}"] = ap50
-            log.info("%s, memory %s: AP50 %s", name, memory, "-" if ap50 is None else f"{ap50:.3f}")
-    facts = {"recipe": json.loads(config.model_dump_json()), "ap50": figures, "skipped_steps": trainer.skipped_steps}
-    path = folder / f"{config.model.name}.safetensors"
-    sha256 = save_checkpoint(path, model, facts)
-    log.info("wrote %s (sha256 %s)", path, sha256[:12])
-    return DONE
+        try:
+            judge.judge()
+            trainer.run(folder, report, on_step=advance, on_block=judge.judge)
+        finally:
+            complete = trainer.finished and figures.judgement_at(trainer.progress) is not None
+            if not complete and (trainer.saved.phase, trainer.saved.step) != (0, 0):
+                phase, step = figures.place(trainer.saved)
+                log.info("saved: %s step %d of %d; go on with: %s", phase.name, step, phase.steps, again)
+    return DONE if complete else stop.exit_status or DONE

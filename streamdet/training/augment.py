@@ -1,20 +1,17 @@
 """How a clip is changed for training: one draw a clip, the same for all its frames.
 
 Geometry (crop, zoom, flip, slow camera drift), colour, and what memory is for: things that pass in front, spells of
-blur, noise, darkness and compression.
+blur, noise, darkness and compression. What is drawn here is a plan; paint.py and paint_torch.py make pictures of it.
 
 Shapes: H, W pixels of the training image ("canvas"), M boxes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamdet.frames import Image
-
-PADDING_GREY = 114
 _VISIBLE_SHARE = 0.35
 """Less of a box than this inside the canvas, or in front of an occluder, is not judged."""
 
@@ -41,8 +38,50 @@ class Strength:
     spells: float = 0.5
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Occluder:
+    """A bar or block before the picture.
+
+    Attributes:
+        box: x1 y1 x2 y2, whole pixels of the canvas.
+        texture: (h, w, 3) uint8 RGB, stretched to the box.
+    """
+
+    box: tuple[int, int, int, int]
+    texture: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramePlan:
+    """What is done to one frame, in this order.
+
+    Attributes:
+        canvas: (height, width) of the training image, pixels.
+        halved: whether the frame is made half as large first, by area: sampling every other pixel would alias.
+        matrix: (2, 3) float64, from pixels of the (halved) frame to pixels of the canvas; no rotation.
+        colours: (1, 256, 3) uint8, what each value of each channel becomes.
+        saturation: 1 leaves it.
+        occluders: what passes in front.
+        blur: (k, k) float32, sum 1; None leaves it sharp.
+        brightness: None leaves it.
+        jpeg_quality: None leaves it.
+        noise: standard deviation, of 255.
+    """
+
+    canvas: tuple[int, int]
+    halved: bool
+    matrix: NDArray[np.float64]
+    colours: NDArray[np.uint8]
+    saturation: float
+    occluders: tuple[Occluder, ...]
+    blur: NDArray[np.float32] | None = None
+    brightness: float | None = None
+    jpeg_quality: int | None = None
+    noise: float = 0.0
+
+
 class ClipAugmentation:
-    """One draw: apply it to the frames of one clip in order."""
+    """One draw: plans for the frames of one clip in order."""
 
     def __init__(
         self, rng: Generator, source: tuple[int, int], canvas: tuple[int, int], strength: Strength, shake: float
@@ -65,33 +104,25 @@ class ClipAugmentation:
         self._velocity = rng.normal(0, 1, 2) * moving * max(canvas)
         self._zoom_rate = float(rng.normal(0, 1)) * moving * 0.5
         self._source_width = source[1]
-        self._colour = _colour_table(rng, strength.colour)
+        self._colours = _colour_table(rng, strength.colour)
         self._saturation = float(rng.uniform(1 - strength.colour, 1 + strength.colour))
         self._occluders = _Occluders(rng, canvas) if rng.random() < strength.occluders else None
         self._spells = _Spells(rng, strength.spells)
         self._time_s = 0.0
 
-    def __call__(self, image: Image, dt_s: float) -> Image:
-        """The next frame, as (H, W, 3) uint8 RGB of the canvas.
-
-        Args:
-            image: (h, w, 3) uint8 RGB.
-            dt_s: seconds since the frame before.
-        """
+    def next_frame(self, dt_s: float) -> FramePlan:
+        """What is done to the next frame, dt_s seconds after the one before."""
         self._time_s += dt_s
-        if self._scale < 0.5:
-            # Sampling every other pixel would alias; inference shrinks by area, too.
-            image = np.asarray(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
-        matrix = self._matrix(0.5 if self._scale < 0.5 else 1.0)
-        height, width = self._canvas
-        warped = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(PADDING_GREY,) * 3)
-        out: Image = np.asarray(cv2.LUT(warped, self._colour), np.uint8)
-        if abs(self._saturation - 1) > 0.05:
-            faded = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-            out = np.asarray(cv2.addWeighted(out, self._saturation, faded, 1 - self._saturation, 0), np.uint8)
-        if self._occluders is not None:
-            self._occluders.draw(out, dt_s)
-        return self._spells(out)
+        halved = self._scale < 0.5
+        plan = FramePlan(
+            canvas=self._canvas,
+            halved=halved,
+            matrix=self._matrix(0.5 if halved else 1.0),
+            colours=self._colours,
+            saturation=self._saturation,
+            occluders=() if self._occluders is None else self._occluders.move(dt_s),
+        )
+        return self._spells.spoil(plan)
 
     def boxes(self, boxes: Boxes) -> tuple[Boxes, NDArray[np.bool_]]:
         """Where boxes of the frame given last lie on the canvas.
@@ -156,17 +187,22 @@ class _Occluders:
         self._boxes = np.stack([x, y, x + w, y + h], axis=1)
         self._velocity = rng.normal(0, 0.3, count) * self._width
         self._texture = [
-            cv2.resize(rng.integers(0, 255, (4, 3, 3), np.uint8) // 2 + int(rng.integers(0, 120)), (32, 64))
+            np.asarray(
+                cv2.resize(rng.integers(0, 255, (4, 3, 3), np.uint8) // 2 + int(rng.integers(0, 120)), (32, 64)),
+                np.uint8,
+            )
             for _ in range(count)
         ]
 
-    def draw(self, image: Image, dt_s: float) -> None:
-        """Move on and draw into the image."""
+    def move(self, dt_s: float) -> tuple[Occluder, ...]:
+        """Where they are a moment later, as far as they can be seen."""
         self._boxes[:, [0, 2]] += (self._velocity * min(dt_s, 0.5))[:, None]
+        seen = []
         for box, texture in zip(self._boxes, self._texture, strict=True):
             x1, y1, x2, y2 = (int(v) for v in self._clipped(box))
             if x2 - x1 >= 2 and y2 - y1 >= 2:
-                image[y1:y2, x1:x2] = cv2.resize(texture, (x2 - x1, y2 - y1))
+                seen.append(Occluder((x1, y1, x2, y2), texture))
+        return tuple(seen)
 
     def cover(self, boxes: Boxes) -> NDArray[np.float32]:
         """Share of each box that is covered; overlapping occluders count once each, at most 1."""
@@ -190,25 +226,22 @@ class _Spells:
         self._noise = float(rng.uniform(2, 8)) if rng.random() < 0.6 * probability else 0.0
         self._left, self._kind = 0, 0
 
-    def __call__(self, image: Image) -> Image:
+    def spoil(self, plan: FramePlan) -> FramePlan:
+        """The plan with what is bad about this frame."""
         if self._left == 0 and self._rng.random() < self._rate:
             self._left, self._kind = int(self._rng.integers(1, 5)), int(self._rng.integers(0, 4))
-        noise = self._noise
-        if self._left:
-            self._left -= 1
-            if self._kind == 0:
-                image = np.asarray(cv2.filter2D(image, -1, self._motion_kernel()), np.uint8)
-            elif self._kind == 1:
-                noise = 30.0
-            elif self._kind == 2:
-                image = np.asarray(cv2.convertScaleAbs(image, alpha=float(self._rng.uniform(0.15, 0.4))), np.uint8)
-            else:
-                _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(self._rng.integers(4, 15))])
-                image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-        if noise:
-            grain = (self._rng.standard_normal(image.shape, np.float32) * noise).astype(np.int16)
-            image = np.asarray(cv2.add(image, grain, dtype=cv2.CV_8U), np.uint8)
-        return image
+        if self._left == 0:
+            return replace(plan, noise=self._noise)
+        self._left -= 1
+        match self._kind:
+            case 0:
+                return replace(plan, noise=self._noise, blur=self._motion_kernel())
+            case 1:
+                return replace(plan, noise=30.0)
+            case 2:
+                return replace(plan, noise=self._noise, brightness=float(self._rng.uniform(0.15, 0.4)))
+            case _:
+                return replace(plan, noise=self._noise, jpeg_quality=int(self._rng.integers(4, 15)))
 
     def _motion_kernel(self) -> NDArray[np.float32]:
         size = int(self._rng.integers(5, 14)) | 1

@@ -14,6 +14,7 @@ from torch import Tensor
 from streamdet.training.augment import ClipAugmentation, Strength
 from streamdet.training.footage import Footage
 from streamdet.training.loss import Targets
+from streamdet.training.paint import Painter
 
 _STREAM_FRAMES = 240
 """A streaming lane moves to another place after this many frames, so that all footage gets its turn."""
@@ -25,7 +26,7 @@ class ClipBatch:
     """What one training step takes.
 
     Attributes:
-        images: (B, T, 3, H, W) uint8 RGB.
+        images: (B, T, 3, H, W) uint8 RGB, where the painter left it.
         dt_s: (B, T) float32, seconds since the frame before.
         targets: B lists of T.
         continues: (B,) bool, whether a lane goes on where the step before left it.
@@ -83,21 +84,20 @@ class Lane:
         end = self._index + (frames - 1) * self._step
         return self._segment[0] <= end < self._segment[1]
 
-    def take(self, frames: int) -> tuple[NDArray[np.uint8], NDArray[np.float32], list[Targets]]:
-        """The next frames: (T, H, W, 3) uint8 RGB, (T,) seconds since the frame before, and their targets."""
-        images = np.empty((frames, *self._canvas, 3), np.uint8)
+    def take(self, frames: int, painter: Painter) -> tuple[Tensor, NDArray[np.float32], list[Targets]]:
+        """The next frames: (T, 3, H, W) uint8 RGB, (T,) seconds since the frame before, and their targets."""
         dt_s = np.empty(frames, np.float32)
         targets = []
         for t in range(frames):
             index = min(max(self._index, self._segment[0]), self._segment[1] - 1)
             dt_s[t] = self._elapsed_s(index)
-            images[t] = self._augment(self._footage.frame(self._video, index), float(dt_s[t]))
+            painter.add(self._footage, self._video, index, self._augment.next_frame(float(dt_s[t])), self._rng)
             targets.append(self._targets(index))
             self._index = index + self._step
             if self._step and self._rng.random() < 0.05:
                 self._index += self._step  # a dropped frame: the next dt_s is longer
         self._given += frames
-        return images, dt_s, targets
+        return painter.finish(), dt_s, targets
 
     def _elapsed_s(self, index: int) -> float:
         if self._still:
@@ -143,25 +143,33 @@ def clip_batches(
     frames: int,
     strength: Strength,
     seed: Sequence[int],
+    painter: Painter,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[ClipBatch]:
-    """Endless batches of one size; the first streaming_lanes rows go on, the others start anew each time.
+    """Endless batches of one size; the first streaming_lanes lanes go on, the others start anew each time.
 
     A clip is of each footage as often as its weight says, relative to the others.
+
+    Args:
+        painter: makes the pictures.
+        share: (rank, world): of several processes, each makes every world-th lane. A lane draws by its own seed, so
+            that all of them together make the same batch, however many they are.
     """
-    rngs = [np.random.default_rng([*seed, lane]) for lane in range(lanes)]
+    rank, world = share
+    numbers = range(rank, lanes, world)
+    rngs = [np.random.default_rng([*seed, lane]) for lane in numbers]
     rows = [Lane(rng, footages, weights, canvas, strength) for rng in rngs]
     while True:
-        taken: list[tuple[NDArray[np.uint8], NDArray[np.float32], list[Targets]]] = []
+        taken: list[tuple[Tensor, NDArray[np.float32], list[Targets]]] = []
         continues = []
-        for number, lane in enumerate(rows):
+        for number, lane in zip(numbers, rows, strict=True):
             goes_on = number < streaming_lanes and lane.has(frames)
             if not goes_on:
                 lane.restart(frames)
             continues.append(goes_on)
-            taken.append(lane.take(frames))
-        images = np.stack([t[0] for t in taken])
+            taken.append(lane.take(frames, painter))
         yield ClipBatch(
-            images=torch.from_numpy(images).permute(0, 1, 4, 2, 3).contiguous(),
+            images=torch.stack([t[0] for t in taken]).contiguous(),
             dt_s=torch.from_numpy(np.stack([t[1] for t in taken])),
             targets=[t[2] for t in taken],
             continues=torch.tensor(continues),

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from streamdet.models.config import ModelConfig
 
+BLOCK_STEPS = 50
+"""A run is saved, and may be judged, after so many steps."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Area = Annotated[tuple[Share, Share, Share, Share], Field(strict=False)]
 Canvas = Annotated[
@@ -62,7 +64,7 @@ class SceneConfig(_Strict):
 class PhaseConfig(_Strict):
     """One stretch of training."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     steps: Annotated[int, Field(ge=1)]
     frames: Annotated[int, Field(ge=1, le=128)]
     """T, frames of a clip; gradients reach this far back."""
@@ -101,14 +103,17 @@ class TrainingConfig(_Strict):
     data: Annotated[Path, Field(strict=False)] = Path()
     """Folder that the sets' paths are relative to."""
     initialise: Annotated[Path, Field(strict=False)] | None = None
-    """NanoDet-m's .ckpt or a streamdet checkpoint to start from; relative to data."""
+    """What to start from: `street`, the model in the package, or a file relative to data: a streamdet checkpoint of
+    the same architecture, whose classes may be others, or NanoDet-m's .ckpt."""
     teacher: Annotated[Path, Field(strict=False)] | None = None
-    """A detector that says where labels may be incomplete: see streamdet.training.teacher; relative to data."""
+    """A detector that says where labels may be incomplete: see streamdet.training.teacher; named as initialise."""
     seed: int = 1
     precision: Literal["fp32", "bf16"] = "fp32"
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
     weight_decay: Annotated[float, Field(ge=0)] = 0.02
     gradient_clip: Annotated[float, Field(gt=0)] = 10.0
+    validate_every: Annotated[int, Field(ge=0, multiple_of=BLOCK_STEPS)] = 0
+    """Judge on what is held out after so many steps of a phase, besides at its end; 0: only there."""
     sets: Annotated[tuple[SetConfig, ...], Field(strict=False, min_length=1)]
     scenes: SceneConfig | None = None
     phases: Annotated[tuple[PhaseConfig, ...], Field(strict=False, min_length=1)]
@@ -118,6 +123,8 @@ class TrainingConfig(_Strict):
         names = [s.name for s in self.sets] + (["scenes"] if self.scenes else [])
         if len(set(names)) != len(names):
             raise ValueError("a set is named twice")
+        if len({phase.name for phase in self.phases}) != len(self.phases):
+            raise ValueError("a phase is named twice")
         for phase in self.phases:
             unknown = sorted(set(phase.weights) - set(names))
             if unknown:

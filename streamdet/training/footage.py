@@ -43,7 +43,11 @@ class IgnoreRule:
 
 
 class Footage:
-    """One set to train on, its classes those of the detector."""
+    """One set to train on, its classes those of the detector.
+
+    Attributes:
+        cache: its frames.
+    """
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class Footage:
         self.weight = weight
         self.class_count = len(labelled_set.classes)
         self._rule = rule or IgnoreRule()
-        self._cache = FrameCache(cache_folder, self.videos, longest_side)
+        self.cache = FrameCache(cache_folder, self.name, self.videos, longest_side)
         frames = np.array([sum(label is not None for label in v.labels) for v in self.videos], np.float64)
         # By the root of their length: a long clip has more to show, but not in proportion.
         self._video_shares = np.sqrt(frames) / np.sqrt(frames).sum()
@@ -70,14 +74,14 @@ class Footage:
 
     def frame(self, video: int, index: int) -> Image:
         """(H, W, 3) uint8 RGB, as cached."""
-        return self._cache.frame(video, index)
+        return self.cache.frame(video, index)
 
     def marks(self, video: int, index: int) -> Marks | None:
         """What is marked in a frame; None where nobody annotated it."""
         labels = self.videos[video].labels[index]
         if labels is None:
             return None
-        scale, source = self._cache.scales[video], self.videos[video]
+        scale, source = self.cache.scales[video], self.videos[video]
         small = (labels.boxes[:, 2:] - labels.boxes[:, :2]).min(axis=1, initial=np.inf) < self._rule.below_px
         kept = ~small
         size = np.array([source.width, source.height] * 2, np.float32)

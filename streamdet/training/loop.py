@@ -1,11 +1,8 @@
 """The training loop: phases of blocks of 50 steps, each block reproducible by itself, so that a run resumes exactly."""
 
 import copy
-import json
 import math
-import queue
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,22 +10,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from streamdet.errors import PipelineError
 from streamdet.models.backbone import BACKBONE_STRIDES
 from streamdet.models.detector import RecurrentDetector
 from streamdet.models.fusion import RecurrentFusion
 from streamdet.models.state import State
 from streamdet.training.augment import Strength
 from streamdet.training.clips import ClipBatch, clip_batches
-from streamdet.training.config import PhaseConfig, TrainingConfig
+from streamdet.training.config import BLOCK_STEPS, PhaseConfig, TrainingConfig
 from streamdet.training.footage import Footage
 from streamdet.training.loss import Targets, detection_loss
+from streamdet.training.means import Means
+from streamdet.training.paint import HostPainter, Painter
+from streamdet.training.paint_torch import DevicePainter
+from streamdet.training.prefetch import Prefetch
+from streamdet.training.ranks import Ranks
+from streamdet.training.saved_run import read_run, saved_run, write_run
 
-BLOCK_STEPS = 50
+REPORT_STEPS = 10
+MAX_SKIPPED_STEPS = 20
+"""So many steps in a row without a finite loss and gradient, and training stops."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """Where a run stands."""
+    """Where a run stands: steps done in a phase. After the last phase, `phase` is their number."""
 
     phase: int = 0
     step: int = 0
@@ -37,34 +43,83 @@ class Progress:
 Report = Callable[[Progress, dict[str, float]], None]
 
 
+def _nothing() -> None:
+    pass
+
+
 class Trainer:
-    """Trains one detector; everything that a resumed run needs is in `state_dict`."""
+    """Trains one detector; everything that a resumed run needs is in `state_dict`.
+
+    Attributes:
+        detector: what is trained.
+        average: its weights averaged over the last steps; the better ones, and the run's result.
+        progress: where the run stands.
+        saved: where a resumed run would go on.
+        skipped_steps: steps that changed nothing because loss or gradient was not finite.
+    """
 
     def __init__(
-        self, detector: RecurrentDetector, config: TrainingConfig, footages: list[Footage], device: torch.device
+        self,
+        detector: RecurrentDetector,
+        config: TrainingConfig,
+        footages: list[Footage],
+        device: torch.device,
+        ranks: Ranks | None = None,
     ) -> None:
-        self.config, self.footages, self.device = config, footages, device
+        self.config, self.footages, self.device, self.ranks = config, footages, device, ranks or Ranks()
         self.detector = detector.to(device)
         self.detector.to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.detector).eval()
-        self.progress = Progress()
+        self.painter: Painter = HostPainter() if device.type == "cpu" else DevicePainter(device, footages)
+        self.progress, self.saved = Progress(), Progress()
         self.skipped_steps = 0
+        self._skipped_in_a_row = 0
         self._optimizer: torch.optim.Optimizer | None = None
         self._initial: dict[str, Tensor] = {}
+        self._stop_wanted = self._stopped = False
 
-    def run(self, folder: Path, report: Report) -> None:
-        """Train until the last phase is done; a checkpoint is written after every block.
+    @property
+    def finished(self) -> bool:
+        """Whether the last phase is done."""
+        return self.progress.phase == len(self.config.phases)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop_wanted
+
+    def stop(self) -> None:
+        """Let `run` end after the step that it is at; may be called by a signal's handler or another thread."""
+        self._stop_wanted = True
+
+    def run(
+        self,
+        folder: Path,
+        report: Report,
+        *,
+        on_step: Callable[[], None] = _nothing,
+        on_block: Callable[[], None] = _nothing,
+    ) -> None:
+        """Train until the last phase is done, or until `stop`; a checkpoint is written after every block.
 
         Args:
-            folder: where `resume.pt`-like state goes (see `save`).
-            report: called every 10 steps with the mean figures since the last call.
+            folder: where `save` writes.
+            report: called every 10 steps, and at a block's end, with the mean figures since the last call.
+            on_step: called after every step.
+            on_block: called after every block, once it is saved.
+
+        Raises:
+            PipelineError: if the loss is not finite for 20 steps in a row.
+            SinkError: if a checkpoint cannot be written.
         """
-        while self.progress.phase < len(self.config.phases):
+        self._stopped = False
+        while not (self.finished or self._stopped):
             phase = self.config.phases[self.progress.phase]
             if self._optimizer is None:
                 self._optimizer = self._make_optimizer(phase)
                 self._initial = copy.deepcopy(self.average.state_dict())
-            self._block(phase, report)
+            if not self._block(phase, report, on_step):
+                return
             if self.progress.step >= phase.steps:
                 self._return_to_initial(phase.keep_initial)
                 self.progress = Progress(self.progress.phase + 1, 0)
@@ -72,19 +127,24 @@ class Trainer:
                 # The next phase starts from the averaged weights: they are the better ones.
                 self.detector.load_state_dict(self.average.state_dict())
             self.save(folder)
+            on_block()
 
     def save(self, folder: Path) -> None:
         """Write what a resumed run needs, whole or not at all."""
-        part = folder / ".resume.part"
-        torch.save(self.state_dict(), part)
-        part.replace(folder / "resume.pt")
+        if self.ranks.rank == 0:
+            write_run(folder, self.state_dict())
+        self.saved = copy.copy(self.progress)
 
     def resume(self, folder: Path) -> bool:
-        """Go on where `save` was called last; False where there is nothing."""
-        path = folder / "resume.pt"
-        if not path.is_file():
+        """Go on where `save` was called last; False where there is nothing.
+
+        Raises:
+            CheckpointError: if what was saved is damaged.
+            ConfigError: if it belongs to another recipe.
+        """
+        if not saved_run(folder).is_file():
             return False
-        self.load_state_dict(torch.load(path, map_location=self.device, weights_only=True))
+        self.load_state_dict(read_run(folder, self.config, self.device))
         return True
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,14 +160,8 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave.
-
-        Raises:
-            ValueError: if it belongs to another recipe.
-        """
-        if json.loads(state["config"]) != json.loads(self.config.model_dump_json()):
-            raise ValueError("the saved run has another recipe")
-        self.progress = Progress(*state["progress"])
+        """Take over what `state_dict` of a run of the same recipe gave."""
+        self.progress, self.saved = Progress(*state["progress"]), Progress(*state["progress"])
         self.skipped_steps = state["skipped_steps"]
         self.detector.load_state_dict(state["detector"])
         self.average.load_state_dict(state["average"])
@@ -134,7 +188,8 @@ class Trainer:
             if share > 0 and value.is_floating_point() and not name.startswith("memory."):
                 value.lerp_(self._initial[name], share)
 
-    def _block(self, phase: PhaseConfig, report: Report) -> None:
+    def _block(self, phase: PhaseConfig, report: Report, on_step: Callable[[], None]) -> bool:
+        """The next 50 steps, or what is left of the phase; False where it was stopped before their end."""
         start = self.progress.step
         key = [self.config.seed, self.progress.phase, start // BLOCK_STEPS]
         torch.manual_seed(hash(tuple(key)) % (1 << 31))
@@ -149,22 +204,27 @@ class Trainer:
             frames=phase.frames,
             strength=Strength(**phase.augment.model_dump()),
             seed=key,
+            painter=self.painter,
+            share=(self.ranks.rank, self.ranks.world),
         )
         self._set_modes(phase)
         if start == 0 and phase.alpha[0] == 0.0 < phase.alpha[1]:
             self._start_memory(next(batches))
         state: State | None = None
-        sums: dict[str, float] = {}
-        with _Prefetch(batches, steps) as prefetched:
+        means = Means()
+        with Prefetch(batches, steps) as prefetched:
             for batch in prefetched:
-                self._schedule(phase)
+                scheduled = self._schedule(phase)
                 figures, state = self._step(phase, batch, state)
                 self.progress.step += 1
-                for name, value in figures.items():
-                    sums[name] = sums.get(name, 0.0) + value / 10
-                if self.progress.step % 10 == 0:
-                    report(self.progress, sums)
-                    sums = {}
+                means.add(scheduled | figures)
+                on_step()
+                at_end = self.progress.step == start + steps
+                if self.progress.step % REPORT_STEPS == 0 or at_end:
+                    report(self.progress, means.take() | {"skipped_steps": self.skipped_steps})
+                if self._stopped and not at_end:
+                    return False
+        return True
 
     @torch.no_grad()
     def _start_memory(self, batch: ClipBatch) -> None:
@@ -173,7 +233,9 @@ class Trainer:
         for stride, fusion in self.detector.memory.items():
             if isinstance(fusion, RecurrentFusion):
                 level = features[BACKBONE_STRIDES.index(int(stride))]
-                fusion.start_as_moving_average(float(level[:, :, fusion.passed_channels :].std()))
+                scale = level[:, :, fusion.passed_channels :].std()
+                self.ranks.mean([scale])
+                fusion.start_as_moving_average(float(scale))
         self.average.load_state_dict(self.detector.state_dict())
 
     def _set_modes(self, phase: PhaseConfig) -> None:
@@ -186,7 +248,7 @@ class Trainer:
             part.requires_grad_(phase.backbone_rate > 0)
             part.train(phase.backbone_rate > 0 and phase.batch_norm == "train")
 
-    def _schedule(self, phase: PhaseConfig) -> None:
+    def _schedule(self, phase: PhaseConfig) -> dict[str, float]:
         done = self.progress.step / phase.steps
         first, last = phase.alpha
         alpha = first + (last - first) * min(1.0, 3 * done)
@@ -197,6 +259,7 @@ class Trainer:
         if self._optimizer is not None:
             for group in self._optimizer.param_groups:
                 group["lr"] = group["rate"] * factor
+        return {"alpha": alpha, "learning_rate": phase.learning_rate * factor}
 
     def _step(self, phase: PhaseConfig, batch: ClipBatch, state: State | None) -> tuple[dict[str, float], State | None]:
         B, _, _, H, W = batch.images.shape
@@ -211,75 +274,55 @@ class Trainer:
             if phase.alpha != (0.0, 0.0):
                 features, state = self.detector.fuse(features, state, batch.dt_s.to(self.device))
             raw = self.detector.read(features)
-        losses = detection_loss(raw, targets)
-        norm = self._update(losses["loss"])
-        finite = all(state.finite())
-        figures = {name: float(value.detach()) for name, value in losses.items()} | {"gradient_norm": norm}
-        return figures, state.detach() if finite else None
+        figures = self._update(phase, detection_loss(raw, targets, self.ranks.sum))
+        return figures, state.detach() if all(state.finite()) else None
 
-    def _update(self, loss: Tensor) -> float:
+    def _update(self, phase: PhaseConfig, losses: dict[str, Tensor]) -> dict[str, float]:
         """One step of the optimizer; a loss or gradient that is not finite changes nothing and is counted."""
         if self._optimizer is None:
             raise RuntimeError("no phase is running")
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        own = torch.stack([*losses.values(), torch.tensor(float(self._stop_wanted), device=self.device)])
+        *values, stops = self.ranks.sum_gradients(parameters, own.detach()).tolist()
+        self._stopped = stops > 0  # all processes stop at the same step
         norm = float(nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip))
         if not math.isfinite(norm):
-            self.skipped_steps += 1
-            return 0.0
+            self._skip()
+            return {}
+        self._skipped_in_a_row = 0
         self._optimizer.step()
-        with torch.no_grad():
-            # A short memory at first, else the random start would linger in the average.
-            decay = min(self.config.ema_decay, (1 + self.progress.step) / (10 + self.progress.step))
-            for average, current in zip(
-                self.average.state_dict().values(), self.detector.state_dict().values(), strict=True
-            ):
-                if average.is_floating_point():
-                    average.lerp_(current, 1 - decay)
-                else:
-                    average.copy_(current)
-        return norm
+        if phase.batch_norm == "train":
+            self.ranks.mean([buffer for name, buffer in self.detector.named_buffers() if "running" in name])
+        self._follow()
+        return dict(zip(losses, values, strict=True)) | {"gradient_norm": norm}
+
+    def _skip(self) -> None:
+        self.skipped_steps += 1
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row >= MAX_SKIPPED_STEPS:
+            phase = self.config.phases[self.progress.phase].name
+            raise PipelineError(
+                f"training stopped in {phase} at step {self.progress.step}: loss or gradient was not a finite number "
+                f"{MAX_SKIPPED_STEPS} times in a row; lower learning_rate, or use precision fp32 if it is bf16"
+            )
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Let the averaged weights follow the trained ones."""
+        # A short memory at first, else the random start would linger in the average.
+        decay = min(self.config.ema_decay, (1 + self.progress.step) / (10 + self.progress.step))
+        for average, current in zip(
+            self.average.state_dict().values(), self.detector.state_dict().values(), strict=True
+        ):
+            if average.is_floating_point():
+                average.lerp_(current, 1 - decay)
+            else:
+                average.copy_(current)
 
 
 def _to(target: Targets, device: torch.device) -> Targets:
     return Targets(
         target.boxes.to(device), target.class_ids.to(device), target.ignore.to(device), target.labelled.to(device)
     )
-
-
-class _Prefetch:
-    """Makes the next batches in a thread: cv2 and torch release the interpreter lock."""
-
-    def __init__(self, batches: Iterator[ClipBatch], count: int) -> None:
-        self._batches, self._count = batches, count
-        self._queue: queue.Queue[ClipBatch | BaseException] = queue.Queue(maxsize=2)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._fill, name="streamdet:clips", daemon=True)
-
-    def __enter__(self) -> Iterator[ClipBatch]:
-        self._thread.start()
-        return self._take()
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        while self._thread.is_alive():
-            while not self._queue.empty():
-                self._queue.get()
-            self._thread.join(timeout=0.05)
-
-    def _fill(self) -> None:
-        try:
-            for _ in range(self._count):
-                if self._stopped.is_set():
-                    return
-                self._queue.put(next(self._batches))
-        except BaseException as error:
-            self._queue.put(error)
-
-    def _take(self) -> Iterator[ClipBatch]:
-        for _ in range(self._count):
-            item = self._queue.get(timeout=300)
-            if isinstance(item, BaseException):
-                raise item
-            yield item

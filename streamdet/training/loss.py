@@ -3,7 +3,7 @@
 Shapes: B lanes, T frames, P cells, K classes, Q distance bins, A assigned cells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,12 +36,16 @@ class Targets:
     labelled: Tensor
 
 
-def detection_loss(raw: RawOutputs, targets: Sequence[Sequence[Targets]]) -> dict[str, Tensor]:
+def detection_loss(
+    raw: RawOutputs, targets: Sequence[Sequence[Targets]], total_of: Callable[[Tensor], Tensor] = lambda own: own
+) -> dict[str, Tensor]:
     """Quality focal loss of the scores, GIoU and distribution focal loss of the boxes.
 
     Args:
         raw: what the head said for (B, T) frames.
         targets: B lists of T.
+        total_of: where this is a part of a larger batch: from the part's summed quality to the whole batch's, by
+            which the loss is divided; the losses of the parts then add up to the batch's.
 
     Returns:
         `loss` and its weighted parts `score`, `box`, `distance`, scalars.
@@ -74,7 +78,7 @@ def detection_loss(raw: RawOutputs, targets: Sequence[Sequence[Targets]]) -> dic
         quality.append(found.quality)
         true_boxes.append(target.boxes[found.objects])
     n, p, q = torch.cat(frames), torch.cat(cells), torch.cat(quality)
-    total = q.sum().clamp(min=1.0)
+    total = total_of(q.sum()).clamp(min=1.0)
     score = (_quality_focal(score_logits, wanted) * weight).sum() / total
     true = torch.cat(true_boxes)
     box = _BOX_WEIGHT * (generalized_box_iou_loss(boxes[n, p], true) * q).sum() / total

@@ -29,6 +29,9 @@ def initialise_from_nanodet(detector: RecurrentDetector, path: Path) -> list[str
     Raises:
         CheckpointError: if the file is missing or is not NanoDet-m.
     """
+    unknown = [name for name in detector.classes if name not in COCO_INDEX]
+    if unknown:
+        raise CheckpointError(f"{path}: NanoDet-m gives no weights for {', '.join(unknown)}; start from street instead")
     try:
         source = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         renamed = dict(_rename(source, detector.classes))

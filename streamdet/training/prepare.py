@@ -1,5 +1,6 @@
 """From a recipe to footage: sets opened, cut, linked, completed by the teacher, and kept for judging."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,36 +12,14 @@ from streamdet.datasets.labels import LabelledSet, LabelledVideo, Labels
 from streamdet.datasets.link import link_boxes
 from streamdet.datasets.mix import map_classes
 from streamdet.datasets.open_set import open_set
-from streamdet.detections import Detections
-from streamdet.errors import CheckpointError, ConfigError
-from streamdet.models.checkpoint import load_checkpoint
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
-from streamdet.runtimes.predict import predict
+from streamdet.errors import ConfigError
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.training.config import SetConfig, TrainingConfig
 from streamdet.training.footage import Footage, IgnoreRule
-from streamdet.training.nanodet import initialise_from_nanodet
+from streamdet.training.initialise import open_model
+from streamdet.training.opinion import Teacher
 from streamdet.training.synthetic import synthetic_set
 from streamdet.training.teacher import add_teacher_labels
-
-_TEACHER_IMAGE_SIZE = 416
-
-
-def open_model(path: Path, model: ModelConfig) -> RecurrentDetector:
-    """A detector with the weights of a file: NanoDet-m's .ckpt, or a streamdet checkpoint of the same architecture.
-
-    Raises:
-        CheckpointError: if the file does not fit.
-    """
-    if path.suffix == ".ckpt":
-        detector = RecurrentDetector(model)
-        initialise_from_nanodet(detector, path)
-        return detector
-    detector, _ = load_checkpoint(path)
-    if detector.config.model_copy(update={"name": model.name}) != model:
-        raise CheckpointError(f"{path} holds another architecture than the recipe's model")
-    return detector
 
 
 def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]) -> list[Footage]:
@@ -49,18 +28,24 @@ def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]
     Args:
         cache: folder for decoded frames and the teacher's opinion.
         say: told what is being done, a line each.
+
+    Raises:
+        ConfigError: if there is nothing to train on, or a set labels none of the classes.
+        SinkError: if the cache cannot be written.
     """
     footages = []
-    teacher = _open_teacher(config)
+    teacher = _open_teacher(config, cache)
     for part in config.sets:
         if part.role == "validate":
             continue
         labelled = _open(part, config)
         kept = [kept for video in labelled.videos for kept in _outside(video, part.hold_out.get(video.name))]
+        if not any(labels is not None for video in kept for labels in video.labels):
+            raise ConfigError(f"set {part.name}: no annotated frame is left to train on")
         videos = tuple(link_boxes(video) for video in kept)
         if teacher is not None:
             say(f"{part.name}: asking the teacher about {sum(len(v) for v in videos)} frames")
-            videos = tuple(add_teacher_labels(v, _ask(teacher, v), labelled.classes) for v in videos)
+            videos = tuple(add_teacher_labels(v, teacher.ask(part.name, v), labelled.classes) for v in videos)
         say(f"{part.name}: caching frames")
         rule = IgnoreRule(part.ignore_below_px, part.ignore_areas)
         named = replace(labelled, name=part.name, videos=videos)
@@ -70,6 +55,8 @@ def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]
         options = config.scenes.model_dump(exclude={"weight"})
         scenes = map_classes(synthetic_set(cache, **options), config.model.classes)
         footages.append(Footage(scenes, cache, weight=config.scenes.weight))
+    if not footages:
+        raise ConfigError("no set has the role train, and there are no scenes: nothing to train on")
     return footages
 
 
@@ -92,8 +79,15 @@ def _open(part: SetConfig, config: TrainingConfig) -> LabelledSet:
     labelled = open_set(config.data / part.path, part.split)
     unknown = sorted(set(part.hold_out) - {video.name for video in labelled.videos})
     if unknown:
-        raise ConfigError(f"set {part.name}: hold_out names {', '.join(unknown)}, which it does not have")
-    return map_classes(labelled, config.model.classes, part.class_names)
+        there = ", ".join(sorted(video.name for video in labelled.videos)[:5])
+        raise ConfigError(f"set {part.name}: hold_out names {', '.join(unknown)}; its videos are {there}")
+    mapped = map_classes(labelled, config.model.classes, part.class_names)
+    if not any(video.labelled for video in mapped.videos):
+        raise ConfigError(
+            f"set {part.name}: labels {', '.join(labelled.classes)}, none of which is a class of the model; "
+            f"class_names says which of {', '.join(config.model.classes)} each of them is"
+        )
+    return mapped
 
 
 def _outside(video: LabelledVideo, held: tuple[int, int] | None) -> list[LabelledVideo]:
@@ -117,11 +111,11 @@ def _with_ignore(video: LabelledVideo, part: SetConfig) -> LabelledVideo:
     return replace(video, labels=tuple(None if labels is None else judged(labels) for labels in video.labels))
 
 
-def _open_teacher(config: TrainingConfig) -> TorchDetector | None:
+def _open_teacher(config: TrainingConfig, cache: Path) -> Teacher | None:
     if config.teacher is None:
         return None
-    return TorchDetector(open_model(config.data / config.teacher, config.model))
-
-
-def _ask(teacher: TorchDetector, video: LabelledVideo) -> list[Detections]:
-    return predict(teacher, video, memory="reset", image_size=_TEACHER_IMAGE_SIZE).detections
+    detector = open_model(config.teacher, config.model, data=config.data)
+    weights = hashlib.sha256()
+    for tensor in detector.state_dict().values():
+        weights.update(tensor.numpy().tobytes())
+    return Teacher(TorchDetector(detector), weights.hexdigest(), cache)

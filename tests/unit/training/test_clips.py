@@ -8,12 +8,14 @@ from streamdet.datasets.labels import LabelledSet
 from streamdet.training.augment import Strength
 from streamdet.training.clips import clip_batches
 from streamdet.training.footage import Footage, IgnoreRule
+from streamdet.training.paint import HostPainter
 
 OPTIONS = {"canvas": (64, 96), "lanes": 4, "streaming_lanes": 2, "frames": 5, "strength": Strength()}
 
 
-def _batches(footages, count, seed=(1, 2)):
-    return list(itertools.islice(clip_batches(footages, [1.0, 0.5], **OPTIONS, seed=seed), count))
+def _batches(footages, count, seed=(1, 2), share=(0, 1)):
+    batches = clip_batches(footages, [1.0, 0.5], **OPTIONS, seed=seed, painter=HostPainter(), share=share)
+    return list(itertools.islice(batches, count))
 
 
 def test_shapes_and_times(footages):
@@ -34,6 +36,17 @@ def test_same_seed_gives_the_same_batches(footages):
     assert not torch.equal(other.images, _batches(footages, 1)[0].images)
 
 
+def test_processes_share_the_lanes_of_the_same_batch(footages):
+    """Two and three processes, whose lanes do not divide evenly."""
+    whole = _batches(footages, 3)
+    for world in (2, 3):
+        for rank in range(world):
+            for all_of_it, part in zip(whole, _batches(footages, 3, share=(rank, world)), strict=True):
+                assert torch.equal(part.images, all_of_it.images[rank::world])
+                assert torch.equal(part.continues, all_of_it.continues[rank::world])
+                assert [len(lane) for lane in part.targets] == [5] * len(range(rank, 4, world))
+
+
 def test_only_streaming_lanes_go_on(footages):
     continues = torch.stack([batch.continues for batch in _batches(footages, 12)])
     assert not continues[:, 2:].any()
@@ -52,7 +65,7 @@ def test_targets_lie_on_the_canvas(footages):
 
 
 def test_set_of_no_weight_is_never_drawn(footages):
-    batches = itertools.islice(clip_batches(footages, [0.0, 1.0], **OPTIONS, seed=(3,)), 6)
+    batches = itertools.islice(clip_batches(footages, [0.0, 1.0], **OPTIONS, seed=(3,), painter=HostPainter()), 6)
     # Stills have one dt for a whole clip, the videos' 0.2 s steps are multiples.
     assert all((batch.dt_s == batch.dt_s[:, :1]).all() for batch in batches)
 

@@ -1,14 +1,17 @@
 """The loop on a tiny model and tiny footage: it learns, and a killed run goes on exactly."""
 
 import json
+import math
 
 import pytest
 import torch
 
+from streamdet.errors import ConfigError, PipelineError
 from streamdet.models.detector import RecurrentDetector
 from streamdet.training import loop
 from streamdet.training.config import TrainingConfig
 from streamdet.training.loop import Trainer
+from streamdet.training.paint_torch import DevicePainter
 
 RECIPE = {
     "model": {"name": "tiny", "classes": ["person", "car"], "channels": 16, "recurrent_channels": 8},
@@ -59,11 +62,11 @@ def test_killed_run_goes_on_exactly(trainer, tmp_path, monkeypatch):
         count = killed.progress.phase * 4 + killed.progress.step
         original = killed._update
 
-        def update(loss, original=original, limit=step, start=count, seen=[0]):  # noqa: B006
+        def update(phase, losses, original=original, limit=step, start=count, seen=[0]):  # noqa: B006
             if start + seen[0] == limit:
                 raise KilledError
             seen[0] += 1
-            return original(loss)
+            return original(phase, losses)
 
         monkeypatch.setattr(killed, "_update", update)
         with pytest.raises(KilledError):
@@ -105,17 +108,100 @@ def test_loss_that_is_not_finite_changes_nothing_and_is_counted(trainer):
     run._optimizer = run._make_optimizer(run.config.phases[0])
     weight = next(run.detector.head.parameters())
     before = weight.clone()
-    run._update((weight * float("nan")).sum())
+    assert run._update(run.config.phases[0], {"loss": (weight * float("nan")).sum()}) == {}
     assert run.skipped_steps == 1
     assert torch.equal(next(run.detector.head.parameters()), before)
+
+
+def test_training_that_never_is_finite_stops_and_says_what_to_do(trainer, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "MAX_SKIPPED_STEPS", 3)
+    run = trainer()
+    for parameter in run.detector.head.parameters():
+        parameter.data.fill_(math.nan)
+    rows = []
+    with pytest.raises(PipelineError, match=r"per-frame at step 2: .* 3 times in a row; lower learning_rate"):
+        run.run(tmp_path, lambda _, figures: rows.append(figures))
+    # What was saved after the first block is still there, and the figures of such steps are left out.
+    assert trainer().resume(tmp_path)
+    assert rows[0]["skipped_steps"] == 2
+    assert "loss" not in rows[0]
+
+
+@pytest.mark.parametrize(("after", "saved"), [(3, (1, 0)), (6, (1, 2))])
+def test_stopped_run_goes_on_exactly(trainer, tmp_path, after, saved):
+    whole, stopped = trainer(), trainer()
+    for folder in ("whole", "stopped"):
+        (tmp_path / folder).mkdir()
+    whole.run(tmp_path / "whole", lambda *_: None)
+    steps = []
+
+    def stop_after_step():
+        steps.append((stopped.progress.phase, stopped.progress.step))
+        if len(steps) == after:
+            stopped.stop()
+
+    stopped.run(tmp_path / "stopped", lambda *_: None, on_step=stop_after_step)
+    assert len(steps) == after + 1  # one more step says it to the other processes
+    assert (stopped.saved.phase, stopped.saved.step) == saved
+    last = trainer()
+    last.resume(tmp_path / "stopped")
+    last.run(tmp_path / "stopped", lambda *_: None)
+    for name, value in whole.average.state_dict().items():
+        assert torch.equal(value, last.average.state_dict()[name]), name
+
+
+def test_every_step_is_reported_once(trainer, tmp_path, monkeypatch):
+    """Phases of 4 steps in blocks of 2: a report at each block's end, of the steps since the last."""
+    run = trainer()
+    reported, blocks = [], []
+    run.run(
+        tmp_path,
+        lambda progress, figures: reported.append((progress.phase, progress.step, figures)),
+        on_block=lambda: blocks.append((run.progress.phase, run.progress.step)),
+    )
+    assert [row[:2] for row in reported] == [(0, 2), (0, 4), (1, 2), (1, 4)]
+    assert blocks == [(0, 2), (1, 0), (1, 2), (2, 0)]
+    names = {"loss", "score", "box", "distance", "gradient_norm", "alpha", "learning_rate", "skipped_steps"}
+    assert all(set(figures) == names for *_, figures in reported)
+    assert reported[-1][2]["alpha"] == 1.0
+
+
+def test_bfloat16_trains_and_keeps_the_memory_in_float32(trainer, tmp_path):
+    whole, half = trainer(), trainer()
+    half.config = whole.config.model_copy(update={"precision": "bf16"})
+    losses = {}
+    for name, run in (("fp32", whole), ("bf16", half)):
+        (tmp_path / name).mkdir()
+        run.run(tmp_path / name, lambda _, figures, name=name: losses.setdefault(name, []).append(figures["loss"]))
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+    assert losses["bf16"] != losses["fp32"]
+    assert all(
+        value.dtype == torch.float32 for value in half.average.state_dict().values() if value.is_floating_point()
+    )
+    assert half.skipped_steps == 0
+
+
+def test_footage_on_the_device_trains_alike(trainer, tmp_path):
+    """The way of a GPU, on the CPU: the same plans, painted by torch."""
+    host, device = trainer(), trainer()
+    device.painter = DevicePainter(torch.device("cpu"), device.footages)
+    assert device.painter.resident == ["clips", "stills"]
+    losses = {}
+    for name, run in (("host", host), ("device", device)):
+        (tmp_path / name).mkdir()
+        run.run(tmp_path / name, lambda _, figures, name=name: losses.setdefault(name, []).append(figures["loss"]))
+    # Where a clip has grain, the two draw other numbers from there on.
+    assert losses["device"] == pytest.approx(losses["host"], rel=0.5)
 
 
 def test_resume_fails_with_another_recipe(trainer, tmp_path):
     run = trainer()
     run.save(tmp_path)
     other = trainer()
-    other.config = TrainingConfig.model_validate(json.loads(run.config.model_dump_json()) | {"seed": 9})
-    with pytest.raises(ValueError, match="another recipe"):
+    changed = json.loads(run.config.model_dump_json()) | {"seed": 9}
+    changed["phases"][1]["learning_rate"] = 0.5
+    other.config = TrainingConfig.model_validate(changed)
+    with pytest.raises(ConfigError, match=r"another recipe: phases\.1\.learning_rate, seed differ"):
         other.resume(tmp_path)
 
 

@@ -1,0 +1,125 @@
+"""During and after training: the model so far judged on what is held out, drawn, and written."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamdet.cli.messages import log
+from streamdet.errors import SinkError
+
+if TYPE_CHECKING:
+    from streamdet.datasets.labels import LabelledSet
+    from streamdet.detections import Detections
+    from streamdet.runtimes.predict import Memory
+    from streamdet.runtimes.torch import TorchDetector
+    from streamdet.training.figures import Figures, Judgement
+    from streamdet.training.loop import Trainer
+
+
+class Judge:
+    """Judges at the end of every phase, and after every so many steps that the recipe asks for."""
+
+    def __init__(
+        self, trainer: "Trainer", validation: Mapping[str, "LabelledSet"], figures: "Figures", folder: Path
+    ) -> None:
+        self._trainer, self._validation, self._figures, self._folder = trainer, validation, figures, folder
+        self.model_path = folder / f"{trainer.config.model.name}.safetensors"
+
+    def judge(self) -> None:
+        """Judge where the run stands, if that is due and was not done before.
+
+        Raises:
+            SinkError: if a picture or the model cannot be written.
+        """
+        progress, every = self._trainer.progress, self._trainer.config.validate_every
+        ended = progress.step == 0 and progress.phase > 0
+        due = ended or (every > 0 and progress.step > 0 and progress.step % every == 0)
+        ap50 = self._figures.judgement_at(progress) if due else None
+        if not due or (ap50 is not None and self.model_path.is_file()):
+            return
+        if ap50 is None:
+            ap50 = self._judge_sets()
+            if ap50 is None:
+                return
+            self._figures.add_judgement(progress, ap50)
+        self._draw_curves()
+        self._write(ap50)
+
+    def _judge_sets(self) -> "Judgement | None":
+        """AP50 by set and memory; None where the run was told to stop meanwhile."""
+        from streamdet.runtimes.torch import TorchDetector
+
+        detector = TorchDetector(self._trainer.average, str(self._trainer.device))
+        phase, step = self._figures.place(self._trainer.progress)
+        # Where no memory is read, carrying it changes nothing.
+        memories: tuple[Memory, ...] = ("carry", "reset") if phase.alpha != (0.0, 0.0) else ("reset",)
+        figures: dict[str, dict[str, float | None]] = {}
+        for name, labelled in self._validation.items():
+            figures[name] = {}
+            for memory in memories:
+                found = self._predict(detector, labelled, memory)
+                if found is None:
+                    return None
+                figures[name][memory] = _ap50(labelled, found)
+                if memory == memories[0]:
+                    self._draw_sheet(f"{phase.name}.{name}", labelled, found)
+            shown = ", ".join(f"{memory} {'-' if ap is None else f'{ap:.3f}'}" for memory, ap in figures[name].items())
+            log.info("%s step %d, %s: AP50 with memory %s", phase.name, step, name, shown)
+        return figures
+
+    def _predict(
+        self, detector: "TorchDetector", labelled: "LabelledSet", memory: "Memory"
+    ) -> "list[list[Detections]] | None":
+        from streamdet.runtimes.predict import predict
+
+        found = []
+        for video in labelled.videos:
+            if self._trainer.stopping:
+                return None
+            found.append(predict(detector, video, memory=memory).detections)
+        return found
+
+    def _draw_sheet(self, name: str, labelled: "LabelledSet", found: "list[list[Detections]]") -> None:
+        from streamdet.config import DetectConfig
+        from streamdet.datasets.contact_sheet import prediction_sheet
+        from streamdet.stages.drawing import draw
+
+        least = DetectConfig().conf
+        shown = [[frame[frame.scores >= least] for frame in video] for video in found]
+        folder = self._folder / "sheets"
+        folder.mkdir(exist_ok=True)
+        file_name = re.sub(r"[^-.=+ \w]", "_", name)
+        prediction_sheet(labelled, shown, draw, folder / f"{file_name}.png")
+
+    def _draw_curves(self) -> None:
+        from streamdet.training.curves import draw_curves
+
+        figures = self._figures
+        draw_curves(figures.rows, figures.total_steps, self._trainer.config.phases, self._folder / "curves.png")
+
+    def _write(self, ap50: "Judgement") -> None:
+        from streamdet.models.checkpoint import save_checkpoint
+
+        phase, step = self._figures.place(self._trainer.progress)
+        facts = {
+            "recipe": json.loads(self._trainer.config.model_dump_json()),
+            "finished": self._trainer.finished,
+            "phase": phase.name,
+            "step": step,
+            "ap50": ap50,
+            "skipped_steps": self._trainer.skipped_steps,
+        }
+        try:
+            sha256 = save_checkpoint(self.model_path, self._trainer.average, facts)
+        except OSError as error:
+            raise SinkError(f"{self.model_path}: the model cannot be written: {error.strerror}") from error
+        log.info("wrote %s (sha256 %s)", self.model_path, sha256[:12])
+
+
+def _ap50(labelled: "LabelledSet", found: "list[list[Detections]]") -> float | None:
+    from streamdet.evaluation.average_precision import average_precision
+
+    figure: float | None = average_precision(list(zip(labelled.videos, found, strict=True)), labelled.classes)["ap50"]
+    return figure

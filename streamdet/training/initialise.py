@@ -1,0 +1,62 @@
+"""What a detector starts from: NanoDet-m's weights, or a streamdet model whose classes may be others."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from streamdet.errors import CheckpointError
+from streamdet.models.config import ModelConfig
+from streamdet.models.detector import RecurrentDetector
+from streamdet.runtimes.loading import EMBEDDED_MODELS, load
+from streamdet.training.nanodet import initialise_from_nanodet
+
+# What may differ without a weight having another shape or meaning.
+_FREE = {"name", "classes", "image_size"}
+
+
+def open_model(
+    path: Path, model: ModelConfig, *, data: Path = Path(), seed: int = 0, say: Callable[[str], None] = lambda _: None
+) -> RecurrentDetector:
+    """A detector with the weights of a file.
+
+    Args:
+        path: `street`, a streamdet checkpoint, or NanoDet-m's .ckpt.
+        model: the detector wanted. Name, classes and image size may be others than those of a streamdet checkpoint.
+        data: folder that the path is relative to, unless it is the name of a model in the package.
+        seed: draws the weights that the file does not have.
+        say: told which classes the file does not know.
+
+    Raises:
+        CheckpointError: if the file does not fit.
+    """
+    torch.manual_seed(seed)
+    detector = RecurrentDetector(model)
+    if path.suffix == ".ckpt":
+        initialise_from_nanodet(detector, data / path)
+        return detector
+    name = str(path) if str(path) in EMBEDDED_MODELS else str(data / path)
+    new = _take_over(detector, load(name, device="cpu").model, name)
+    if new:
+        known = ", ".join(cls for cls in model.classes if cls not in new) or "none of the classes"
+        say(f"{name} knows {known}; new to it, and learnt from nothing: {', '.join(new)}")
+    return detector
+
+
+@torch.no_grad()
+def _take_over(detector: RecurrentDetector, source: RecurrentDetector, name: str) -> list[str]:
+    """Copy all weights, those of the scores class by class; returns the classes that the source does not have."""
+    wanted, given = (config.model_dump(exclude=_FREE) for config in (detector.config, source.config))
+    wrong = [f"{key} {given[key]}, the recipe's model {wanted[key]}" for key in wanted if wanted[key] != given[key]]
+    if wrong:
+        raise CheckpointError(f"{name} has {wrong[0]}; to start from it, the recipe's model must be built like it")
+    tensors = source.state_dict()
+    own = detector.state_dict()
+    rows = [(to, source.classes.index(cls)) for to, cls in enumerate(detector.classes) if cls in source.classes]
+    for key in tensors:
+        if key.startswith("head.score_convs."):
+            for to, origin in rows:
+                own[key][to] = tensors[key][origin]
+        else:
+            own[key].copy_(tensors[key])
+    return [cls for cls in detector.classes if cls not in source.classes]

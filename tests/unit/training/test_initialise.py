@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from streamdet.errors import CheckpointError
+from streamdet.models.checkpoint import save_checkpoint
+from streamdet.models.config import ModelConfig
+from streamdet.models.detector import RecurrentDetector
+from streamdet.training.initialise import open_model
+
+OLD = ModelConfig(name="old", classes=("person", "car"), channels=16, recurrent_channels=8)
+IMAGES = torch.randint(0, 256, (1, 3, 3, 64, 96), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    """A detector whose scores are not those of the start."""
+    torch.manual_seed(5)
+    detector = RecurrentDetector(OLD)
+    for conv in detector.head.score_convs:
+        conv.bias.data = torch.tensor([-1.0, -2.0])
+    path = tmp_path_factory.mktemp("old") / "old.safetensors"
+    save_checkpoint(path, detector, {})
+    return path
+
+
+def _with(**changes):
+    return ModelConfig.model_validate(OLD.model_dump() | changes)
+
+
+def _scores(detector):
+    outputs, _ = detector.eval().step(IMAGES)
+    return outputs.scores, outputs.boxes
+
+
+def test_same_classes_give_the_same_detector(old):
+    said = []
+    detector = open_model(
+        old.relative_to(old.parent), _with(name="new", image_size=96), data=old.parent, say=said.append
+    )
+    original = open_model(old, OLD)
+    for mine, other in zip(_scores(detector), _scores(original), strict=True):
+        assert torch.equal(mine, other)
+    assert detector.name == "new"
+    assert said == []
+
+
+def test_classes_that_both_know_keep_their_scores_wherever_they_stand(old):
+    said = []
+    detector = open_model(old, _with(classes=("dog", "car")), say=said.append)
+    scores, boxes = _scores(detector)
+    original_scores, original_boxes = _scores(open_model(old, OLD))
+    assert torch.equal(boxes, original_boxes)
+    assert torch.equal(scores[..., 1], original_scores[..., 1])
+    assert scores[..., 0].max() < 0.1  # as every class at its start
+    assert said == [f"{old} knows car; new to it, and learnt from nothing: dog"]
+
+
+def test_only_other_classes_are_said_to_be_new(old):
+    said = []
+    open_model(old, _with(classes=("dog", "cat")), say=said.append)
+    assert "knows none of the classes" in said[0]
+
+
+def test_new_weights_repeat_with_their_seed(old):
+    one, again, other = (open_model(old, _with(classes=("dog",)), seed=seed).state_dict() for seed in (1, 1, 2))
+    weight = "head.score_convs.0.weight"
+    assert torch.equal(one[weight], again[weight])
+    assert not torch.equal(one[weight], other[weight])
+
+
+def test_another_architecture_fails(old):
+    with pytest.raises(CheckpointError, match="recurrent_channels 8, the recipe's model 4"):
+        open_model(old, _with(recurrent_channels=4))
+
+
+def test_missing_file_fails(tmp_path):
+    with pytest.raises(CheckpointError, match="not found"):
+        open_model(tmp_path / "none.safetensors", OLD)
+
+
+def test_nanodet_has_no_weights_for_other_classes_than_cocos(tmp_path):
+    with pytest.raises(CheckpointError, match="no weights for dragon; start from street instead"):
+        open_model(tmp_path / "nanodet.ckpt", _with(classes=("person", "dragon")))
