@@ -25,7 +25,7 @@ class SourceTally:
         dropped: frames that were dropped on purpose.
         undecodable: packets that could not be decoded.
         announced_s: how long it said it would be; None where it did not.
-        read_s: from its first frame to its last one.
+        read_s: from its first frame to the end of its last one.
         error: why it failed; None where it did not.
         ended: False where the run was stopped before its end.
     """
@@ -53,7 +53,8 @@ class Tally:
     def __init__(self, specs: Sequence[SourceSpec]) -> None:
         self.sources = {spec.name: SourceTally(spec.name, spec.shown) for spec in specs}
         self._given_s: dict[str, dict[int, float]] = {spec.name: {} for spec in specs}
-        self._began_s: dict[str, float] = {}
+        self._first_s: dict[str, float] = {}
+        self._last_s: dict[str, float] = {}
         self._latencies_ms = array("f")
 
     def timed(self, source: Stage) -> Stage:
@@ -77,7 +78,7 @@ class Tally:
         if isinstance(item, Result):
             source = self.sources[item.source]
             source.frames += 1
-            source.read_s = item.pts_s - self._began_s.setdefault(item.source, item.pts_s)
+            source.read_s = self._end_s(item) - self._first_s.setdefault(item.source, item.pts_s)
             source.dropped += item.frame.dropped_before
             given_s = self._given_s[item.source].pop(item.index)
             self._latencies_ms.append(1000 * (perf_counter() - given_s))
@@ -88,6 +89,12 @@ class Tally:
             source.dropped, source.undecodable, source.error = item.dropped, item.undecodable, item.error
             source.ended = True
             self._given_s[item.source].clear()
+
+    def _end_s(self, result: Result) -> float:
+        """When a frame gives way to the next one: it lasts as long as it says, or as the one before did."""
+        last_s, self._last_s[result.source] = self._last_s.get(result.source, result.pts_s), result.pts_s
+        duration_s = float(result.frame.duration * result.frame.time_base)
+        return result.pts_s + max(duration_s, result.pts_s - last_s)
 
     @property
     def frames(self) -> int:

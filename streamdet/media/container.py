@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,6 +20,9 @@ VideoPacket: TypeAlias = "Packet[VideoStream]"
 VideoPackets: TypeAlias = Iterator[VideoPacket]
 
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 5.0, 5.0
+
+# Of a stream that it saw too little of, FFmpeg takes the time base for the rate: 90000 frames a second.
+_FASTEST_GUESS = 240
 
 _CAPTURE_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
@@ -64,6 +68,12 @@ def best_video_stream(container: InputContainer, shown: str) -> VideoStream:
     if not decodable:
         raise SourceOpenError(f"{shown}: this build of FFmpeg has no decoder for its video")
     return max(decodable, key=_preference)
+
+
+def frame_rate(stream: VideoStream) -> Fraction | None:
+    """Frames per second, None where nothing sensible is known."""
+    guess = stream.guessed_rate
+    return stream.average_rate or (guess if guess is not None and guess <= _FASTEST_GUESS else None)
 
 
 def _preference(video: VideoStream) -> int:

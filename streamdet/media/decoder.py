@@ -7,7 +7,14 @@ import av
 from av.video.frame import VideoFrame
 
 from streamdet.errors import DecodeError, SourceError, SourceTimeout
-from streamdet.media.container import VideoPacket, VideoPackets, best_video_stream, open_container, reason
+from streamdet.media.container import (
+    VideoPacket,
+    VideoPackets,
+    best_video_stream,
+    frame_rate,
+    open_container,
+    reason,
+)
 from streamdet.media.locations import SourceSpec
 from streamdet.media.timeline import Timeline
 
@@ -45,7 +52,7 @@ class Decoder:
         # Frame threads are twice as fast, but hold back a frame each, which a live source must not.
         self.stream.thread_type = "SLICE" if self.live else "AUTO"
         self.time_base = self.stream.time_base or Fraction(1, 90_000)
-        self.rate = self.stream.average_rate or self.stream.guessed_rate
+        self.rate = frame_rate(self.stream)
         self.trust_pts = self.container.format.name not in _WITHOUT_PTS
         self.timeline = Timeline(self.time_base, self.rate, trust_pts=self.trust_pts)
         self.undecodable = 0
@@ -87,7 +94,7 @@ class Decoder:
         failure: SourceError | None = None
         try:
             for packet in packets:
-                self._packets_in += 1
+                self._packets_in += not packet.is_discard  # what an edit list hides gives no frame
                 self.timeline.packet(packet.dts)
                 yield from self._decode(packet)
         except SourceError as error:

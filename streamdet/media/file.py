@@ -18,7 +18,7 @@ from streamdet.media.deinterlace import Label, LabelledFrame, deinterlaced
 from streamdet.media.locations import SourceSpec
 from streamdet.media.orientation import orientation_of, oriented
 from streamdet.media.seeking import FrameCounter, jump, skip
-from streamdet.media.timeline import Part, beginning_s
+from streamdet.media.timeline import Part, beginning_s, end_s
 
 
 class FileSource:
@@ -46,7 +46,7 @@ class FileSource:
             first = next(self._in_part, None)
             if first is None:
                 raise SourceOpenError(f"{spec.shown}: {self._why_nothing()}")
-            self.info = self._describe(first[1])
+            self.info = self._describe(*first)
         except BaseException:
             self._decoder.close()
             raise
@@ -122,10 +122,13 @@ class FileSource:
                 wall_time=datetime.now(UTC) if live else None,
             )
 
-    def _describe(self, frame: av.VideoFrame) -> StreamInfo:
+    def _describe(self, label: Label, frame: av.VideoFrame) -> StreamInfo:
         decoder, stream, part = self._decoder, self._decoder.stream, self._part
-        duration_s = self._duration_s()
-        frames = stream.frames or (round(duration_s * decoder.rate) if duration_s and decoder.rate else None)
+        first_s = label.pts * decoder.time_base - beginning_s(decoder.container)
+        ends_s = end_s(decoder.container, stream)
+        left = stream.frames - label.index if stream.frames else None
+        if left is None and ends_s is not None and decoder.rate is not None:
+            left = round((ends_s - first_s) * decoder.rate)
         transposed, _, _ = orientation_of(frame)
         aspect = stream.sample_aspect_ratio or Fraction(1)
         return StreamInfo(
@@ -134,26 +137,20 @@ class FileSource:
             height=frame.width if transposed else frame.height,
             time_base=decoder.time_base,
             average_rate=decoder.rate,
-            duration_s=part.duration_s(duration_s),
-            frames=part.count(frames, decoder.rate),
+            duration_s=part.duration_s(first_s, ends_s),
+            frames=part.count(left, first_s, decoder.rate),
             live=decoder.live,
             path=self._spec.location if self._spec.kind == "file" else None,
             pixel_aspect=1 / aspect if transposed else aspect,
             colour=colour_of(frame),
         )
 
-    def _duration_s(self) -> float | None:
-        stream, container = self._decoder.stream, self._decoder.container
-        if stream.duration:
-            return float(stream.duration * self._decoder.time_base)
-        return container.duration / av.time_base if container.duration else None
-
     def _why_nothing(self) -> str:
-        duration_s = self._duration_s()
         if self.undecodable:
             return f"nothing in it can be decoded ({self.undecodable} broken packets)"
         if self._part.start_s is not None:
             end = "its end" if self._part.end_s is None else f"{self._part.end_s:g} s"
-            lasts = f"; it lasts {duration_s:.3f} s" if duration_s else ""
+            length = self._decoder.container.duration
+            lasts = f"; it lasts {length / av.time_base:.3f} s" if length else ""
             return f"holds no frame from {self._part.start_s:g} s to {end}{lasts}"
         return "holds no frames"

@@ -46,14 +46,15 @@ class ImageSource:
             raise SourceOpenError(f"{spec.shown}: no {what} (it holds {len(paths)})")
         self._frames = self._deliver(islice(chain([first], images), part.max_frames))
         height, width = first[1].shape[:2]
+        first_s = first[0] / DEFAULT_RATE
         self.info = StreamInfo(
             location=spec.shown,
             width=width,
             height=height,
             time_base=1 / DEFAULT_RATE,
             average_rate=DEFAULT_RATE,
-            duration_s=part.duration_s(float(len(paths) / DEFAULT_RATE)),
-            frames=part.count(len(paths), DEFAULT_RATE),
+            duration_s=part.duration_s(first_s, len(paths) / DEFAULT_RATE),
+            frames=part.count(len(paths) - first[0], first_s, DEFAULT_RATE),
         )
 
     def __iter__(self) -> Iterator[Frame]:

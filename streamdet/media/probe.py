@@ -1,5 +1,6 @@
 """What is in a file, as a report: streams, times, colour, and what is wrong with it."""
 
+from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -17,12 +18,12 @@ from av.video.stream import VideoStream
 
 from streamdet.errors import ConfigError
 from streamdet.media.colour import FULL, Colour, colour_of, resolve_colour
-from streamdet.media.container import open_container, reason
+from streamdet.media.container import frame_rate, open_container, reason
 from streamdet.media.decoder import Decoder
 from streamdet.media.images import ImageSource
 from streamdet.media.locations import SourceSpec, expand_sources, list_images
 from streamdet.media.orientation import UPRIGHT, orientation_of, rotation_of
-from streamdet.media.timeline import Part
+from streamdet.media.timeline import Part, beginning_s, end_s
 
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
 
@@ -116,9 +117,17 @@ def probe(location: SourceSpec | str | Path) -> ProbeReport:
 
 @dataclass(slots=True)
 class _Scan:
-    """What the packets of a file tell: times of each video stream in file order, and what was odd."""
+    """What the packets of a file tell.
+
+    Attributes:
+        times: of the packets that are shown, in file order, by stream.
+        hidden: packets that an mp4's edit list hides, by stream.
+        corrupt: packets that are flagged as such.
+        stopped: why reading ended early; None where it did not.
+    """
 
     times: dict[int, list[int]] = field(default_factory=dict)
+    hidden: Counter[int] = field(default_factory=Counter)
     corrupt: int = 0
     stopped: str | None = None
 
@@ -132,7 +141,7 @@ def _probe_container(spec: SourceSpec) -> ProbeReport:
         container = decoder.container
         videos = [stream for stream in container.streams.video if Disposition.attached_pic not in stream.disposition]
         tracks = tuple(
-            _video_track(stream, first if stream.index == decoder.stream.index else None, scan)
+            _video_track(container, stream, first if stream.index == decoder.stream.index else None, scan)
             for stream in videos
             if stream.codec_context is not None
         )
@@ -153,7 +162,9 @@ def _scan(spec: SourceSpec, trust_pts: bool) -> _Scan:
         try:
             for packet in container.demux(*container.streams.video):
                 time = packet.pts if trust_pts else packet.dts
-                if packet.size:
+                if packet.is_discard:
+                    scan.hidden[packet.stream_index] += 1
+                elif packet.size:
                     scan.corrupt += packet.is_corrupt
                     times = scan.times.setdefault(packet.stream_index, [])
                     if time is not None:
@@ -163,13 +174,13 @@ def _scan(spec: SourceSpec, trust_pts: bool) -> _Scan:
     return scan
 
 
-def _video_track(stream: VideoStream, first: VideoFrame | None, scan: _Scan) -> VideoTrack:
+def _video_track(container: InputContainer, stream: VideoStream, first: VideoFrame | None, scan: _Scan) -> VideoTrack:
     context = stream.codec_context
     orientation = orientation_of(first) if first else UPRIGHT
     width, height = (first.width, first.height) if first else (context.width, context.height)
     tags = (context.colorspace, context.color_range, context.color_primaries, context.color_trc)
     times = sorted(scan.times.get(stream.index, []))
-    duration = stream.duration
+    first_pts = times[0] if times else stream.start_time
     return VideoTrack(
         number=stream.index,
         used=first is not None,
@@ -182,13 +193,20 @@ def _video_track(stream: VideoStream, first: VideoFrame | None, scan: _Scan) -> 
         pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
         colour=_named(colour_of(first) if first else tags, width, height),
         interlaced=first.interlaced_frame if first else None,
-        average_rate=stream.average_rate or stream.guessed_rate,
+        average_rate=frame_rate(stream),
         variable_rate=is_variable(times),
         time_base=stream.time_base,
         frames=len(times) or stream.frames or None,
-        first_pts=times[0] if times else stream.start_time,
-        duration_s=float(duration * stream.time_base) if duration and stream.time_base else None,
+        first_pts=first_pts,
+        duration_s=_duration_s(container, stream, first_pts),
     )
+
+
+def _duration_s(container: InputContainer, stream: VideoStream, first_pts: int | None) -> float | None:
+    ends_s = end_s(container, stream)
+    if ends_s is None or first_pts is None or stream.time_base is None:
+        return None
+    return float(ends_s + beginning_s(container) - first_pts * stream.time_base)
 
 
 def is_variable(times: list[int]) -> bool | None:
@@ -238,7 +256,7 @@ def _problems(
         problems.append(f"damaged or cut-off packets: {scan.corrupt}")
     if scan.stopped:
         problems.append(f"reading stopped before the end: {scan.stopped}")
-    problems += _time_problems(container, used, scan.times.get(used.number))
+    problems += _time_problems(container, used, scan)
     if used.interlaced:
         problems.append("interlaced: it is deinterlaced when read, at the same frame rate")
     if used.pixel_aspect != 1:
@@ -246,8 +264,9 @@ def _problems(
     return problems
 
 
-def _time_problems(container: InputContainer, track: VideoTrack, times: list[int] | None) -> list[str]:
-    """What is wrong with the times of a stream that was read; `times` are in file order."""
+def _time_problems(container: InputContainer, track: VideoTrack, scan: _Scan) -> list[str]:
+    """What is wrong with the times of a stream, where it was read."""
+    times = scan.times.get(track.number)
     if times is None or track.time_base is None:
         return []
     if not times:
@@ -255,7 +274,7 @@ def _time_problems(container: InputContainer, track: VideoTrack, times: list[int
     problems = []
     if len(set(times)) < len(times):
         problems.append(f"frames with the time of another one: {len(times) - len(set(times))}")
-    announced = container.streams[track.number].frames
+    announced = _announced(container, track.number) - scan.hidden[track.number]
     if announced > len(times):
         problems.append(f"cut off: {announced} frames are announced, {len(times)} are there")
     gaps = [after - before for before, after in pairwise(sorted(times))]
@@ -263,6 +282,15 @@ def _time_problems(container: InputContainer, track: VideoTrack, times: list[int
     if longest_s > 2 and longest_s > 5 * float(sorted(gaps)[len(gaps) // 2] * track.time_base):
         problems.append(f"nothing is shown for {longest_s:.1f} s in one place")
     return problems
+
+
+def _announced(container: InputContainer, number: int) -> int:
+    """Packets that a stream says it has, 0 where it does not.
+
+    An mp4 counts those as well that its edit list leaves out; its index in memory is without them.
+    """
+    stream = container.streams[number]
+    return min(stream.frames, len(stream.index_entries)) if "mp4" in container.format.name else stream.frames
 
 
 def _probe_images(spec: SourceSpec) -> ProbeReport:

@@ -1,7 +1,7 @@
 """Getting to a keyframe before a given time, and still knowing each frame's number from the file's beginning."""
 
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, islice
 from math import ceil
 
 from av.container import InputContainer
@@ -17,10 +17,11 @@ class FrameCounter:
     """Knows the number, counted from the file's beginning, of the first frame decoded after a seek.
 
     All packets before a keyframe in the file are shown before it, so that number is the number of packets before the
-    keyframe plus that of packets behind it which are shown earlier than the frame.
+    keyframe plus that of packets behind it which are shown earlier than the frame. Packets that an mp4's edit list
+    hides are decoded but never shown, and do not count.
 
     Args:
-        skipped: packets before the keyframe.
+        skipped: packets before the keyframe that are shown.
     """
 
     def __init__(self, skipped: int) -> None:
@@ -31,7 +32,7 @@ class FrameCounter:
     def counted(self, packets: VideoPackets) -> VideoPackets:
         """Pass packets on and note their times, up to the first frame."""
         for packet in packets:
-            if self._counting and packet.pts is not None:
+            if self._counting and packet.pts is not None and not packet.is_discard:
                 self._times.append(packet.pts)
             yield packet
 
@@ -49,7 +50,7 @@ def jump(
     """Seek by a container's full index (mp4, mov): nothing before the keyframe is read.
 
     Returns:
-        The number of packets before the keyframe, and the packets from it on.
+        The number of packets before the keyframe that are shown, and the packets from it on.
 
     Raises:
         LookupError: there is no full index, or it does not lead to a keyframe before pts. The position is lost.
@@ -66,7 +67,8 @@ def jump(
     number = entries.search_timestamp(first.dts, any_frame=True)
     if number < 0 or entries[number].timestamp != first.dts:
         raise LookupError
-    return number, chain([first], packets)
+    shown = sum(not entry.is_discard for entry in islice(entries, number))
+    return shown, chain([first], packets)
 
 
 def skip(pts: int, packets: VideoPackets) -> tuple[int, VideoPackets]:
@@ -76,13 +78,13 @@ def skip(pts: int, packets: VideoPackets) -> tuple[int, VideoPackets]:
     before a point in them.
 
     Returns:
-        The number of packets before the keyframe, and the packets from it on.
+        The number of packets before the keyframe that are shown, and the packets from it on.
     """
     held: list[VideoPacket] = []
     skipped = 0
     for packet in packets:
         if packet.is_keyframe and packet.pts is not None and packet.pts <= pts:
-            skipped += len(held)
+            skipped += sum(not before.is_discard for before in held)
             held.clear()
         held.append(packet)
         time = packet.pts if packet.dts is None else packet.dts

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
+import av
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 DEFAULT_RATE = Fraction(25)
 
@@ -23,6 +25,16 @@ def beginning_s(container: InputContainer) -> Fraction:
         if stream.type in ("audio", "video") and stream.start_time is not None and stream.time_base is not None
     ]
     return min(begins, default=Fraction(0))
+
+
+def end_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """When a stream ends, in seconds from its file's beginning; None where unknown."""
+    ends = []
+    if container.duration:
+        ends.append(Fraction(container.duration, av.time_base))
+    if stream.duration and stream.start_time is not None and stream.time_base is not None:
+        ends.append((stream.start_time + stream.duration) * stream.time_base - beginning_s(container))
+    return min(ends, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +69,24 @@ class Part:
         start, end = (None if at is None else ceil((beginning + exact(at)) / time_base) for at in bounds)
         return start, end
 
-    def count(self, frames: int | None, rate: Fraction | None) -> int | None:
-        """How many frames of a source with that many frames are delivered: an estimate, None where unknown."""
-        first, ends = 0, [frames]
-        if rate is not None:
-            first = ceil(exact(self.start_s or 0) * rate)
-            ends.append(None if self.end_s is None else ceil(exact(self.end_s) * rate))
-        end = min((end for end in ends if end is not None), default=None)
-        delivered = None if end is None else -(-max(0, end - first) // self.stride)
+    def count(self, left: int | None, first_s: Fraction, rate: Fraction | None) -> int | None:
+        """How many frames are delivered: an estimate, None where unknown.
+
+        Args:
+            left: frames of the source from the first one in the part on.
+            first_s: when that comes, seconds from the beginning of the file.
+            rate: frames per second.
+        """
+        before_end = None if self.end_s is None or rate is None else ceil((exact(self.end_s) - first_s) * rate)
+        frames = min((number for number in (left, before_end) if number is not None), default=None)
+        delivered = None if frames is None else -(-frames // self.stride)
         return min((number for number in (delivered, self.max_frames) if number is not None), default=None)
 
-    def duration_s(self, duration_s: float | None) -> float | None:
-        """Seconds of a source of that length that are in the part, None where unknown."""
-        ends = [end for end in (duration_s, self.end_s) if end is not None]
-        return max(0.0, min(ends) - (self.start_s or 0)) if ends else None
+    def duration_s(self, first_s: Fraction, source_end_s: Fraction | None) -> float | None:
+        """Seconds from the first frame in the part to its end or the source's; None where unknown."""
+        ends = [source_end_s, None if self.end_s is None else exact(self.end_s)]
+        end = min((end for end in ends if end is not None), default=None)
+        return None if end is None else float(max(Fraction(0), end - first_s))
 
 
 class Timeline:

@@ -70,5 +70,20 @@ def make_clip(tmp_path):
 
 
 @pytest.fixture
+def make_hiding_clip(make_clip):
+    """An mp4 of 50 frames whose edit list hides the first ones: what cutting without encoding leaves."""
+
+    def make(hidden):
+        return make_clip(
+            pts=[40 * (number - hidden) for number in range(50)],
+            time_base=Fraction(1, 1000),
+            options={"x264-params": "keyint=10:scenecut=0:bframes=2"},
+            mux_options={"avoid_negative_ts": "disabled"},
+        )
+
+    return make
+
+
+@pytest.fixture
 def read_number():
     return number_in

@@ -72,6 +72,40 @@ def test_first_pts_other_than_zero_is_kept_and_start_counts_from_it(make_clip, n
     assert [frame.index for frame in read(path, start_s=1)] == list(range(25, 50))
 
 
+@pytest.mark.parametrize("hidden", [3, 15])
+def test_frames_that_an_edit_list_hides_have_no_number(make_hiding_clip, read_number, hidden):
+    path = make_hiding_clip(hidden)
+    with open_source(path) as source:
+        numbers = {frame.pts: frame.index for frame in source}
+    assert list(numbers.values()) == list(range(50 - hidden))
+    for start_s in (0, 0.2, 0.64, 1.2):
+        frames = read(path, start_s=start_s)
+        assert [frame.index for frame in frames] == [numbers[frame.pts] for frame in frames]
+        assert [read_number(frame.image) for frame in frames] == [hidden + frame.index for frame in frames]
+        assert frames[0].pts_s == pytest.approx(start_s)
+
+
+def test_video_that_begins_long_after_audio(tmp_path):
+    path = tmp_path / "late.ts"
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("libx264", rate=25), container.add_stream("mp2", rate=48_000)
+        video.width, video.height, video.pix_fmt, audio.codec_context.layout = 64, 48, "yuv420p", "mono"
+        for number in range(500):
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), format="s16", layout="mono")
+            silence.sample_rate, silence.pts = 48_000, 1152 * number
+            container.mux(audio.encode(silence))
+        for number in range(50):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            frame.pts, frame.time_base = 250 + number, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux([*video.encode(None), *audio.encode(None)])
+    for start_s, frames in ((None, 50), (11, 25)):
+        with open_source(path, start_s=start_s) as source:
+            assert len(list(source)) == frames
+            assert source.info.duration_s == pytest.approx(frames / 25, abs=0.05)
+            assert source.info.average_rate is None or source.info.average_rate == 25
+
+
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_rotation_is_applied(make_clip, degrees):
     def picture(number, width, height):

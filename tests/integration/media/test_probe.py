@@ -61,6 +61,13 @@ def test_cut_off_file(make_clip):
     assert any("cut off: 50 frames are announced" in problem for problem in problems)
 
 
+@pytest.mark.parametrize("hidden", [3, 15])
+def test_frames_that_an_edit_list_hides_are_not_missing(make_hiding_clip, hidden):
+    report = probe(make_hiding_clip(hidden))
+    assert (report.video[0].frames, report.video[0].first_pts) == (50 - hidden, 0)
+    assert report.problems == ()
+
+
 @pytest.mark.parametrize(
     ("name", "options"), [("raw.h264", {"format": "h264"}), ("a.avi", {}), ("a.ts", {}), ("a.mkv", {})]
 )

@@ -15,9 +15,9 @@ from streamdet.stages.result import Result
 INFO = StreamInfo("a.mp4", 4, 4, Fraction(1, 10), duration_s=5.0)
 
 
-def frame(index, dropped_before=0):
+def frame(index, dropped_before=0, duration=1):
     image = np.zeros((4, 4, 3), np.uint8)
-    return Frame("a", 0, index, index, Fraction(1, 10), image, dropped_before=dropped_before)
+    return Frame("a", 0, index, index, Fraction(1, 10), image, duration, dropped_before=dropped_before)
 
 
 def test_counts_and_times():
@@ -26,7 +26,7 @@ def test_counts_and_times():
     with Run([tally.timed(Stage("items", lambda inbox: iter(items)))], []) as run:
         for item in run:
             tally.count(Result(item, Detections.empty(("x",))) if isinstance(item, Frame) else item)
-    assert tally.sources["a"] == SourceTally("a", "rtsp://host/a", 2, 2, 1, 5.0, pytest.approx(0.3), "broke off", True)
+    assert tally.sources["a"] == SourceTally("a", "rtsp://host/a", 2, 2, 1, 5.0, pytest.approx(0.6), "broke off", True)
     assert tally.sources["b"] == SourceTally("b", "b.mp4")
     assert tally.frames == 2
     latency_ms = tally.latency_ms()
@@ -51,6 +51,19 @@ def test_closing_the_timed_source_closes_the_source():
     next(outputs)
     outputs.close()
     assert closed == [True]
+
+
+@pytest.mark.parametrize(
+    "frames", [[frame(0), frame(20), frame(40)], [frame(0), frame(1), frame(2, duration=45)]], ids=["stride", "long"]
+)
+def test_the_last_frame_lasts(frames):
+    tally = Tally([SourceSpec("a.mp4", "a", "file")])
+    items = [StreamStarted("a", INFO), *frames, StreamEnded("a", len(frames))]
+    with Run([tally.timed(Stage("items", lambda inbox: iter(items)))], []) as run:
+        for item in run:
+            tally.count(Result(item, Detections.empty(("x",))) if isinstance(item, Frame) else item)
+    assert tally.sources["a"].read_s == pytest.approx(6.0 if frames[1].pts == 20 else 4.7)
+    assert not tally.sources["a"].seems_cut_off
 
 
 @pytest.mark.parametrize(

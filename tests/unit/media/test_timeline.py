@@ -74,29 +74,28 @@ def test_seconds_mean_what_was_written():
 
 
 @pytest.mark.parametrize(
-    ("part", "frames", "expected"),
+    ("part", "left", "expected"),
     [
         (Part(), 100, 100),
         (Part(), None, None),
-        (Part(start_s=1), 100, 75),
-        (Part(start_s=1, end_s=2), 100, 25),
-        (Part(start_s=1, end_s=2), None, 25),
+        (Part(end_s=2), 100, 25),
+        (Part(end_s=2), None, 25),
         (Part(end_s=99), 100, 100),
-        (Part(start_s=99), 100, 0),
         (Part(stride=3), 100, 34),
         (Part(stride=3, max_frames=10), 100, 10),
         (Part(max_frames=10), None, 10),
     ],
 )
-def test_counts_the_frames_of_a_part(part, frames, expected):
-    assert part.count(frames, Fraction(25)) == expected
+def test_counts_the_frames_of_a_part_that_begins_after_a_second(part, left, expected):
+    assert part.count(left, Fraction(1), Fraction(25)) == expected
 
 
 def test_length_of_a_part():
-    assert Part(start_s=1, end_s=3).duration_s(10.0) == 2
-    assert Part(start_s=1).duration_s(10.0) == 9
-    assert Part(start_s=1).duration_s(None) is None
-    assert Part(start_s=11).duration_s(10.0) == 0
+    second, ten = Fraction(1), Fraction(10)
+    assert Part(start_s=1, end_s=3).duration_s(second, ten) == 2
+    assert Part(end_s=3).duration_s(second, None) == 2
+    assert Part().duration_s(second, ten) == 9
+    assert Part().duration_s(second, None) is None
 
 
 @pytest.mark.parametrize(
