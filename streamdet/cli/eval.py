@@ -1,33 +1,52 @@
 """`streamdet eval`: how good a detector is on labelled footage, and what its memory is worth."""
 
 import json
-import time
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streamdet.cli.contenders import Contender, open_contender, parse_contender
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from streamdet.detections import Detections
+    from streamdet.datasets.labels import LabelledSet
+    from streamdet.evaluation.intervals import Interval
+    from streamdet.evaluation.trial import Trial
+    from streamdet.runtimes.contract import Detector
 
-_MEMORIES = ("carry", "reset", "shuffle")
+_FEW_CLIPS = 10
 
 
 def evaluate(
     data: Annotated[
         Path, typer.Argument(metavar="DATA", help="Labels: COCO-VID, COCO, MOT, YOLO, CVAT, KITTI, ... file or folder.")
     ],
-    model: Annotated[str, typer.Option(metavar="NAME|PATH", help="street, or a checkpoint.")] = "street",
+    model: Annotated[str, typer.Option(metavar="NAME|PATH", help="street, a checkpoint, or NanoDet-m's .ckpt.")] = (
+        "street"
+    ),
     split: Annotated[str | None, typer.Option(metavar="S", help="Part of a set that has several.")] = None,
     memory: Annotated[
         str,
         typer.Option(metavar="carry|reset|shuffle", help="reset: forget every frame; shuffle: frames out of order."),
     ] = "carry",
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="A B", help="Two models side by side, each MODEL or MODEL:MEMORY, such as street:reset."),
+    ] = None,
+    degrade: Annotated[
+        str | None,
+        typer.Option(metavar="occlusion|blur|noise|dark|drop", help="Judge on frames with such bad moments."),
+    ] = None,
+    latency_ms: Annotated[
+        str | None,
+        typer.Option(metavar="MS|measured", help="Also streaming AP: every frame takes so long, and late counts."),
+    ] = None,
     classes: Annotated[str | None, typer.Option(metavar="A,B", help="Only these classes.")] = None,
     track: Annotated[bool, typer.Option("--track/--no-track", help="Identities, for HOTA and IDF1.")] = True,
     imgsz: Annotated[int | None, typer.Option(metavar="N", min=64, max=4096, help="Longer side, pixels.")] = None,
@@ -39,52 +58,146 @@ def evaluate(
 ) -> int:
     """Judge a detector on labelled footage: accuracy, motion, flicker, stability, identities, speed."""
     start_messages(verbose=verbose, quiet=quiet)
-    if memory not in _MEMORIES:
-        raise ConfigError(f"--memory: expected {', '.join(_MEMORIES)}, got {memory}")
-
-    from rich.console import Console
+    contenders = [parse_contender(text, memory) for text in compare or (model,)]
+    if compare is None:
+        contenders = [replace(contenders[0], label=f"{model} {memory}")]
+    _check(contenders, degrade, latency_ms)
 
     from streamdet.cli.outputs import check_files
     from streamdet.datasets.mix import map_classes
     from streamdet.datasets.open_set import open_set
-    from streamdet.evaluation.report import report, report_table
-    from streamdet.runtimes.loading import load
-    from streamdet.runtimes.predict import predict
 
     if json_path is not None:
         check_files([json_path], overwrite=overwrite)
-    detector = load(model, device=device)
-    labelled = map_classes(open_set(data, split), detector.classes)
-    only = None if classes is None else [name.strip() for name in classes.split(",")]
-    begun_s = time.perf_counter()
-    pairs, latencies_s = [], []
-    for video in labelled.videos:
-        log.debug("%s: %d frames", video.name, len(video))
-        seen = predict(detector, video, memory=memory, image_size=imgsz)  # type: ignore[arg-type]
-        pairs.append((video, _follow(seen.detections, video.times_s) if track else seen.detections))
-        latencies_s += seen.latency_s.tolist()
-    figures = report(
-        pairs, labelled.classes, only=only, latencies_s=latencies_s, elapsed_s=time.perf_counter() - begun_s
-    )
+    detectors = [open_contender(contender.model, device) for contender in contenders]
+    known = [name for name in detectors[0].classes if all(name in other.classes for other in detectors)]
+    if not known:
+        raise ConfigError(f"{contenders[0].model} and {contenders[1].model} have no class in common")
+    how = _How(_split(classes), track, imgsz, latency_ms)
+    ground = _Ground.of(map_classes(open_set(data, split), known), degrade)
+    judged = [_judge(detector, one, ground, how) for detector, one in zip(detectors, contenders, strict=True)]
+    intervals = _intervals(judged[0][0], judged[1][0], ground, how) if compare else {}
     if json_path is not None:
-        facts = {"model": detector.name, "model_sha256": detector.sha256, "data": data.name, "memory": memory}
-        json_path.write_text(json.dumps(facts | figures, indent=2) + "\n", encoding="utf-8")
-    Console().print(report_table({f"{detector.name} {memory}": figures}))
+        facts = {"data": data.name, **ground.facts}
+        rows = [
+            {**_facts(detector, one), **facts, **figures}
+            for detector, one, (_, figures) in zip(detectors, contenders, judged, strict=True)
+        ]
+        content = {"compared": rows, "intervals": _plain(intervals)} if compare else rows[0]
+        json_path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    _print({one.label: figures for one, (_, figures) in zip(contenders, judged, strict=True)}, intervals)
     return DONE
 
 
-def _follow(frames: "Sequence[Detections]", times_s: Iterable[float]) -> "list[Detections]":
-    """Identities for the boxes that a run would show; the others stay, without one, for average precision."""
-    import numpy as np
+def _check(contenders: Sequence[Contender], degrade: str | None, latency_ms: str | None) -> None:
+    from streamdet.evaluation.degrade import KINDS
 
-    from streamdet.config import DetectConfig
-    from streamdet.tracking.byte_tracker import ByteTracker
+    if len({(contender.model, contender.memory) for contender in contenders}) < len(contenders):
+        raise ConfigError(f"--compare: both are {contenders[0].label}; expected two models or two ways of memory")
+    if degrade not in (None, *KINDS):
+        raise ConfigError(f"--degrade: expected {', '.join(KINDS)}, got {degrade}")
+    if latency_ms is None:
+        return
+    try:
+        good = latency_ms == "measured" or 0 <= float(latency_ms) < math.inf
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigError(f"--latency-ms: expected milliseconds or measured, got {latency_ms}")
+    if any(contender.memory == "shuffle" for contender in contenders):
+        raise ConfigError("--latency-ms: a live stream has an order; expected memory carry or reset, not shuffle")
 
-    tracker, least = ByteTracker(), DetectConfig().conf
-    followed = []
-    for found, time_s in zip(frames, times_s, strict=True):
-        shown = found.scores >= least
-        ids = np.full(len(found), -1, np.int64)
-        ids[shown] = tracker.update(found[shown], float(time_s)).track_ids
-        followed.append(found.with_track_ids(ids))
-    return followed
+
+def _split(classes: str | None) -> list[str] | None:
+    return None if classes is None else [name.strip() for name in classes.split(",")]
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What was asked for: classes to judge, identities, size of the model image, latency (milliseconds or
+    `measured`)."""
+
+    only: Sequence[str] | None
+    track: bool
+    image_size: int | None
+    latency_ms: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ground:
+    """What is judged on: the set, its bad moments alone where it was degraded, and what a file says about that."""
+
+    labelled: "LabelledSet"
+    affected: "LabelledSet | None" = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, labelled: "LabelledSet", degrade: str | None) -> "_Ground":
+        from streamdet.evaluation.degrade import DESCRIPTIONS, KINDS, degrade_set
+
+        for kind in KINDS:
+            if kind == degrade:
+                facts = {"degraded": {"kind": kind, "seed": 0, "description": DESCRIPTIONS[kind]}}
+                return cls(*degrade_set(labelled, kind), facts)
+        return cls(labelled)
+
+
+def _facts(detector: "Detector", contender: Contender) -> dict[str, Any]:
+    return {
+        "model": detector.name,
+        "model_sha256": detector.sha256,
+        "runtime": detector.runtime,
+        "memory": contender.memory,
+    }
+
+
+def _judge(detector: "Detector", contender: Contender, ground: _Ground, how: _How) -> "tuple[Trial, dict[str, Any]]":
+    """Run one contender and judge it in every way that was asked for."""
+    from streamdet.evaluation.report import brief_report, report
+    from streamdet.evaluation.trial import Way, run_trial, streaming_figures
+    from streamdet.runtimes.predict import CHUNK_FRAMES
+
+    way = Way(contender.memory, how.image_size, 1 if how.latency_ms == "measured" else CHUNK_FRAMES)
+    log.debug("%s: %d videos", contender.label, len(ground.labelled.videos))
+    trial, classes = run_trial(detector, ground.labelled.videos, way, tracked=how.track), ground.labelled.classes
+    latencies_s = [seconds for video in trial.latencies_s for seconds in video.tolist()]
+    figures = report(trial.pairs, classes, only=how.only, latencies_s=latencies_s, elapsed_s=trial.elapsed_s)
+    if ground.affected is not None:
+        figures["affected"] = brief_report(trial.labelled_by(ground.affected.videos), classes, only=how.only)
+    if how.latency_ms is not None:
+        latency_s = None if how.latency_ms == "measured" else float(how.latency_ms) / 1000
+        figures["streaming"] = streaming_figures(detector, trial, way, classes, latency_s=latency_s, only=how.only)
+    return trial, figures
+
+
+def _intervals(first: "Trial", second: "Trial", ground: _Ground, how: _How) -> "dict[str, Interval]":
+    from streamdet.evaluation.intervals import paired_intervals
+
+    classes = ground.labelled.classes
+    intervals = paired_intervals(first.pairs, second.pairs, classes, only=how.only)
+    if ground.affected is not None:
+        one, other = (trial.labelled_by(ground.affected.videos) for trial in (first, second))
+        bad_moments = paired_intervals(one, other, classes, only=how.only)
+        intervals |= {f"affected {name}": interval for name, interval in bad_moments.items()}
+    return intervals
+
+
+def _plain(intervals: "Mapping[str, Interval]") -> dict[str, dict[str, Any]]:
+    return {name: asdict(interval) for name, interval in intervals.items()}
+
+
+def _print(reports: Mapping[str, Mapping[str, Any]], intervals: "Mapping[str, Interval]") -> None:
+    from rich.console import Console
+
+    from streamdet.evaluation.report import comparison_table, report_table
+
+    # Names of files may hold brackets.
+    console = Console(markup=False, highlight=False)
+    console.print(report_table(reports))
+    if intervals:
+        console.print(comparison_table(intervals, *reports))
+        clips = max(interval.clips for interval in intervals.values())
+        if clips < _FEW_CLIPS:
+            log.warning(
+                "clips of up to 100 frames to draw from: %d; below %d the intervals are rough", clips, _FEW_CLIPS
+            )

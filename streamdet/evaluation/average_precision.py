@@ -5,7 +5,7 @@ under 32² square pixels of the original frame, large over 96². Unlike COCO, a 
 label it, and nothing mostly inside an ignore region counts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,13 @@ _CURVES: dict[str, tuple[slice, int]] = {
 }
 
 
-def average_precision(pairs: Pairs, classes: Sequence[str]) -> dict[str, Any]:
+def average_precision(pairs: Pairs, classes: Sequence[str], only: Collection[str] | None = None) -> dict[str, Any]:
     """AP of predictions against labels.
 
     Args:
         pairs: videos with one Detections a frame; frames without labels are passed over.
         classes: names of the set's classes, in the order of its class ids; matched by name with the detector's.
+        only: names to judge; all by default.
 
     Returns:
         ap, ap50, ap75, ap_small, ap_medium, ap_large, each 0 to 1 or None where no such object is labelled (a mean
@@ -42,7 +43,7 @@ def average_precision(pairs: Pairs, classes: Sequence[str]) -> dict[str, Any]:
 
     Source: Lin et al. 2014 (Microsoft COCO); the detection challenge's metrics.
     """
-    return judged_average_precision(judge(pairs, classes))
+    return judged_average_precision(judge(pairs, classes, only))
 
 
 def judged_average_precision(judged: JudgedSet) -> dict[str, Any]:

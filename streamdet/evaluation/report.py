@@ -1,19 +1,24 @@
 """Everything that `streamdet eval` says about a detector on a set: one dict for a file, one table for a terminal."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 
 from streamdet.evaluation.average_precision import judged_average_precision
-from streamdet.evaluation.curve import mean_average_precision
+from streamdet.evaluation.curve import curves, mean_average_precision
 from streamdet.evaluation.intervals import Interval
 from streamdet.evaluation.judged import JudgedSet, Pairs, judge
 from streamdet.evaluation.motion import motion_curves
 from streamdet.evaluation.outcomes import collect
+from streamdet.evaluation.position import ap50_by_position
 from streamdet.evaluation.stability import SHOWN_SCORE, flicker, stability
 from streamdet.evaluation.tracking import tracking_figures
+
+LONG_STREAM_FRAMES = 200
+"""A video from this length on is judged by position, too."""
 
 
 def report(
@@ -39,7 +44,8 @@ def report(
         ap, ap50, ap75, ap_small, ap_medium, ap_large, ap50_slow, ap50_medium, ap50_fast, flicker, stability
         (None where the set has no such object), frames and boxes that were judged, fps, latency_ms with p50 and p95
         (None where not measured), per_class with the same by class name but fps and latency; hota and idf1 where
-        labels and detections have identities. It can be written as JSON.
+        labels and detections have identities; ap50_by_position (start, stop, ap50 and objects of each tenth of the
+        longest video) where a video has 200 frames or more. It can be written as JSON.
 
     Raises:
         ConfigError: if set and detector share no class, or faster-coco-eval is not installed.
@@ -61,6 +67,7 @@ def report(
         **part.figures(None),
         **speed,
         **tracked,
+        **part.by_position(),
         "per_class": {
             name: {**by_class[name], **part.figures(index), **tracked_by_class.get(name, {})}
             for index, name in enumerate(judged.classes)
@@ -68,12 +75,21 @@ def report(
     }
 
 
+def brief_report(
+    pairs: Pairs, classes: Sequence[str], *, only: Collection[str] | None = None, score: float = SHOWN_SCORE
+) -> dict[str, Any]:
+    """The figures that a memory is judged by: ap50, ap50_slow, ap50_medium, ap50_fast, flicker, stability, frames and
+    boxes; arguments and meaning as in report().
+    """
+    return _Parts(judge(pairs, classes, only), score).brief()
+
+
 class _Parts:
     """The figures that are read from matched boxes, of all classes or of one."""
 
     def __init__(self, judged: JudgedSet, score: float) -> None:
         outcomes = collect(judged)
-        self._judged = judged
+        self._judged, self._outcomes = judged, outcomes
         self._motion = motion_curves(outcomes)
         self._ratios = {"flicker": flicker(outcomes, score), "stability": stability(outcomes, score)}
         self._objects = outcomes.objects
@@ -83,8 +99,8 @@ class _Parts:
         """Of one class, or of all for None."""
         of_class = slice(None) if class_id is None else slice(class_id, class_id + 1)
         motion = {
-            f"ap50_{name}": mean_average_precision(curves[of_class], self._all_clips)
-            for name, curves in self._motion.items()
+            f"ap50_{name}": mean_average_precision(parts[of_class], self._all_clips)
+            for name, parts in self._motion.items()
         }
         ratios = {name: ratio.value(self._all_clips, class_id) for name, ratio in self._ratios.items()}
         here = [video for video in self._judged.videos if class_id is None or class_id in video.labelled]
@@ -92,12 +108,23 @@ class _Parts:
         frames = sum(frame is not None for video in here for frame in video.frames)
         return {**motion, **ratios, "frames": frames, "boxes": int(counted.sum())}
 
+    def brief(self) -> dict[str, Any]:
+        """AP50 and the figures of all classes."""
+        return {"ap50": mean_average_precision(curves(self._outcomes), self._all_clips), **self.figures(None)}
+
+    def by_position(self) -> dict[str, Any]:
+        """AP50 along the stream, where one is long."""
+        if max((len(video.frames) for video in self._judged.videos), default=0) < LONG_STREAM_FRAMES:
+            return {}
+        return {"ap50_by_position": [asdict(stretch) for stretch in ap50_by_position(self._outcomes)]}
+
 
 def report_table(reports: Mapping[str, Mapping[str, Any]], score: float = SHOWN_SCORE) -> Table:
     """Reports side by side, one column each, a row for every figure and for the AP50 of every class.
 
     Args:
-        reports: what report() returned, by the name of the detector or of the set.
+        reports: what report() returned, by the name of the detector or of the set; each may have more figures under
+            `affected` and `streaming`.
         score: the one that the reports were made with.
     """
     table = Table(
@@ -118,8 +145,11 @@ def comparison_table(intervals: Mapping[str, Interval], first: str, second: str)
     table = Table(
         caption=f"95 % intervals: paired bootstrap over {clips} clips; lower is better of flicker and stability"
     )
-    for name in ("", first, second, "difference", "95 % interval", "clear"):
-        table.add_column(name, justify="right" if name else "left")
+    table.add_column("")
+    for name in (first, second):
+        table.add_column(name, justify="right", overflow="fold")
+    for name in ("difference", "95 % interval", "clear"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, one in intervals.items():
         difference = None if one.first is None or one.second is None else one.second - one.first
         clear = one.low is not None and one.high is not None and (one.low > 0 or one.high < 0)
@@ -129,9 +159,13 @@ def comparison_table(intervals: Mapping[str, Interval], first: str, second: str)
 
 
 def _rows(one: Mapping[str, Any]) -> dict[str, Any]:
-    rows = {name: value for name, value in one.items() if not isinstance(value, Mapping)}
+    rows = {name: value for name, value in one.items() if not isinstance(value, Mapping | list)}
     rows |= {f"latency {name} (ms)": value for name, value in one["latency_ms"].items()}
     rows |= {f"ap50 {name}": figures["ap50"] for name, figures in one["per_class"].items()}
+    for part in ("affected", "streaming"):
+        rows |= {f"{part} {name}": value for name, value in one.get(part, {}).items()}
+    for stretch in one.get("ap50_by_position", ()):
+        rows[f"ap50 of frames {stretch['start']} to {stretch['stop'] - 1}"] = stretch["ap50"]
     return rows
 
 

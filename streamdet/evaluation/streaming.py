@@ -6,7 +6,7 @@ against what that frame shows. A detector that is busy skips to the newest frame
 Source: Li et al. 2020 (Towards Streaming Perception), section 3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,21 +14,24 @@ from numpy.typing import NDArray
 
 from streamdet.detections import Detections
 from streamdet.evaluation.average_precision import average_precision
-from streamdet.evaluation.judged import Pairs
+from streamdet.evaluation.judged import Pairs, VideoLabels
 
 
 def streaming_average_precision(
-    pairs: Pairs, classes: Sequence[str], latencies_s: Sequence[NDArray[np.float64]]
+    pairs: Pairs,
+    classes: Sequence[str],
+    latencies_s: Sequence[NDArray[np.float64]],
+    only: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """AP with latency counted.
 
-    Predictions of the frames that the detector had time for are taken as they are, so a detector with a memory is
-    judged as if it had seen the skipped frames too.
+    Only the predictions of taken_frames are read. A detector with a memory must not have seen the other frames.
 
     Args:
         pairs: videos with one Detections a frame.
         classes: names of the set's classes.
         latencies_s: for each video (F,) float64, seconds that the detector needs for each frame.
+        only: names to judge; all by default.
 
     Returns:
         As average_precision.
@@ -48,7 +51,13 @@ def streaming_average_precision(
             for frame, source in enumerate(latest.tolist(), start=start):
                 shown.append(predictions[start + source] if source >= 0 else predictions[frame][:0])
         late.append((video, shown))
-    return average_precision(late, classes)
+    return average_precision(late, classes, only)
+
+
+def taken_frames(video: VideoLabels, latencies_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(F,) bool: the frames that a detector has time for, if it needs these (F,) seconds for each."""
+    ready_s = [ready_times(video.times_s[start:stop], latencies_s[start:stop]) for start, stop in video.segments]
+    return np.isfinite(np.concatenate(ready_s))
 
 
 def ready_times(times_s: NDArray[np.float64], latencies_s: NDArray[np.float64]) -> NDArray[np.float64]:

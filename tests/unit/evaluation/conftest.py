@@ -29,7 +29,7 @@ def found(rows: Sequence[Sequence[float]], classes: tuple[str, ...] = CLASSES) -
     return Detections.of(table[:, :4], table[:, 5], table[:, 4], classes, table[:, 6])
 
 
-def video(frames: Sequence[Labels | None], **changes: Any) -> LabelledVideo:
+def video(frames: Sequence[Labels | None], /, **changes: Any) -> LabelledVideo:
     """A video of 640×480 at 10 frames a second, both classes labelled."""
     fields: dict[str, Any] = {
         "name": "clip",

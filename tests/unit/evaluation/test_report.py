@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from streamdet.evaluation.intervals import Interval, paired_intervals
-from streamdet.evaluation.report import comparison_table, report, report_table
+from streamdet.evaluation.report import brief_report, comparison_table, report, report_table
 
 AP_KEYS = ["ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"]
 MATCHED_KEYS = ["ap50_slow", "ap50_medium", "ap50_fast", "flicker", "stability", "frames", "boxes"]
@@ -112,3 +112,29 @@ def test_the_comparison_says_what_is_clear(build):
     assert "12 clips" in " ".join(lines)
     compared = paired_intervals(pairs_of(build), pairs_of(build), build.classes, draws=5)
     assert "ap50_slow" in shown(comparison_table(compared, "a", "b"))
+
+
+def test_a_long_stream_is_judged_by_position(build):
+    frames = [build.labels([(*BOX, 0, -1)])] * 200
+    hit = build.found([(*BOX, 0, 0.9, -1)])
+    result = report([(build.video(frames), [hit] * 180 + [build.found([])] * 20)], build.classes)
+    stretches = result["ap50_by_position"]
+    assert [(one["start"], one["stop"]) for one in stretches] == [(20 * n, 20 * n + 20) for n in range(10)]
+    assert [one["ap50"] for one in stretches] == [1.0] * 9 + [0.0]
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert "ap50 of frames 180 to 199 │ 0.000" in shown(report_table({"a": result}))
+
+
+def test_the_brief_report_has_the_figures_of_the_full_one(build):
+    full, brief = report(pairs_of(build), build.classes), brief_report(pairs_of(build), build.classes)
+    assert list(brief) == ["ap50", *MATCHED_KEYS]
+    assert brief == {name: pytest.approx(full[name]) if full[name] is not None else None for name in brief}
+
+
+def test_the_table_shows_what_else_was_judged(build):
+    result = report(pairs_of(build), build.classes)
+    result |= {"affected": {"ap50": 0.25}, "streaming": {"ap50": 0.125}}
+    text = shown(report_table({"a": result, "b": report(pairs_of(build), build.classes)}))
+    rows = {line.split("│")[1].strip(): line.split("│")[2:4] for line in text.splitlines() if line.startswith("│")}
+    assert [cell.strip() for cell in rows["affected ap50"]] == ["0.250", "–"]
+    assert [cell.strip() for cell in rows["streaming ap50"]] == ["0.125", "–"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamdet.evaluation.average_precision import average_precision
-from streamdet.evaluation.streaming import latest_ready, ready_times, streaming_average_precision
+from streamdet.evaluation.streaming import latest_ready, ready_times, streaming_average_precision, taken_frames
 
 TIMES_S = np.arange(6.0)
 SKIPPED = np.inf
@@ -61,3 +61,17 @@ def test_nothing_is_shown_from_before_a_break(build):
 def test_a_latency_too_few_fails(build):
     with pytest.raises(ValueError, match="video clip: 4 latencies for 5 frames"):
         streaming_average_precision([moving(build)], build.classes, [np.zeros(4)])
+
+
+def test_which_frames_there_is_time_for(build):
+    video = build.video([None] * 6, times_s=np.array([0, 1, 2, 60, 61, 62.0]), segments=((0, 3), (3, 6)))
+    assert taken_frames(video, np.full(6, 10.0)).tolist() == [True, False, True] * 2
+    assert taken_frames(video, np.full(6, 0.9)).all()
+
+
+def test_only_some_classes(build):
+    video, found = moving(build)
+    both = build.video([build.labels([(0, 0, 9, 9, 1, -1)]) for _ in range(5)], name="people", times_s=np.arange(5.0))
+    pairs = [(video, found), (both, [build.found([])] * 5)]
+    figures = streaming_average_precision(pairs, build.classes, [np.zeros(5)] * 2, only=["car"])
+    assert figures["ap"] == 1.0

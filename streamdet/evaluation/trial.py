@@ -1,0 +1,115 @@
+"""One detector run over labelled videos: what is judged."""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamdet.datasets.labels import LabelledVideo
+from streamdet.detections import Detections
+from streamdet.errors import ConfigError
+from streamdet.evaluation.follow import follow
+from streamdet.evaluation.streaming import streaming_average_precision, taken_frames
+from streamdet.runtimes.contract import Detector
+from streamdet.runtimes.predict import CHUNK_FRAMES, Memory, predict
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a detector is run; see streamdet.runtimes.predict.predict.
+
+    Attributes:
+        memory: carry, reset or shuffle.
+        image_size: longer side of the model image in pixels; the model's own when None.
+        chunk_frames: how many frames the detector gets at once; 1 to measure the latency of a live stream.
+    """
+
+    memory: Memory = "carry"
+    image_size: int | None = None
+    chunk_frames: int = CHUNK_FRAMES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """What came of it.
+
+    Attributes:
+        pairs: the videos, with one Detections a frame.
+        latencies_s: for each video (F,) float64, seconds from a decoded frame to its boxes.
+        elapsed_s: seconds that all took, decoding included.
+    """
+
+    pairs: list[tuple[LabelledVideo, list[Detections]]]
+    latencies_s: list[NDArray[np.float64]]
+    elapsed_s: float
+
+    def labelled_by(self, videos: Sequence[LabelledVideo]) -> list[tuple[LabelledVideo, list[Detections]]]:
+        """The same detections with other labels of the same frames."""
+        return [(video, found) for video, (_, found) in zip(videos, self.pairs, strict=True)]
+
+
+def run_trial(detector: Detector, videos: Sequence[LabelledVideo], way: Way, *, tracked: bool = True) -> Trial:
+    """Run a detector over videos.
+
+    Args:
+        tracked: give identities to what a run would show.
+
+    Raises:
+        ConfigError: if a frame cannot be read or is not of the size that the labels are for.
+        ModelError: if the device fails.
+    """
+    begun_s = time.perf_counter()
+    pairs, latencies_s = [], []
+    for video in videos:
+        seen = predict(detector, video, **asdict(way))
+        pairs.append((video, follow(video, seen.detections) if tracked else seen.detections))
+        latencies_s.append(seen.latency_s)
+    return Trial(pairs, latencies_s, time.perf_counter() - begun_s)
+
+
+def streaming_figures(
+    detector: Detector,
+    trial: Trial,
+    way: Way,
+    classes: Sequence[str],
+    *,
+    latency_s: float | None = None,
+    only: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """AP of the same detector if the videos came live: late results count for the frames that are shown by then.
+
+    Where there is no time for every frame, the detector is run again over those that it has time for, so that its
+    memory sees no others.
+
+    Args:
+        detector, way: as in the trial.
+        classes: names of the set's classes.
+        latency_s: seconds that every frame takes; as measured in the trial when None.
+        only: names to judge; all by default.
+
+    Returns:
+        ap, ap50, ap75, ap_small, ap_medium, ap_large; latency_ms (the median), and taken, the share of the frames
+        that there was time for. Stills are left out.
+
+    Raises:
+        ConfigError: if there are only stills.
+    """
+    pairs, latencies_s, taken = [], [], []
+    for (video, detections), measured_s in zip(trial.pairs, trial.latencies_s, strict=True):
+        if len(video) == 1:
+            continue
+        seconds = measured_s if latency_s is None else np.full(len(video), latency_s)
+        here = taken_frames(video, seconds)
+        found = detections if here.all() else predict(detector, video, **asdict(way), taken=here).detections
+        pairs.append((video, found))
+        latencies_s.append(seconds)
+        taken.append(here)
+    if not pairs:
+        raise ConfigError("streaming AP needs videos: the set holds stills")
+    figures = streaming_average_precision(pairs, classes, latencies_s, only)
+    del figures["per_class"]
+    median_ms = float(np.median(np.concatenate(latencies_s))) * 1000
+    return {**figures, "latency_ms": median_ms, "taken": float(np.concatenate(taken).mean())}

@@ -1,0 +1,38 @@
+"""What is compared: models and what is done with their memory."""
+
+import pytest
+
+from streamdet.cli.contenders import Contender, open_contender, parse_contender
+from streamdet.errors import CheckpointError, ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "memory"),
+    [
+        ("street", "street", "carry"),
+        ("street:reset", "street", "reset"),
+        ("runs/a.safetensors:shuffle", "runs/a.safetensors", "shuffle"),
+        ("C:/models/a.safetensors", "C:/models/a.safetensors", "carry"),
+        ("C:/models/a.safetensors:reset", "C:/models/a.safetensors", "reset"),
+    ],
+)
+def test_parts(text, model, memory):
+    assert parse_contender(text, "carry") == Contender(text, model, memory)
+
+
+def test_a_file_with_a_colon_in_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a:reset").touch()
+    assert parse_contender("a:reset", "carry").model == "a:reset"
+
+
+@pytest.mark.parametrize(("text", "memory"), [("street:maybe", "carry"), ("street", "maybe")])
+def test_parts_fail(text, memory):
+    with pytest.raises(ConfigError, match="expected carry, reset, shuffle"):
+        parse_contender(text, memory)
+
+
+def test_a_checkpoint_that_is_none_fails(tmp_path):
+    (tmp_path / "a.ckpt").write_text("no weights")
+    with pytest.raises(CheckpointError, match=r"a\.ckpt"):
+        open_contender(str(tmp_path / "a.ckpt"), "cpu")
