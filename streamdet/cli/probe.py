@@ -1,13 +1,14 @@
-"""`streamdet probe`: what a source holds, and what is wrong with it."""
+"""`streamdet probe`: what a source or a labelled set holds, and what is wrong with it."""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamdet.cli.exit_status import DONE
-from streamdet.cli.messages import start_messages
+from streamdet.cli.messages import log, start_messages
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,12 +18,28 @@ Row = tuple[str, str]
 
 
 def probe(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, a folder of images, or an address.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE|DATA", help="A file, a folder of images, an address, or a labelled set.")
+    ],
+    split: Annotated[str | None, typer.Option(metavar="S", help="Part of a labelled set that has several.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="OUT.png", help="Draw some frames of a labelled set with their labels.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sheet if it is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tracebacks.")] = False,
 ) -> int:
-    """Show what a source holds: streams, sizes, times, colour, audio, and problems."""
+    """Show what a source holds (streams, sizes, times, colour, audio) or a labelled set (frames, boxes by class and
+    size, gaps), and what looks wrong."""
     start_messages(verbose=verbose)
+
+    from streamdet.datasets.open_set import holds_labels
+
+    if holds_labels(Path(source)):
+        _probe_set(Path(source), split, sheet, overwrite=overwrite, as_json=as_json)
+        return DONE
+    if split is not None or sheet is not None:
+        raise ConfigError(f"{source}: --split and --sheet are for labelled sets, and no labels are found here")
 
     from streamdet.cli.sources import find_sources
     from streamdet.media.probe import probe as look_into
@@ -36,6 +53,38 @@ def probe(
     else:
         _print(_rows(report))
     return DONE
+
+
+def _probe_set(path: Path, split: str | None, sheet: Path | None, *, overwrite: bool, as_json: bool) -> None:
+    from rich.console import Console
+
+    from streamdet.cli.outputs import check_files
+    from streamdet.datasets.contact_sheet import contact_sheet
+    from streamdet.datasets.describe import describe, description_table
+    from streamdet.datasets.open_set import open_set
+
+    if sheet is not None:
+        check_files([sheet], overwrite=overwrite)
+    if path.is_dir() and _holds_pictures(path):
+        log.info("%s: described by its labels; to look into one of its videos or images, name that", path)
+    labelled = open_set(path, split)
+    description = describe(labelled)
+    if sheet is not None:
+        contact_sheet(labelled, sheet)
+    if as_json:
+        typer.echo(json.dumps(description, indent=2, ensure_ascii=False))
+    else:
+        # Names of videos may hold brackets.
+        Console(markup=False, highlight=False).print(description_table(description))
+
+
+def _holds_pictures(folder: Path) -> bool:
+    from streamdet.media.locations import expand_sources
+
+    try:
+        return bool(expand_sources([str(folder)]))
+    except ConfigError:
+        return False
 
 
 def _print(rows: Iterator[Row]) -> None:

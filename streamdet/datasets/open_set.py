@@ -43,6 +43,7 @@ _LANDMARKS = (
 # Found by a search, not by parsing: large files would take twice as long to open. The reader checks all of it.
 _KEYS = re.compile(rb'"(annotations|frames|images|videos)"\s*:\s*\[')
 _YAML = (".yaml", ".yml")
+_LABEL_SUFFIXES = (".json", ".xml", *_YAML)
 _Parts = dict[str, tuple[Path, str | None]]
 _LOOKED_FOR = (
     "a JSON (COCO, COCO-VID, YouTube-VIS, BDD100K), a CVAT-for-video XML, a YOLO data.yaml, or a folder with one of "
@@ -76,6 +77,24 @@ def open_set(path: str | Path, split: str | None = None, format: str | None = No
     if repeated:
         raise ConfigError(f"{chosen}: {len(repeated)} names belong to several videos, such as {repeated[0]!r}")
     return labelled
+
+
+def holds_labels(path: Path) -> bool:
+    """Whether there are labels of a known format; reading them may still show mistakes.
+
+    A file by its ending; a folder by what open_set would find in it, so that a JSON of something else is not enough.
+    """
+    if path.is_file():
+        return path.suffix.lower() in _LABEL_SUFFIXES
+    return path.is_dir() and any(known or _is_recognised(part) for part, known in _find_parts(path).values())
+
+
+def _is_recognised(file: Path) -> bool:
+    try:
+        _recognise_file(file)
+    except ConfigError:
+        return False
+    return True
 
 
 def _choose(path: Path, parts: _Parts, split: str | None) -> tuple[Path, str | None]:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from streamdet.datasets.open_set import open_set
+from streamdet.datasets.open_set import holds_labels, open_set
 from streamdet.errors import ConfigError
 
 CATEGORIES = [{"id": 1, "name": "car"}]
@@ -155,3 +155,25 @@ def test_videos_of_one_name_fail(lay):
     root = lay({"labels.json": CLIPS | {"videos": videos}, "clip.mp4": None})
     with pytest.raises(ConfigError, match="1 names belong to several videos, such as 'gate'"):
         open_set(root)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_labels_are_seen_to_be_there(lay, name):
+    files, path, _, _ = LAYOUTS[name]
+    assert holds_labels(lay(files) / path)
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "expected"),
+    [
+        ({"a.jpg": None, "b.mp4": None}, "", False),
+        ({"b.mp4": None}, "b.mp4", False),
+        ({"b.mp4": None, "b.report.json": {"frames": 3}}, "", False),
+        ({"b.mp4": None, "broken.json": "{"}, "", False),
+        ({"b.report.json": {"frames": 3}}, "b.report.json", True),
+        ({"a.jpg": None}, "nothing", False),
+    ],
+    ids=["pictures", "a video", "a report", "a broken file", "a JSON that was named", "nothing"],
+)
+def test_what_is_no_labelled_set(lay, files, path, expected):
+    assert holds_labels(lay(files) / path) is expected
