@@ -34,6 +34,7 @@ class ConvLSTMCell(nn.Module):
         self.hidden_pointwise = nn.Conv2d(channels, 4 * channels, 1, bias=False)
         self.peephole = nn.Parameter(torch.zeros(3, channels))
         self.decay_exponent = nn.Parameter(torch.ones(channels))
+        self.elapsed_weight = nn.Parameter(torch.zeros(4, channels))
         # Remember at first: Jozefowicz et al. 2015.
         self.from_input.bias = nn.Parameter(torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(channels))
 
@@ -49,17 +50,21 @@ class ConvLSTMCell(nn.Module):
         projected: Tensor = self.from_input(x_NCHW)
         return projected
 
-    def preactivations(self, projected: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def preactivations(
+        self, projected: Tensor, hidden: Tensor, cell: Tensor, dt_ratio: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What the gates i, f, o and the candidate g are before sigmoid and tanh; explains the memory.
 
         Args:
             projected: (N, 4D, H, W) float32, from project_input.
             hidden, cell: (N, D, H, W) float32, of the frame before.
+            dt_ratio: (N,) float32, as in forward.
 
         Returns:
             Four of (N, D, H, W) float32.
         """
-        gates = projected + self.hidden_pointwise(self.hidden_depthwise(hidden))
+        elapsed = dt_ratio.log()[:, None] * self.elapsed_weight.flatten()
+        gates = projected + self.hidden_pointwise(self.hidden_depthwise(hidden)) + elapsed[:, :, None, None]
         i, f, o, g = gates.split(self.channels, dim=1)
         w_i, w_f, w_o = self.peephole[:, :, None, None].unbind(0)
         return i + w_i * cell, f + w_f * cell, o + w_o * cell, g
@@ -69,7 +74,8 @@ class ConvLSTMCell(nn.Module):
 
         The forget gate says what share of c is kept over the training's time between frames. Over another time
         it keeps f^(dt_ratio^b), b learned a channel, and the input gate is scaled so that what c settles at
-        stays the same. At dt_ratio 1 these are exactly the equations above.
+        stays the same. Each gate also has a learned weight for log dt_ratio: after a long time what is seen counts
+        for more than what is remembered. At dt_ratio 1 these are exactly the equations above.
 
         Args:
             projected: (N, 4D, H, W) float32, from project_input.
@@ -79,7 +85,7 @@ class ConvLSTMCell(nn.Module):
         Returns:
             hidden and cell of this frame, (N, D, H, W) float32 each.
         """
-        i, f, o, g = self.preactivations(projected, hidden, cell)
+        i, f, o, g = self.preactivations(projected, hidden, cell, dt_ratio)
         exponent = dt_ratio[:, None, None, None] ** self.decay_exponent[:, None, None]
         # f so near 1 that 1 - f underflows would make the ratio below 0 / 0.
         log_keep = F.logsigmoid(f).clamp(max=-1e-4)

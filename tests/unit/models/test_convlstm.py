@@ -71,7 +71,7 @@ def test_gates_explain_the_step(cell):
     rng = np.random.default_rng(2)
     x, h, c = (torch.from_numpy(rng.normal(size=(N, k, H, W))) for k in (C, D, D))
     projected = cell.project_input(x)
-    i, f, o, g = cell.preactivations(projected, h, c)
+    i, f, o, g = cell.preactivations(projected, h, c, torch.ones(N).double())
     hidden, memory = cell(projected, h, c, torch.ones(N).double())
     expected = f.sigmoid() * c + i.sigmoid() * g.tanh()
     torch.testing.assert_close(memory, expected)
@@ -97,6 +97,7 @@ def test_longer_time_forgets_more(cell):
         cell.peephole.zero_()
         cell.from_input.bias[3 * D :] = 0.0  # candidate 0: only the decay is left
         cell.decay_exponent.fill_(1.0)
+        cell.elapsed_weight.zero_()
     forget = torch.sigmoid(cell.from_input.bias[D : 2 * D])[:, None, None]
     for ratio in (0.25, 1.0, 4.0):
         _, after = cell(cell.project_input(x), h, c, torch.tensor([ratio]).double())
@@ -109,6 +110,7 @@ def test_two_short_steps_settle_like_one_long(cell):
         cell.hidden_pointwise.weight.zero_()
         cell.peephole.zero_()
         cell.from_input.bias[D : 2 * D] = 0.5
+        cell.elapsed_weight.zero_()
     x = cell.project_input(torch.ones(1, C, H, W).double() * 0.3)
     settled = []
     for ratio in (0.2, 1.0, 3.0):
@@ -118,6 +120,16 @@ def test_two_short_steps_settle_like_one_long(cell):
         settled.append(c)
     torch.testing.assert_close(settled[0], settled[1])
     torch.testing.assert_close(settled[2], settled[1])
+
+
+def test_gates_know_how_much_time_has_passed(cell):
+    x, h, c = (torch.from_numpy(np.random.default_rng(3).normal(size=(N, k, H, W))) for k in (C, D, D))
+    projected, ratio = cell.project_input(x), torch.tensor([0.5, 8.0]).double()
+    elapsed = cell.preactivations(projected, h, c, ratio)
+    neutral = cell.preactivations(projected, h, c, torch.ones(N).double())
+    for gate, with_time, without in zip(cell.elapsed_weight, elapsed, neutral, strict=True):
+        expected = ratio.log()[:, None] * gate
+        torch.testing.assert_close(with_time - without, expected[:, :, None, None].expand_as(without))
 
 
 def test_saturated_forget_gate_is_finite(cell):
