@@ -125,8 +125,8 @@ class RecurrentDetector(nn.Module):
 
     def set_alpha(self, alpha: float) -> None:
         """How much of the recurrent channels is read from memory, 0 (per frame) to 1."""
-        for fusion in self.memory.values():
-            cast(RecurrentFusion, fusion).alpha.fill_(alpha)
+        for _, fusion in self._fusions():
+            fusion.alpha.fill_(alpha)
 
     def zero_state(self, streams: int, height: int, width: int) -> State:
         """Memory at a stream's start, for images of this size in pixels (multiples of 32)."""
@@ -150,8 +150,8 @@ class RecurrentDetector(nn.Module):
         x = (images_BTCHW.reshape(B * T, 3, H, W).to(self.mean.dtype) - self.mean) / self.deviation
         return [level.unflatten(0, (B, T)) for level in self.neck(self.backbone(x))]
 
-    def fuse(self, features: list[Tensor], state: State, dt_s: Tensor) -> tuple[list[Tensor], State]:
-        """Pass every level with a memory through it.
+    def remember(self, features: list[Tensor], state: State, dt_s: Tensor) -> tuple[list[Tensor], State]:
+        """What memory makes of each level that has one.
 
         Args:
             features: a level each (B, T, C, H_l, W_l) float32.
@@ -159,14 +159,37 @@ class RecurrentDetector(nn.Module):
             dt_s: (B, T) float32, seconds since the frame before.
 
         Returns:
-            features of the same shapes, and the memory after the last frame.
+            a level with memory each (B, T, D, H_l, W_l) float32, and the memory after the last frame.
         """
         dt_ratio = (dt_s / self.config.training_dt_s).clamp(1 / 16, 16)
-        fused, hidden, cell = list(features), list(state.hidden), list(state.cell)
-        for i, (stride, fusion) in enumerate(self.memory.items()):
-            level = BACKBONE_STRIDES.index(int(stride))
-            fused[level], hidden[i], cell[i] = fusion(features[level], hidden[i], cell[i], dt_ratio)
-        return fused, State(tuple(hidden), tuple(cell))
+        remembered, hidden, cell = [], list(state.hidden), list(state.cell)
+        for i, (level, fusion) in enumerate(self._fusions()):
+            made, hidden[i], cell[i] = fusion.remember(features[level], hidden[i], cell[i], dt_ratio)
+            remembered.append(made)
+        return remembered, State(tuple(hidden), tuple(cell))
+
+    def replaceable(self, features: list[Tensor]) -> list[Tensor]:
+        """The channels that memory replaces, a level with memory each (B, T, D, H_l, W_l)."""
+        return [features[level][:, :, fusion.passed_channels :] for level, fusion in self._fusions()]
+
+    def blend(self, features: list[Tensor], remembered: list[Tensor]) -> list[Tensor]:
+        """Features with what is remembered in its place, as alpha says; shapes as given."""
+        fused = list(features)
+        for (level, fusion), made in zip(self._fusions(), remembered, strict=True):
+            fused[level] = fusion.blend(features[level], made)
+        return fused
+
+    def fuse(self, features: list[Tensor], state: State, dt_s: Tensor) -> tuple[list[Tensor], State]:
+        """Pass every level with a memory through it: `blend` of `remember`, with its arguments."""
+        remembered, state = self.remember(features, state, dt_s)
+        return self.blend(features, remembered), state
+
+    def _fusions(self) -> list[tuple[int, RecurrentFusion]]:
+        """Which level each memory belongs to."""
+        return [
+            (BACKBONE_STRIDES.index(int(stride)), cast(RecurrentFusion, fusion))
+            for stride, fusion in self.memory.items()
+        ]
 
     def read(self, features: list[Tensor]) -> RawOutputs:
         """What the head makes of (fused) features, a level each (B, T, C, H_l, W_l) float32."""

@@ -56,11 +56,6 @@ class RecurrentFusion(nn.Module):
         passed, replaced = x_BTCHW[:, :, : self.passed_channels], x_BTCHW[:, :, self.passed_channels :]
         return torch.cat((passed, replaced * (1 - self.alpha) + remembered * self.alpha), dim=2)
 
-    def forward(self, x_BTCHW: Tensor, hidden: Tensor, cell: Tensor, dt_ratio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Fuse a clip with what came before it: `blend` of `remember`, with its arguments."""
-        remembered, hidden, cell = self.remember(x_BTCHW, hidden, cell, dt_ratio)
-        return self.blend(x_BTCHW, remembered), hidden, cell
-
     @torch.no_grad()
     def start_as_moving_average(self, feature_scale: float) -> None:
         """Set the weights so that P(h) begins as a moving average of the features it will replace.

@@ -66,6 +66,8 @@ class FramePlan:
         brightness: None leaves it.
         jpeg_quality: None leaves it.
         noise: standard deviation, of 255.
+        usual_noise: the same, where there is no spell of bad frames.
+        spoilt: whether this is a bad frame.
     """
 
     canvas: tuple[int, int]
@@ -78,6 +80,12 @@ class FramePlan:
     brightness: float | None = None
     jpeg_quality: int | None = None
     noise: float = 0.0
+    usual_noise: float = 0.0
+    spoilt: bool = False
+
+    def sound(self) -> "FramePlan":
+        """The same frame as it would look without the spell."""
+        return replace(self, blur=None, brightness=None, jpeg_quality=None, noise=self.usual_noise, spoilt=False)
 
 
 class ClipAugmentation:
@@ -222,7 +230,7 @@ class _Spells:
 
     def __init__(self, rng: Generator, probability: float) -> None:
         self._rng = rng
-        self._rate = 0.12 if rng.random() < probability else 0.0
+        self._rate = 0.14 if rng.random() < probability else 0.0
         self._noise = float(rng.uniform(2, 8)) if rng.random() < 0.6 * probability else 0.0
         self._left, self._kind = 0, 0
 
@@ -230,21 +238,23 @@ class _Spells:
         """The plan with what is bad about this frame."""
         if self._left == 0 and self._rng.random() < self._rate:
             self._left, self._kind = int(self._rng.integers(1, 5)), int(self._rng.integers(0, 4))
+        plan = replace(plan, noise=self._noise, usual_noise=self._noise, spoilt=self._left > 0)
         if self._left == 0:
-            return replace(plan, noise=self._noise)
+            return plan
         self._left -= 1
         match self._kind:
             case 0:
-                return replace(plan, noise=self._noise, blur=self._motion_kernel())
+                return replace(plan, blur=self._motion_kernel())
             case 1:
-                return replace(plan, noise=30.0)
+                return replace(plan, noise=float(self._rng.uniform(20, 60)))
             case 2:
-                return replace(plan, noise=self._noise, brightness=float(self._rng.uniform(0.15, 0.4)))
+                noise = float(self._rng.uniform(1, 7))
+                return replace(plan, noise=noise, brightness=float(self._rng.uniform(0.06, 0.4)))
             case _:
-                return replace(plan, noise=self._noise, jpeg_quality=int(self._rng.integers(4, 15)))
+                return replace(plan, jpeg_quality=int(self._rng.integers(3, 14)))
 
     def _motion_kernel(self) -> NDArray[np.float32]:
-        size = int(self._rng.integers(5, 14)) | 1
+        size = int(self._rng.integers(7, 24)) | 1
         kernel = np.zeros((size, size), np.float32)
         angle = self._rng.uniform(0, np.pi)
         reach = np.array([np.cos(angle), np.sin(angle)]) * (size // 2)

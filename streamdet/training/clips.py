@@ -30,12 +30,27 @@ class ClipBatch:
         dt_s: (B, T) float32, seconds since the frame before.
         targets: B lists of T.
         continues: (B,) bool, whether a lane goes on where the step before left it.
+        spoilt: (S, 2) int64, lane and frame of the pictures that are in a spell of bad frames.
+        sound: (S, 3, H, W) uint8 RGB, those as they would look without it; none where nobody asked for them.
     """
 
     images: Tensor
     dt_s: Tensor
     targets: list[list[Targets]]
     continues: Tensor
+    spoilt: Tensor
+    sound: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Clip:
+    """One lane's part of a batch; shapes as there, without B."""
+
+    images: Tensor
+    dt_s: NDArray[np.float32]
+    targets: list[Targets]
+    spoilt: list[int]
+    sound: Tensor
 
 
 class Lane:
@@ -84,20 +99,26 @@ class Lane:
         end = self._index + (frames - 1) * self._step
         return self._segment[0] <= end < self._segment[1]
 
-    def take(self, frames: int, painter: Painter) -> tuple[Tensor, NDArray[np.float32], list[Targets]]:
-        """The next frames: (T, 3, H, W) uint8 RGB, (T,) seconds since the frame before, and their targets."""
+    def take(self, frames: int, painter: Painter, *, with_sound: bool) -> _Clip:
+        """The next frames; with_sound: also the spoilt ones as they would look without their spell."""
         dt_s = np.empty(frames, np.float32)
-        targets = []
+        targets, plans = [], []
         for t in range(frames):
             index = min(max(self._index, self._segment[0]), self._segment[1] - 1)
             dt_s[t] = self._elapsed_s(index)
-            painter.add(self._footage, self._video, index, self._augment.next_frame(float(dt_s[t])), self._rng)
+            plan = self._augment.next_frame(float(dt_s[t]))
+            painter.add(self._footage, self._video, index, plan, self._rng)
+            plans.append((index, plan))
             targets.append(self._targets(index))
             self._index = index + self._step
             if self._step and self._rng.random() < 0.05:
                 self._index += self._step  # a dropped frame: the next dt_s is longer
         self._given += frames
-        return painter.finish(), dt_s, targets
+        images = painter.finish()
+        spoilt = [t for t, (_, plan) in enumerate(plans) if plan.spoilt and with_sound]
+        for t in spoilt:
+            painter.add(self._footage, self._video, plans[t][0], plans[t][1].sound(), self._rng)
+        return _Clip(images, dt_s, targets, spoilt, painter.finish() if spoilt else images[:0])
 
     def _elapsed_s(self, index: int) -> float:
         if self._still:
@@ -144,6 +165,7 @@ def clip_batches(
     strength: Strength,
     seed: Sequence[int],
     painter: Painter,
+    with_sound: bool = False,
     share: tuple[int, int] = (0, 1),
 ) -> Iterator[ClipBatch]:
     """Endless batches of one size; the first streaming_lanes lanes go on, the others start anew each time.
@@ -152,6 +174,7 @@ def clip_batches(
 
     Args:
         painter: makes the pictures.
+        with_sound: whether the batches hold spoilt frames as they would look without their spell, too.
         share: (rank, world): of several processes, each makes every world-th lane. A lane draws by its own seed, so
             that all of them together make the same batch, however many they are.
     """
@@ -160,17 +183,20 @@ def clip_batches(
     rngs = [np.random.default_rng([*seed, lane]) for lane in numbers]
     rows = [Lane(rng, footages, weights, canvas, strength) for rng in rngs]
     while True:
-        taken: list[tuple[Tensor, NDArray[np.float32], list[Targets]]] = []
+        taken: list[_Clip] = []
         continues = []
         for number, lane in zip(numbers, rows, strict=True):
             goes_on = number < streaming_lanes and lane.has(frames)
             if not goes_on:
                 lane.restart(frames)
             continues.append(goes_on)
-            taken.append(lane.take(frames, painter))
+            taken.append(lane.take(frames, painter, with_sound=with_sound))
+        spoilt = [(row, t) for row, clip in enumerate(taken) for t in clip.spoilt]
         yield ClipBatch(
-            images=torch.stack([t[0] for t in taken]).contiguous(),
-            dt_s=torch.from_numpy(np.stack([t[1] for t in taken])),
-            targets=[t[2] for t in taken],
+            images=torch.stack([clip.images for clip in taken]).contiguous(),
+            dt_s=torch.from_numpy(np.stack([clip.dt_s for clip in taken])),
+            targets=[clip.targets for clip in taken],
             continues=torch.tensor(continues),
+            spoilt=torch.tensor(spoilt, dtype=torch.long).reshape(-1, 2),
+            sound=torch.cat([clip.sound for clip in taken]),
         )

@@ -81,6 +81,8 @@ class PhaseConfig(_Strict):
     """Learning rate of backbone and neck, times learning_rate; 0 freezes them."""
     alpha: Annotated[tuple[Share, Share], Field(strict=False)] = (0.0, 0.0)
     """Blend of the memory at the start and from the first third of the phase on."""
+    recall: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the loss that asks memory for a bad frame's features as they would be without its spell."""
     batch_norm: Literal["train", "frozen"] = "frozen"
     weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     """Other weights of sets (`scenes` for the synthetic street) in this phase; 0 leaves a set out."""
@@ -100,6 +102,7 @@ class TrainingConfig(_Strict):
     """One complete recipe."""
 
     model: ModelConfig
+    """What it leaves out is as in the streamdet model of `initialise`, if it starts from one."""
     data: Annotated[Path, Field(strict=False)] = Path()
     """Folder that the sets' paths are relative to."""
     initialise: Annotated[Path, Field(strict=False)] | None = None

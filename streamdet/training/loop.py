@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from streamdet.errors import PipelineError
@@ -205,6 +206,7 @@ class Trainer:
             strength=Strength(**phase.augment.model_dump()),
             seed=key,
             painter=self.painter,
+            with_sound=phase.recall > 0,
             share=(self.ranks.rank, self.ranks.world),
         )
         self._set_modes(phase)
@@ -271,11 +273,34 @@ class Trainer:
         with autocast:
             with torch.set_grad_enabled(phase.backbone_rate > 0):
                 features = self.detector.features(batch.images.to(self.device))
+            recall = torch.zeros((), device=self.device)
             if phase.alpha != (0.0, 0.0):
-                features, state = self.detector.fuse(features, state, batch.dt_s.to(self.device))
+                remembered, state = self.detector.remember(features, state, batch.dt_s.to(self.device))
+                if phase.recall > 0:
+                    recall = phase.recall * self._recall_loss(features, remembered, batch)
+                features = self.detector.blend(features, remembered)
             raw = self.detector.read(features)
-        figures = self._update(phase, detection_loss(raw, targets, self.ranks.sum))
+        losses = detection_loss(raw, targets, self.ranks.sum)
+        if phase.recall > 0:
+            losses |= {"loss": losses["loss"] + recall, "recall": recall}
+        figures = self._update(phase, losses)
         return figures, state.detach() if all(state.finite()) else None
+
+    def _recall_loss(self, features: list[Tensor], remembered: list[Tensor], batch: ClipBatch) -> Tensor:
+        """How far memory is from the features of the frames as they would look without spells; in deviations."""
+        with torch.no_grad():
+            wanted = [level.clone() for level in self.detector.replaceable(features)]
+            if len(batch.sound):
+                sound = self.detector.replaceable(self.detector.features(batch.sound[None].to(self.device)))
+                lane, frame = batch.spoilt.to(self.device).unbind(1)
+                for level, of_sound in zip(wanted, sound, strict=True):
+                    level[lane, frame] = of_sound[0]
+            scales = [level.std().clamp(min=1e-6) for level in wanted]
+        distances = (
+            F.smooth_l1_loss(made / scale, level / scale, beta=0.5)
+            for made, level, scale in zip(remembered, wanted, scales, strict=True)
+        )
+        return torch.stack(list(distances)).sum()
 
     def _update(self, phase: PhaseConfig, losses: dict[str, Tensor]) -> dict[str, float]:
         """One step of the optimizer; a loss or gradient that is not finite changes nothing and is counted."""

@@ -64,6 +64,24 @@ def test_targets_lie_on_the_canvas(footages):
             assert target.labelled.tolist() == [True, True]
 
 
+def test_spoilt_frames_come_with_their_sound_picture(footages):
+    """Of a bad frame there is a picture without the spell; of the others there is nothing to restore."""
+    options = OPTIONS | {"strength": Strength(occluders=0.0, spells=1.0), "frames": 8}
+    options["painter"] = HostPainter()
+    batches = clip_batches(footages, [1.0, 0.5], **options, seed=(5,), with_sound=True)
+    seen = 0
+    for batch in itertools.islice(batches, 6):
+        assert len(batch.spoilt) == len(batch.sound)
+        for (lane, frame), sound in zip(batch.spoilt.tolist(), batch.sound, strict=True):
+            spoilt = batch.images[lane, frame]
+            # A zoom can leave nothing but padding, which no blur changes.
+            seen += not torch.equal(spoilt, sound)
+            assert (sound.float() - spoilt.float()).abs().mean() < 120
+    assert seen > 5
+    plain = next(clip_batches(footages, [1.0, 0.5], **options, seed=(5,)))
+    assert len(plain.spoilt) == len(plain.sound) == 0
+
+
 def test_set_of_no_weight_is_never_drawn(footages):
     batches = itertools.islice(clip_batches(footages, [0.0, 1.0], **OPTIONS, seed=(3,), painter=HostPainter()), 6)
     # Stills have one dt for a whole clip, the videos' 0.2 s steps are multiples.
