@@ -1,9 +1,14 @@
 """Smoothing along tracks, reckoned by hand."""
 
+import math
+
 import numpy as np
 import pytest
 
-from streamdet.evaluation.smoothing import MOTION_WEIGHT, smooth
+from streamdet.evaluation.smoothing import BOX_S, SCORE_S, smooth
+
+# Of frames 0.1 s apart: how much of what is new is taken.
+BOX, SCORE = 1 - math.exp(-0.1 / BOX_S), 1 - math.exp(-0.1 / SCORE_S)
 
 
 def boxes(found):
@@ -20,14 +25,15 @@ def test_a_steady_motion_does_not_lag(build):
     assert boxes(smooth(video, found)) == boxes(found)
 
 
-def test_a_jump_is_halved(build):
-    """At rest for two frames, then 8 pixels off: half of it, and the velocity takes 1/6 of 8 pixels a step."""
+def test_a_jump_is_taken_in_part_and_changes_the_velocity(build):
+    """At rest for two frames, then 8 pixels off, then 4."""
+    assert (pytest.approx(0.632, abs=1e-3), pytest.approx(0.221, abs=1e-3)) == (BOX, SCORE)
     video = build.video([build.labels([])] * 4)
     found = [build.found([box_at(x)]) for x in (100, 100, 108, 104)]
     centres = [(box[0] + box[2]) / 2 for box in boxes(smooth(video, found))]
-    assert pytest.approx(1 / 6) == MOTION_WEIGHT
-    expected = 104 + 8 / 6
-    assert centres == pytest.approx([100, 100, 104, expected + 0.5 * (104 - expected)])
+    third = 100 + 8 * BOX
+    expected = third + 8 * BOX**2 / (2 - BOX)
+    assert centres == pytest.approx([100, 100, third, expected + BOX * (104 - expected)])
 
 
 def test_motion_is_by_time_and_not_by_frame(build):
@@ -37,12 +43,20 @@ def test_motion_is_by_time_and_not_by_frame(build):
     assert boxes(smooth(video, found)) == boxes(found)
 
 
-def test_size_and_score_move_by_three_tenths(build):
+def test_size_and_score_are_taken_in_part(build):
     video = build.video([build.labels([])] * 3)
     found = [build.found([box_at(100, 0.8)]), build.found([box_at(100, 0.3)]), build.found([box_at(100, 0.8, half=20)])]
     result = smooth(video, found)
-    assert [float(row.scores[0]) for row in result] == pytest.approx([0.8, 0.65, 0.65 + 0.3 * 0.15])
-    assert boxes(result)[2] == pytest.approx([87, 90, 113, 110])
+    second = 0.8 - 0.5 * SCORE
+    assert [float(row.scores[0]) for row in result] == pytest.approx([0.8, second, second + SCORE * (0.8 - second)])
+    half = 10 + 10 * BOX
+    assert boxes(result)[2] == pytest.approx([100 - half, 90, 100 + half, 110])
+
+
+def test_at_few_frames_a_second_boxes_are_hardly_touched(build):
+    video = build.video([build.labels([])] * 3, times_s=np.arange(3) * 0.5)
+    found = [build.found([box_at(x)]) for x in (100, 100, 130)]
+    assert boxes(smooth(video, found))[2] == pytest.approx(boxes(found)[2], abs=0.3)
 
 
 def test_a_low_score_in_between_no_longer_flickers(build):
@@ -55,7 +69,7 @@ def test_what_has_no_identity_stays_and_the_best_comes_first(build):
     video = build.video([build.labels([])] * 2)
     loose = (300, 300, 350, 350, 1, 0.6, -1)
     result = smooth(video, [build.found([box_at(100, 0.9), loose]), build.found([loose, box_at(100, 0.5)])])
-    assert result[1].scores.tolist() == pytest.approx([0.78, 0.6])
+    assert result[1].scores.tolist() == pytest.approx([0.9 - 0.4 * SCORE, 0.6])
     assert result[1].boxes[1].tolist() == [300, 300, 350, 350]
     assert result[1].class_ids.tolist() == [0, 1]
 

@@ -80,7 +80,7 @@ def test_live_without_latency_is_plain_ap_and_runs_nothing_again(build):
 
 
 def test_live_with_latency_sees_only_the_frames_there_is_time_for(build):
-    """250 ms a frame at 10 frames a second: free at 0.25, it takes frame 2, at 0.5 frame 5, and so on; 11 is ready too late."""
+    """250 ms a frame at 10 frames a second: free at 0.25, it takes frame 2, at 0.5 frame 5, and so on."""
     detector = SquareFinder()
     trial = run_trial(detector, [walk(build)], Way())
     detector.seen, detector.dt_s = [], []
