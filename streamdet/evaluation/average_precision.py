@@ -72,39 +72,45 @@ def _precision(judged: JudgedSet) -> NDArray[np.float64]:
             "average precision needs faster-coco-eval, which is not installed: pip install 'streamdet[train]'"
         ) from error
     frames = [frame for video in judged.videos for frame in video.frames if frame is not None]
-    truth = COCO(
-        {
-            "images": [{"id": image_id} for image_id in range(1, len(frames) + 1)],
-            "categories": [{"id": index + 1, "name": name} for index, name in enumerate(judged.classes)],
-            "annotations": list(_annotations(frames)),
-        }
-    )
-    evaluation = COCOeval_faster(truth, truth.loadRes(list(_results(frames))), iouType="bbox")
-    evaluation.evaluate()
-    evaluation.accumulate()
-    return np.asarray(evaluation.eval["precision"])[..., -1]
+    images = [{"id": image_id} for image_id in range(1, len(frames) + 1)]
+    precision = []
+    # Class by class, which gives the same: a row of every box of a long video takes much memory.
+    for class_id, name in enumerate(judged.classes):
+        truth = COCO(
+            {
+                "images": images,
+                "categories": [{"id": 1, "name": name}],
+                "annotations": list(_annotations(frames, class_id)),
+            }
+        )
+        evaluation = COCOeval_faster(truth, truth.loadRes(list(_results(frames, class_id))), iouType="bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        precision.append(np.asarray(evaluation.eval["precision"])[..., -1])
+    return np.concatenate(precision, axis=2)
 
 
-def _annotations(frames: Sequence[JudgedFrame]) -> Iterator[dict[str, Any]]:
+def _annotations(frames: Sequence[JudgedFrame], class_id: int) -> Iterator[dict[str, Any]]:
     annotation_id = 0
     for image_id, frame in enumerate(frames, start=1):
-        for box, class_id, ignored in zip(_xywh(frame.boxes), frame.class_ids, frame.ignored, strict=True):
+        rows = frame.class_ids == class_id
+        for box, ignored in zip(_xywh(frame.boxes[rows]), frame.ignored[rows], strict=True):
             annotation_id += 1  # from 1: COCO reads 0 as "unmatched"
             yield {
                 "id": annotation_id,
                 "image_id": image_id,
-                "category_id": int(class_id) + 1,
+                "category_id": 1,
                 "bbox": box,
                 "area": box[2] * box[3],
                 "iscrowd": int(ignored),
             }
 
 
-def _results(frames: Sequence[JudgedFrame]) -> Iterator[dict[str, Any]]:
+def _results(frames: Sequence[JudgedFrame], class_id: int) -> Iterator[dict[str, Any]]:
     for image_id, frame in enumerate(frames, start=1):
-        columns = (_xywh(frame.found_boxes), frame.found_scores.tolist(), frame.found_class_ids)
-        for box, score, class_id in zip(*columns, strict=True):
-            yield {"image_id": image_id, "category_id": int(class_id) + 1, "bbox": box, "score": score}
+        rows = frame.found_class_ids == class_id
+        for box, score in zip(_xywh(frame.found_boxes[rows]), frame.found_scores[rows].tolist(), strict=True):
+            yield {"image_id": image_id, "category_id": 1, "bbox": box, "score": score}
 
 
 def _xywh(boxes: NDArray[np.float64]) -> list[list[float]]:
