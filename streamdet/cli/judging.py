@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Judge:
-    """Judges at the end of every phase, and after every so many steps that the recipe asks for."""
+    """Judges what training starts from, the end of every phase, and every so many steps that the recipe asks for."""
 
     def __init__(
         self, trainer: "Trainer", validation: Mapping[str, "LabelledSet"], figures: "Figures", folder: Path
@@ -34,18 +34,21 @@ class Judge:
             SinkError: if a picture or the model cannot be written.
         """
         progress, every = self._trainer.progress, self._trainer.config.validate_every
-        ended = progress.step == 0 and progress.phase > 0
-        due = ended or (every > 0 and progress.step > 0 and progress.step % every == 0)
-        ap50 = self._figures.judgement_at(progress) if due else None
-        if not due or (ap50 is not None and self.model_path.is_file()):
+        begins = progress.step == 0 and progress.phase == 0
+        due = progress.step == 0 or (every > 0 and progress.step % every == 0)
+        if not due or (begins and self._trainer.config.initialise is None):
             return
+        ap50 = self._figures.judgement_at(progress)
         if ap50 is None:
             ap50 = self._judge_sets()
             if ap50 is None:
                 return
             self._figures.add_judgement(progress, ap50)
-        self._draw_curves()
-        self._write(ap50)
+        elif self.model_path.is_file():
+            return
+        if not begins:
+            self._draw_curves()
+            self._write(ap50)
 
     def _judge_sets(self) -> "Judgement | None":
         """AP50 by set and memory; None where the run was told to stop meanwhile."""
@@ -64,7 +67,7 @@ class Judge:
                     return None
                 figures[name][memory] = _ap50(labelled, found)
                 if memory == memories[0]:
-                    self._draw_sheet(f"{phase.name}.{name}", labelled, found)
+                    self._draw_sheet(f"{phase.name if step else 'start'}.{name}", labelled, found)
             shown = ", ".join(f"{memory} {'-' if ap is None else f'{ap:.3f}'}" for memory, ap in figures[name].items())
             log.info("%s step %d, %s: AP50 with memory %s", phase.name, step, name, shown)
         return figures

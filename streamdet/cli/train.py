@@ -51,10 +51,11 @@ def train(
 
     from streamdet.runtimes.torch import resolve_device
     from streamdet.training.config import TrainingConfig
+    from streamdet.training.initialise import complete_recipe
     from streamdet.training.ranks import joined
     from streamdet.yaml_file import load_yaml
 
-    config = load_yaml(recipe, TrainingConfig, settings or ())
+    config = complete_recipe(load_yaml(recipe, TrainingConfig, settings or ()))
     folder = output or Path("runs") / config.model.name
     if (folder / "resume.pt").exists() and not resume:
         raise ConfigError(f"{folder} holds a run already: --resume goes on with it, --output DIR starts another")

@@ -9,10 +9,25 @@ from streamdet.errors import CheckpointError
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
 from streamdet.runtimes.loading import EMBEDDED_MODELS, load
+from streamdet.training.config import TrainingConfig
 from streamdet.training.nanodet import initialise_from_nanodet
 
 # What may differ without a weight having another shape or meaning.
 _FREE = {"name", "classes", "image_size"}
+_NANODET = ".ckpt"
+
+
+def complete_recipe(config: TrainingConfig) -> TrainingConfig:
+    """The recipe with what its model section leaves out as the model has it that training starts from.
+
+    Raises:
+        CheckpointError: if there is no such model, or its file is damaged.
+    """
+    if config.initialise is None or config.initialise.suffix == _NANODET:
+        return config
+    given = load(_find(config.initialise, config.data), device="cpu").model.config
+    left_out = {key: value for key, value in given if key not in config.model.model_fields_set}
+    return config.model_copy(update={"model": config.model.model_copy(update=left_out)})
 
 
 def open_model(
@@ -32,15 +47,20 @@ def open_model(
     """
     torch.manual_seed(seed)
     detector = RecurrentDetector(model)
-    if path.suffix == ".ckpt":
+    if path.suffix == _NANODET:
         initialise_from_nanodet(detector, data / path)
         return detector
-    name = str(path) if str(path) in EMBEDDED_MODELS else str(data / path)
+    name = _find(path, data)
     new = _take_over(detector, load(name, device="cpu").model, name)
     if new:
         known = ", ".join(cls for cls in model.classes if cls not in new) or "none of the classes"
         say(f"{name} knows {known}; new to it, and learnt from nothing: {', '.join(new)}")
     return detector
+
+
+def _find(path: Path, data: Path) -> str:
+    """The name of a model in the package, or a path."""
+    return str(path) if str(path) in EMBEDDED_MODELS else str(data / path)
 
 
 @torch.no_grad()

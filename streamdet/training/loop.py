@@ -277,7 +277,8 @@ class Trainer:
             if phase.alpha != (0.0, 0.0):
                 remembered, state = self.detector.remember(features, state, batch.dt_s.to(self.device))
                 if phase.recall > 0:
-                    recall = phase.recall * self._recall_loss(features, remembered, batch)
+                    # A mean over this process's lanes: as large a part of the whole batch's as they are of its lanes.
+                    recall = phase.recall * B / phase.lanes * self._recall_loss(features, remembered, batch)
                 features = self.detector.blend(features, remembered)
             raw = self.detector.read(features)
         losses = detection_loss(raw, targets, self.ranks.sum)

@@ -2,9 +2,11 @@
 
 import json
 
+import cv2
 import pytest
 
 from streamdet.cli import main
+from streamdet.models.checkpoint import load_checkpoint
 
 RECIPE = """
 model: {name: tiny, classes: [person, car, motorcycle, bus, truck], channels: 16, recurrent_channels: 8, image_size: 96}
@@ -37,12 +39,65 @@ def test_training_writes_model_and_figures(folder):
     trained = [row for row in rows if "loss" in row]
     assert [(row["phase"], row["step"]) for row in trained] == [("per-frame", 10), ("temporal", 10)]
     assert all(row["loss"] > 0 for row in trained)
+    judged = {row["phase"]: row["ap50"] for row in rows if "ap50" in row}
+    assert {phase: list(ap50["street"]) for phase, ap50 in judged.items()} == {
+        "per-frame": ["reset"],
+        "temporal": ["carry", "reset"],
+    }
+    _, facts = load_checkpoint(run / "tiny.safetensors")
+    assert facts["ap50"] == judged["temporal"]
+    assert (facts["finished"], facts["phase"], facts["step"]) == (True, "temporal", 10)
+
+
+def test_training_draws_curves_and_what_was_found(folder):
+    run = folder / "runs" / "tiny"
+    assert sorted(path.name for path in run.iterdir()) == [
+        "cache",
+        "curves.png",
+        "figures.jsonl",
+        "resume.pt",
+        "sheets",
+        "tensorboard",
+        "tiny.safetensors",
+    ]
+    assert cv2.imread(str(run / "curves.png")).std() > 10
+    for phase in ("per-frame", "temporal"):
+        sheet = cv2.imread(str(run / "sheets" / f"{phase}.street.png"))
+        assert sheet.shape == (2 * 320, 3 * 480, 3)  # four frames are held out
+        assert (sheet == 255).all(axis=2).sum() > 500  # what is marked is outlined in white
+    assert len(list((run / "tensorboard").glob("events.*"))) == 1
+
+
+def test_training_goes_on_from_the_embedded_model_with_other_classes(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    phase = (
+        "{name: short, steps: 3, frames: 2, lanes: 2, canvases: [[64, 96]], learning_rate: 1e-4, backbone_rate: 0, "
+        "alpha: [1, 1]}"
+    )
+    settings = ["model={name: mine, classes: [person, vehicle]}", "initialise=street", f"phases=[{phase}]"]
+    names = "class_names: {car: vehicle, bus: vehicle, truck: vehicle}"
+    settings.append(f"sets=[{{name: street, path: street.labels.json, hold_out: {{street: [12, 16]}}, {names}}}]")
+    assert main(["train", "recipe.yaml", *(word for setting in settings for word in ("--set", setting))]) == 0
+    assert "street knows person; new to it, and learnt from nothing: vehicle" in capsys.readouterr().err
+    detector, facts = load_checkpoint(folder / "runs" / "mine" / "mine.safetensors")
+    assert detector.classes == ("person", "vehicle")
+    assert facts["recipe"]["model"]["channels"] == detector.config.channels
+    rows = [json.loads(line) for line in (folder / "runs" / "mine" / "figures.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "ap50" in row] == [0, 3]  # what it started from is judged, too
 
 
 def test_finished_run_is_not_overwritten(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     assert main(["train", "recipe.yaml"]) == 2
     assert "--resume goes on with it" in capsys.readouterr().err
+
+
+def test_finished_run_that_is_resumed_stays_as_it_is(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    kept = [folder / "runs" / "tiny" / name for name in ("figures.jsonl", "tiny.safetensors", "resume.pt")]
+    before = [path.read_bytes() for path in kept]
+    assert main(["train", "recipe.yaml", "--resume", "-q"]) == 0
+    assert [path.read_bytes() for path in kept] == before
 
 
 @pytest.mark.parametrize("memory", ["carry", "reset", "shuffle"])
@@ -84,6 +139,8 @@ def test_trained_model_runs(folder, monkeypatch):
     [
         (["train", "none.yaml"], "none.yaml"),
         (["train", "recipe.yaml", "--set", "phases=[]"], "phases"),
+        (["train", "recipe.yaml", "--set", "seed=2", "--resume"], "runs/tiny holds a run of another recipe: seed"),
+        (["train", "recipe.yaml", "--set", "initialise=none.safetensors", "-o", "x"], "model file not found"),
         (["train", "recipe.yaml", "--set", "data=nowhere", "-o", "other"], "street.labels.json"),
         (["train", "recipe.yaml", "--set", "sets.0.colour=1"], "colour"),
         (["eval", "nowhere"], "nowhere"),

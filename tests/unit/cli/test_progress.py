@@ -52,6 +52,22 @@ def test_a_bar_on_a_terminal(monkeypatch):
     assert "3/3 frames" in sys.stderr.getvalue()
 
 
+def test_training_counts_steps_from_where_it_was_resumed(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
+    with messages("text"), make_progress(True, 1, "steps") as shown:
+        shown.begin("temporal", 200, 150)
+        shown.advance("temporal")
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.startswith("temporal: 151 steps of 200, ")
+    assert line.endswith(" steps/s")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with make_progress(None, 1, "steps") as shown:
+        shown.begin("temporal", 200, 150)
+        shown.advance("temporal")
+    assert "151/200 steps" in sys.stderr.getvalue()
+
+
 def test_bars_of_many_videos_say_which(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")

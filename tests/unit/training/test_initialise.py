@@ -5,7 +5,8 @@ from streamdet.errors import CheckpointError
 from streamdet.models.checkpoint import save_checkpoint
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
-from streamdet.training.initialise import open_model
+from streamdet.training.config import TrainingConfig
+from streamdet.training.initialise import complete_recipe, open_model
 
 OLD = ModelConfig(name="old", classes=("person", "car"), channels=16, recurrent_channels=8)
 IMAGES = torch.randint(0, 256, (1, 3, 3, 64, 96), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
@@ -66,6 +67,33 @@ def test_new_weights_repeat_with_their_seed(old):
     weight = "head.score_convs.0.weight"
     assert torch.equal(one[weight], again[weight])
     assert not torch.equal(one[weight], other[weight])
+
+
+def _recipe(old, **model):
+    phase = {"name": "only", "steps": 4, "frames": 1, "lanes": 2, "canvases": [[64, 96]], "learning_rate": 1e-3}
+    return TrainingConfig.model_validate(
+        {
+            "model": {"name": "new", "classes": ["dog"]} | model,
+            "initialise": old.name,
+            "data": str(old.parent),
+            "sets": [{"name": "clips", "path": "unused"}],
+            "phases": [phase],
+        }
+    )
+
+
+def test_recipe_need_not_say_how_the_model_is_built(old):
+    model = complete_recipe(_recipe(old)).model
+    assert model == _with(name="new", classes=("dog",))
+    assert complete_recipe(_recipe(old, image_size=96)).model == _with(name="new", classes=("dog",), image_size=96)
+    # What it does say stays, so that a mistake is found.
+    assert complete_recipe(_recipe(old, recurrent_channels=4)).model.recurrent_channels == 4
+
+
+def test_recipe_that_starts_from_nothing_or_nanodet_is_complete(old):
+    for start in (None, "nanodet.ckpt"):
+        recipe = TrainingConfig.model_validate(_recipe(old).model_dump(mode="json") | {"initialise": start})
+        assert complete_recipe(recipe) is recipe
 
 
 def test_another_architecture_fails(old):

@@ -215,7 +215,10 @@ def test_a_few_hundred_steps_learn_the_block(footages, tmp_path):
     """The loss of a model that starts from nothing falls by a quarter and more."""
     easy = {"occluders": 0.0, "spells": 0.0}
     recipe = RECIPE | {
-        "phases": [RECIPE["phases"][0] | {"steps": 80, "lanes": 6, "learning_rate": 5e-3, "batch_norm": "train", "augment": easy}]
+        "phases": [
+            RECIPE["phases"][0]
+            | {"steps": 80, "lanes": 6, "learning_rate": 5e-3, "batch_norm": "train", "augment": easy}
+        ]
     }
     config = TrainingConfig.model_validate(recipe)
     torch.manual_seed(0)
