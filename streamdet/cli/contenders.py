@@ -17,14 +17,17 @@ class Contender:
     """A model and what is done with its memory.
 
     Attributes:
-        label: as the user wrote it.
         model: its name or file.
         memory: carry, reset or shuffle.
     """
 
-    label: str
     model: str
     memory: "Memory"
+
+    @property
+    def label(self) -> str:
+        """For a table."""
+        return f"{Path(self.model).stem} {self.memory}"
 
 
 def parse_contender(text: str, memory: str) -> Contender:
@@ -44,7 +47,7 @@ def parse_contender(text: str, memory: str) -> Contender:
         model, named = text, memory
     for known in get_args(Memory):
         if known == named:
-            return Contender(text, model, known)
+            return Contender(model, known)
     raise ConfigError(f"{text}: memory {named!r}, expected {', '.join(get_args(Memory))}")
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,8 +59,6 @@ def evaluate(
     """Judge a detector on labelled footage: accuracy, motion, flicker, stability, identities, speed."""
     start_messages(verbose=verbose, quiet=quiet)
     contenders = [parse_contender(text, memory) for text in compare or (model,)]
-    if compare is None:
-        contenders = [replace(contenders[0], label=f"{model} {memory}")]
     _check(contenders, degrade, latency_ms)
 
     from streamdet.cli.outputs import check_files
@@ -85,14 +83,14 @@ def evaluate(
         ]
         content = {"compared": rows, "intervals": _plain(intervals)} if compare else rows[0]
         json_path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    _print({one.label: figures for one, (_, figures) in zip(contenders, judged, strict=True)}, intervals)
+    _print(_labels(contenders), [figures for _, figures in judged], intervals)
     return DONE
 
 
 def _check(contenders: Sequence[Contender], degrade: str | None, latency_ms: str | None) -> None:
     from streamdet.evaluation.degrade import KINDS
 
-    if len({(contender.model, contender.memory) for contender in contenders}) < len(contenders):
+    if len(set(contenders)) < len(contenders):
         raise ConfigError(f"--compare: both are {contenders[0].label}; expected two models or two ways of memory")
     if degrade not in (None, *KINDS):
         raise ConfigError(f"--degrade: expected {', '.join(KINDS)}, got {degrade}")
@@ -186,18 +184,28 @@ def _plain(intervals: "Mapping[str, Interval]") -> dict[str, dict[str, Any]]:
     return {name: asdict(interval) for name, interval in intervals.items()}
 
 
-def _print(reports: Mapping[str, Mapping[str, Any]], intervals: "Mapping[str, Interval]") -> None:
+def _labels(contenders: Sequence[Contender]) -> list[str]:
+    """Short ones, unless two files in different folders have the same name."""
+    short = [one.label for one in contenders]
+    return short if len(set(short)) == len(short) else [f"{one.model} {one.memory}" for one in contenders]
+
+
+def _print(labels: Sequence[str], reports: Sequence[Mapping[str, Any]], intervals: "Mapping[str, Interval]") -> None:
     from rich.console import Console
 
+    from streamdet.evaluation.intervals import FEWEST_CLIPS
     from streamdet.evaluation.report import comparison_table, report_table
 
     # Names of files may hold brackets.
     console = Console(markup=False, highlight=False)
-    console.print(report_table(reports))
+    console.print(report_table(dict(zip(labels, reports, strict=True))))
     if intervals:
-        console.print(comparison_table(intervals, *reports))
+        console.print(comparison_table(intervals, *labels))
         clips = max(interval.clips for interval in intervals.values())
         if clips < _FEW_CLIPS:
             log.warning(
-                "clips of up to 100 frames to draw from: %d; below %d the intervals are rough", clips, _FEW_CLIPS
+                "clips of up to 100 frames to draw from: %d; below %d the intervals are rough, below %d there are none",
+                clips,
+                _FEW_CLIPS,
+                FEWEST_CLIPS,
             )

@@ -21,6 +21,9 @@ from streamdet.evaluation.stability import SHOWN_SCORE, flicker, stability
 
 _IOU_THRESHOLDS = tuple((np.arange(10, 20) / 20).tolist())  # 0.50 to 0.95
 
+FEWEST_CLIPS = 4
+"""With fewer there is nothing to draw from, and no interval."""
+
 Figure = Callable[[NDArray[np.float64]], float | None]
 
 
@@ -30,7 +33,8 @@ class Interval:
 
     Attributes:
         first, second: the figure of each over all clips.
-        low, high: the 95 % interval of second - first; None where too few draws had anything to judge.
+        low, high: the 95 % interval of second - first; None where there are fewer than four clips, or too few draws had
+            anything to judge.
         clips: how many clips were drawn from.
     """
 
@@ -101,13 +105,12 @@ def _mean_over(part_lists: Sequence[Sequence[Curve]]) -> Figure:
 
 
 def _interval(first: Figure, second: Figure, weights: NDArray[np.float64]) -> Interval:
+    draws, clips = weights.shape
     differences = []
-    for draw in weights:
+    for draw in weights if clips >= FEWEST_CLIPS else ():
         a, b = first(draw), second(draw)
         if a is not None and b is not None:
             differences.append(b - a)
-    all_clips = np.ones(weights.shape[1])
-    low, high = (
-        np.percentile(differences, [2.5, 97.5]).tolist() if 2 * len(differences) > len(weights) else (None, None)
-    )
-    return Interval(first(all_clips), second(all_clips), low, high, len(all_clips))
+    low, high = np.percentile(differences, [2.5, 97.5]).tolist() if 2 * len(differences) > draws else (None, None)
+    all_clips = np.ones(clips)
+    return Interval(first(all_clips), second(all_clips), low, high, clips)

@@ -145,7 +145,7 @@ def comparison_table(intervals: Mapping[str, Interval], first: str, second: str)
     table = Table(
         caption=f"95 % intervals: paired bootstrap over {clips} clips; lower is better of flicker and stability"
     )
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in (first, second):
         table.add_column(name, justify="right", overflow="fold")
     for name in ("difference", "95 % interval", "clear"):

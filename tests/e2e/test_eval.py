@@ -126,7 +126,7 @@ def test_a_nanodet_checkpoint_is_a_model(streamdet, labels, here, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--compare", "street:carry", "street:carry"], "both are street:carry"),
+        (["--compare", "street:carry", "street:carry"], "both are tiny carry"),
         (["--compare", "street", "street:maybe"], "memory 'maybe', expected carry, reset, shuffle"),
         (["--compare", "street", "nothing"], "unknown model nothing"),
         (["--degrade", "rain"], "--degrade: expected occlusion, blur, noise, dark, drop, got rain"),

@@ -17,7 +17,11 @@ from streamdet.errors import CheckpointError, ConfigError
     ],
 )
 def test_parts(text, model, memory):
-    assert parse_contender(text, "carry") == Contender(text, model, memory)
+    assert parse_contender(text, "carry") == Contender(model, memory)
+
+
+def test_label():
+    assert Contender("runs/mine/a.safetensors", "reset").label == "a reset"
 
 
 def test_a_file_with_a_colon_in_its_name(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def test_a_detector_that_is_better_on_half_of_the_clips_is_not(build):
 
 
 def test_a_detector_against_itself_differs_by_nothing(build):
-    pairs = clips(build, [0.3, 0.5], np.random.default_rng(0))
+    pairs = clips(build, [0.3, 0.5, 0.7, 0.2], np.random.default_rng(0))
     for name, interval in paired_intervals(pairs, pairs, build.classes, draws=20).items():
         if name in ("ap50_medium", "ap50_fast"):
             assert (interval.first, interval.low, interval.high) == (None, None, None)
@@ -48,6 +48,13 @@ def test_a_detector_against_itself_differs_by_nothing(build):
 def test_a_long_video_is_cut_into_clips(build):
     pairs = clips(build, [0.5], np.random.default_rng(0), frames=50)
     assert paired_intervals(pairs, pairs, build.classes, draws=2, clip_frames=20)["ap"].clips == 3
+
+
+def test_three_clips_are_too_few_for_an_interval(build):
+    rng = np.random.default_rng(0)
+    ap50 = paired_intervals(clips(build, [0.3] * 3, rng), clips(build, [0.9] * 3, rng), build.classes)["ap50"]
+    assert (ap50.low, ap50.high, ap50.clips) == (None, None, 3)
+    assert ap50.second - ap50.first == pytest.approx(0.6, abs=0.02)
 
 
 def test_only_classes_that_both_know_are_compared(build):
