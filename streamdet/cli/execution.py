@@ -2,8 +2,8 @@
 
 import difflib
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,6 @@ from streamdet.stages.detection_files import STDOUT, RunHeader
 from streamdet.stages.job import OutputFailures, Recording, assemble
 from streamdet.stages.result import Result
 from streamdet.version import __version__
-
-# What record says of a pipe whose reader has gone, as `head` does: an end, but nobody's mistake.
-_READER_GONE = "its reader has gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +84,7 @@ def execute(job: Job, progress: bool | None) -> Outcome:
         job.outputs.make_folders()
     except OSError as error:
         raise ConfigError(f"cannot make folder {error.filename}: {error.strerror}") from error
+    before = job.outputs.versions()
     started = datetime.now(UTC)
     tally, failures = Tally(job.specs), OutputFailures()
     run = _assemble(job, tally, failures)
@@ -105,7 +103,10 @@ def execute(job: Job, progress: bool | None) -> Outcome:
             log.debug("the run failed", exc_info=error)
         except Cancelled:
             pass  # the second Ctrl-C
-    outcome = _judge(job, tally, run, failures, crash, started, stop.exit_status)
+    written = frozenset(path for path, now in job.outputs.versions().items() if now not in (None, before[path]))
+    failed = tuple(_failed(tally, failures, crash))
+    status = stop.exit_status or (FAILED if failed else DONE)
+    outcome = Outcome(started, tally, run.stats, failed, written, status)
     _say(job, outcome)
     return _report(job, outcome)
 
@@ -153,29 +154,20 @@ def _writes_nothing_more(job: Job, tally: Tally, failures: OutputFailures) -> bo
     return not {(kind, name) for kind, name in wanted - failed if name in open_sources}
 
 
-def _judge(
-    job: Job,
-    tally: Tally,
-    run: Run,
-    failures: OutputFailures,
-    crash: StageError | None,
-    started: datetime,
-    signal_status: int | None,
-) -> Outcome:
-    failed = [Failure("source", source.name, source.error) for source in tally.sources.values() if source.error]
-    failed += of_outputs(failures)
+def _failed(tally: Tally, failures: OutputFailures, crash: StageError | None) -> Iterator[Failure]:
+    for source in tally.sources.values():
+        if source.error:
+            yield Failure("source", source.name, source.error)
+    yield from of_outputs(failures)
     if crash is not None:
-        failed.append(Failure("run", None, str(crash)))
-    status = signal_status or (FAILED if failed else DONE)
-    return Outcome(started, tally, run.stats, tuple(failed), status)
+        yield Failure("run", None, str(crash))
 
 
 def _say(job: Job, outcome: Outcome) -> None:
     """What went wrong and was not said yet, and what there is now."""
     for failure in outcome.failures:
         if failure.what != "source":
-            quiet = _READER_GONE in failure.message
-            log.log(logging.DEBUG if quiet else logging.ERROR, "%s", failure.message)
+            log.log(logging.DEBUG if failure.expected else logging.ERROR, "%s", failure.message)
     for source in outcome.tally.sources.values():
         if source.undecodable:
             log.warning("%s: %d packets could not be decoded", source.location, source.undecodable)
@@ -189,7 +181,7 @@ def _say(job: Job, outcome: Outcome) -> None:
     if outcome.tally.frames:
         _say_pace(outcome)
     for path in job.outputs.paths():
-        if path != job.outputs.report and path.is_file():
+        if path in outcome.written:
             log.info("wrote %s", path, extra={"fields": {"path": str(path)}})
     if outcome.exit_status > FAILED:
         log.warning("stopped before the end; what was written is complete up to there")
@@ -227,5 +219,5 @@ def _report(job: Job, outcome: Outcome) -> Outcome:
     except SinkError as error:
         log.error("%s", error)
         failures = (*outcome.failures, Failure("report", None, str(error)))
-        return Outcome(outcome.started, outcome.tally, outcome.stats, failures, outcome.exit_status or FAILED)
+        return replace(outcome, failures=failures, exit_status=outcome.exit_status or FAILED)
     return outcome

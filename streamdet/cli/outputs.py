@@ -41,6 +41,10 @@ class Outputs:
         """All files."""
         return [*self.videos.values(), *self.detections.values(), *([self.report] if self.report else [])]
 
+    def versions(self) -> dict[Path, tuple[int, int] | None]:
+        """Which version of each file is there now, the report aside; None where there is none."""
+        return {path: _version(path) for path in (*self.videos.values(), *self.detections.values())}
+
     def make_folders(self) -> None:
         """Make the folders that outputs go into."""
         for folder in self.folders:
@@ -79,6 +83,14 @@ def plan_outputs(config: PipelineConfig, names: Sequence[str], inputs: Iterable[
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return Outputs(videos, detections, form, stdout, report, folders)
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 @contextmanager

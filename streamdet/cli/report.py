@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from streamdet.cli.outputs import Outputs
 from streamdet.cli.tally import Tally
@@ -29,14 +29,21 @@ class Failure:
     """Something that went wrong while the rest went on.
 
     Attributes:
-        what: source, video, detections or run.
+        what: source, video, detections, report or run.
         source: name of the stream; None for the run as a whole.
         message: one line.
+        expected: True where a pipe's reader has gone, as `head` does: an end, but nobody's mistake.
     """
 
     what: str
     source: str | None
     message: str
+    expected: bool = False
+
+    @classmethod
+    def of_output(cls, what: str, source: str, error: SinkError) -> Self:
+        """Of an output."""
+        return cls(what, source, str(error), isinstance(error.__cause__, BrokenPipeError))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class Outcome:
         tally: what came out of it.
         stats: where its time went.
         failures: in the order in which they happened, sources first.
+        written: the files that are there now because of it, the report aside.
         exit_status: of the command.
     """
 
@@ -55,6 +63,7 @@ class Outcome:
     tally: Tally
     stats: RunStats
     failures: tuple[Failure, ...]
+    written: frozenset[Path]
     exit_status: int
 
     @property
@@ -87,7 +96,10 @@ class Outcome:
             },
             "sources": [asdict(source) for source in sources],
             "outputs": list(self._outputs(outputs)),
-            "failures": [asdict(failure) for failure in self.failures],
+            "failures": [
+                {"what": failure.what, "source": failure.source, "message": failure.message}
+                for failure in self.failures
+            ],
             "settings": config.model_dump(exclude={"sources"}, mode="json"),  # they may hold a password
             "machine": machine(),
         }
@@ -96,7 +108,7 @@ class Outcome:
         failed = {(failure.what, failure.source): failure.message for failure in self.failures}
         for kind, files in (("video", outputs.videos), ("detections", outputs.detections)):
             for source, path in files.items():
-                size = path.stat().st_size if path.is_file() else None
+                size = path.stat().st_size if path in self.written else None
                 error = failed.get((kind, source))
                 yield {"kind": kind, "source": source, "path": str(path), "bytes": size, "error": error}
         if outputs.stdout:
@@ -113,8 +125,8 @@ class Outcome:
 def of_outputs(failures: OutputFailures) -> Iterator[Failure]:
     """The outputs that failed."""
     for what, failed in (("video", failures.videos), ("detections", failures.detections)):
-        for source, message in failed:
-            yield Failure(what, source, message)
+        for source, error in failed:
+            yield Failure.of_output(what, source, error)
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:

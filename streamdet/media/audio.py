@@ -50,7 +50,7 @@ class AudioTrack:
         self._end_s = None if end_s is None else beginning + exact(end_s)
         self._time_base = self.stream.time_base or Fraction(1, 90_000)
         codec = self.stream.codec_context
-        self.codec = codec.name if codec is not None else "an unknown codec"
+        self.codec = codec.codec.canonical_name if codec is not None else "an unknown codec"
         self.description = f"{path}, audio track {number + 1} ({self.codec}, {self.stream.language or 'no language'})"
         self._interval = 0
         self._packets = self._read()

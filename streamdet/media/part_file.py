@@ -55,12 +55,17 @@ class PartFile:
             with suppress(OSError):
                 path.unlink()
 
-    def cut_to_whole_fragments(self) -> bool:
-        """Drop a torn fragment from the end of a fragmented mp4; False where nothing playable is left."""
-        try:
+    def cut_to_whole_fragments(self) -> None:
+        """Drop a torn fragment from the end of a fragmented mp4."""
+        with suppress(OSError):
             os.truncate(self.path, end_of_whole_fragments(self.path))
-            return self.path.stat().st_size > 0
-        except OSError:
+
+    def holds_video(self) -> bool:
+        """Whether there is anything in it to be played."""
+        try:
+            with av.open(str(self.path.absolute())) as file:
+                return any(packet.size for packet in file.demux(video=0))
+        except (av.FFmpegError, IndexError):
             return False
 
 

@@ -184,7 +184,7 @@ def _video_track(container: InputContainer, stream: VideoStream, first: VideoFra
     return VideoTrack(
         number=stream.index,
         used=first is not None,
-        codec=context.name,
+        codec=context.codec.canonical_name,
         profile=stream.profile,
         width=height if orientation[0] else width,
         height=width if orientation[0] else height,
@@ -221,7 +221,7 @@ def _audio_track(stream: AudioStream) -> AudioTrack:
     context = stream.codec_context
     return AudioTrack(
         number=stream.index,
-        codec=context.name,
+        codec=context.codec.canonical_name,
         sample_rate=context.sample_rate,
         channels=context.layout.nb_channels,
         layout=context.layout.name,

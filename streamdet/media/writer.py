@@ -167,12 +167,14 @@ class VideoWriter:
     def _publish(self, recording: Recording, complete: bool) -> None:
         """Give the best playable file there is the final name."""
         ready = self._part.path
-        if self._container.is_mp4:
-            if complete:
-                ready = self._faststart(recording)
-            elif not self._part.cut_to_whole_fragments():
+        if not complete:
+            if self._container.is_mp4:
+                self._part.cut_to_whole_fragments()
+            if not self._part.holds_video():
                 self._part.discard()
                 return
+        elif self._container.is_mp4:
+            ready = self._faststart(recording)
         self._part.publish(ready)
         if self.nudged:
             _log.warning(

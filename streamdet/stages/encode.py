@@ -34,7 +34,7 @@ def encode(outputs: Callable[[StreamStarted], VideoOutput | None], failures: Fai
 
     Args:
         outputs: opens the output of a stream; None where it has none.
-        failures: gets (stream, message) of every output that failed.
+        failures: gets (stream, error) of every output that failed.
     """
 
     def process(inbox: Inbox[Item]) -> Iterator[Item]:

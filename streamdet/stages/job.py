@@ -42,7 +42,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class OutputFailures:
-    """Outputs that failed while the others went on: (stream, message) each."""
+    """Outputs that failed while the others went on: (stream, error) each."""
 
     videos: Failures = field(default_factory=list)
     detections: Failures = field(default_factory=list)

@@ -26,7 +26,7 @@ def record(files: Mapping[str, str | Path], form: Format, header: RunHeader, fai
             is not named here is not recorded.
         form: jsonl, mot (MOTChallenge) or coco (COCO results).
         header: what JSON Lines begin with.
-        failures: gets (stream, message) for every file that failed.
+        failures: gets (stream, error) for every file that failed.
     """
     if form != "jsonl" and len({str(path) for path in files.values()}) < len(files):
         raise ValueError(f"streams cannot share a file in the format {form}, got {dict(files)}")

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from streamdet.errors import SinkError
 
-Failures = list[tuple[str, str]]  # (stream, message)
+Failures = list[tuple[str, SinkError]]  # by stream
 
 
 class Output(Protocol):
@@ -23,7 +23,7 @@ def remembered(failures: Failures, source: str) -> Iterator[None]:
     try:
         yield
     except SinkError as error:
-        failures.append((source, str(error)))
+        failures.append((source, error))
 
 
 def close_all(outputs: Mapping[str, Output], failures: Failures) -> None:

@@ -1,5 +1,6 @@
 """What is wrong is said in a line, with the right exit status, and nothing is written that is not whole."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -216,6 +217,20 @@ def test_disk_full(streamdet, clips, tiny_model, here, tiny_disk, read_video):
     assert 10 < written < 1000
     assert [path.name for path in tiny_disk.iterdir()] == ["out.mp4"]
     assert "No space left" in (here / "report.json").read_text()
+
+
+def test_a_file_that_could_not_be_replaced_is_not_called_written(streamdet, clips, tiny_model, here, tiny_disk):
+    (tiny_disk / "out.mp4").write_bytes(bytes(100_000))
+    done = streamdet(
+        *("run", clips / "walk.mp4", "--model", tiny_model, "-o", tiny_disk / "out.mp4", "--overwrite"),
+        *("--detections", "found.jsonl", "--report", "report.json"),
+    )
+    assert done.status == FAILED
+    assert "No space left on device" in done.stderr
+    assert "wrote found.jsonl" in done.stderr
+    assert f"wrote {tiny_disk}" not in done.stderr
+    report = json.loads((here / "report.json").read_text())
+    assert [output["bytes"] is None for output in report["outputs"]] == [True, False]
 
 
 def test_disk_full_fails_one_output_only(streamdet, clips, tiny_model, here, tiny_disk):

@@ -94,3 +94,7 @@ def test_text_file_fails(tmp_path):
     (tmp_path / "a.mp4").write_text("no video")
     with pytest.raises(SourceOpenError, match="not a video"):
         probe(tmp_path / "a.mp4")
+
+
+def test_a_codec_is_called_by_its_own_name_not_by_its_decoders(make_clip):
+    assert probe(make_clip("a.mkv", 3, codec="libsvtav1")).video[0].codec == "av1"

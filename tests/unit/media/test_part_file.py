@@ -50,10 +50,13 @@ def test_nothing_whole_is_zero(tmp_path, data):
 def test_cut_to_whole_fragments(tmp_path):
     part = PartFile(tmp_path / "out.mp4")
     part.path.write_bytes(HEAD + FRAGMENT + FRAGMENT[:50])
-    assert part.cut_to_whole_fragments()
+    part.cut_to_whole_fragments()
     assert part.path.read_bytes() == HEAD + FRAGMENT
+    assert not part.holds_video()
     part.path.write_bytes(HEAD)
-    assert not part.cut_to_whole_fragments()
+    part.cut_to_whole_fragments()
+    assert part.path.read_bytes() == b""
+    assert not part.holds_video()
 
 
 def test_publish_replaces_in_one_step(tmp_path):

@@ -11,6 +11,7 @@ from streamdet.detections import Detections
 from streamdet.flow import Run, Stage
 from streamdet.frames import Frame, StreamInfo, StreamStarted
 from streamdet.stages.result import Result
+from streamdet.stages.sinks import Failures
 
 CLASSES = ("person", "car", "truck")
 
@@ -55,3 +56,9 @@ def make_result(make_frame: Callable[..., Frame]) -> Callable[..., Result]:
 def started() -> Callable[[str], StreamStarted]:
     """The first marker of a stream."""
     return lambda source: StreamStarted(source, StreamInfo(f"{source}.mp4", 64, 48, Fraction(1, 12800)))
+
+
+@pytest.fixture
+def said() -> Callable[[Failures], list[tuple[str, str]]]:
+    """What failed outputs say, by stream."""
+    return lambda failures: [(source, str(error)) for source, error in failures]

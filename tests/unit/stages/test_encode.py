@@ -65,16 +65,16 @@ def test_a_stream_without_an_output_passes(run_stage, items):
     assert len(video.pts) == 5
 
 
-def test_a_failing_video_is_closed_and_the_other_goes_on(run_stage, items):
+def test_a_failing_video_is_closed_and_the_other_goes_on(run_stage, items, said):
     videos, failures = {"a": Video(fails_at=1024, close_error=SinkError("again")), "b": Video()}, []
     out = run_stage(encode(lambda begun: videos[begun.source], failures), items)
     assert out == items
-    assert failures == [("a", "v.mp4: cannot be written: no space left")]
+    assert said(failures) == [("a", "v.mp4: cannot be written: no space left")]
     assert (len(videos["a"].pts), videos["a"].closed) == (2, 1)
     assert (len(videos["b"].pts), videos["b"].closed) == (5, 1)
 
 
-def test_an_output_that_cannot_be_opened_is_that_stream_alone(run_stage, items):
+def test_an_output_that_cannot_be_opened_is_that_stream_alone(run_stage, items, said):
     video, failures = Video(), []
 
     def outputs(begun):
@@ -83,14 +83,14 @@ def test_an_output_that_cannot_be_opened_is_that_stream_alone(run_stage, items):
         return video
 
     assert run_stage(encode(outputs, failures), items) == items
-    assert failures == [("a", "a.mp4: there is no folder")]
+    assert said(failures) == [("a", "a.mp4: there is no folder")]
     assert len(video.pts) == 5
 
 
-def test_an_output_that_cannot_be_finished_is_remembered(run_stage, items):
+def test_an_output_that_cannot_be_finished_is_remembered(run_stage, items, said):
     videos, failures = {"a": Video(close_error=SinkError("no room")), "b": Video()}, []
     assert run_stage(encode(lambda begun: videos[begun.source], failures), items) == items
-    assert failures == [("a", "no room")]
+    assert said(failures) == [("a", "no room")]
 
 
 @pytest.mark.parametrize("mode", ["inline", "threaded"])

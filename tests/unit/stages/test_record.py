@@ -122,16 +122,16 @@ def test_an_interrupted_run_leaves_complete_files(tmp_path, make_result, started
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.jsonl"]
 
 
-def test_a_file_that_cannot_be_opened_is_that_stream_alone(run_stage, tmp_path, items):
+def test_a_file_that_cannot_be_opened_is_that_stream_alone(run_stage, tmp_path, items, said):
     files, failures = {"a": tmp_path / "nowhere" / "a.jsonl", "b": tmp_path / "b.jsonl"}, []
     assert run_stage(record(files, "jsonl", HEADER, failures), items) == items
-    [(source, message)] = failures
+    [(source, message)] = said(failures)
     assert source == "a"
     assert "a.jsonl" in message
     assert len(lines(files["b"])) == 5
 
 
-def test_a_shared_file_that_fails_is_named_once(run_stage, items):
+def test_a_shared_file_that_fails_is_named_once(run_stage, items, said):
     failures = []
     assert run_stage(record({"a": "/dev/full", "b": "/dev/full"}, "jsonl", HEADER, failures), items) == items
-    assert failures == [("a", "/dev/full: cannot be written: No space left on device")]
+    assert said(failures) == [("a", "/dev/full: cannot be written: No space left on device")]

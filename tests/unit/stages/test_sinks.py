@@ -17,11 +17,11 @@ class Output:
             raise self.error
 
 
-def test_a_sink_error_is_remembered_and_goes_no_further():
+def test_a_sink_error_is_remembered_and_goes_no_further(said):
     failures = []
     with remembered(failures, "cam"):
         raise SinkError("disk full")
-    assert failures == [("cam", "disk full")]
+    assert said(failures) == [("cam", "disk full")]
 
 
 def test_another_error_goes_on_fails():
@@ -31,12 +31,12 @@ def test_another_error_goes_on_fails():
     assert failures == []
 
 
-def test_all_are_closed_and_failures_remembered():
+def test_all_are_closed_and_failures_remembered(said):
     outputs = {"a": Output(SinkError("no room")), "b": Output(), "c": Output(SinkError("gone"))}
     failures = []
     close_all(outputs, failures)
     assert [output.closed for output in outputs.values()] == [1, 1, 1]
-    assert sorted(failures) == [("a", "no room"), ("c", "gone")]
+    assert sorted(said(failures)) == [("a", "no room"), ("c", "gone")]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), KeyboardInterrupt()])

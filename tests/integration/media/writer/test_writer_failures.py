@@ -109,9 +109,13 @@ def test_no_room_for_the_index_first_keeps_the_fragments(small_disk, noise_pictu
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_a_disk_too_small_for_anything_leaves_nothing(small_disk, noise_pictures):
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_disk_without_room_for_anything_leaves_nothing(small_disk, noise_pictures, ending):
     folder = small_disk(8)
-    said, _ = fill(folder / "out.mp4", noise_pictures(90), info())
+    filler = folder / "filler"
+    filler.write_bytes(bytes(8192))
+    said, _ = fill(folder / f"out{ending}", noise_pictures(90), info())
+    filler.unlink()
     assert "No space left" in said[0]
     assert list(folder.iterdir()) == []
 
