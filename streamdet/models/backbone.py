@@ -1,32 +1,36 @@
-"""The backbone: torchvision's ShuffleNetV2 up to stride 32.
+"""The backbone: ShuffleNetV2 up to stride 32.
 
 Shapes: N images, C channels, H, W pixels.
 """
 
+import torch
 from torch import Tensor, nn
-from torchvision.models import shufflenet_v2_x1_0
 
 BACKBONE_CHANNELS = (116, 232, 464)
 BACKBONE_STRIDES = (8, 16, 32)
+_STEM_CHANNELS = 24
+_STAGE_UNITS = (4, 8, 4)
 
 
 class ShuffleNetBackbone(nn.Module):
-    """Feature maps of strides 8, 16 and 32.
+    """Feature maps of strides 8, 16 and 32: ShuffleNetV2 x1.0.
 
-    Activations are LeakyReLU 0.1, as in the NanoDet-m weights that initialise it.
+    Layers have torchvision's names, so that its weights and those of NanoDet-m fit, but are not torchvision's: that
+    takes a second to import. Activations are LeakyReLU 0.1, as in the NanoDet-m weights that initialise it.
 
-    Source: Ma et al. 2018 (ShuffleNetV2); layers of torchvision.
+    Source: Ma et al. 2018 (ShuffleNetV2).
     """
 
     def __init__(self) -> None:
         super().__init__()
-        network = shufflenet_v2_x1_0(weights=None)
-        self.conv1 = network.conv1
-        self.maxpool = network.maxpool
-        self.stage2 = network.stage2
-        self.stage3 = network.stage3
-        self.stage4 = network.stage4
-        _use_leaky_relu(self)
+        self.conv1 = nn.Sequential(
+            nn.Conv2d(3, _STEM_CHANNELS, 3, stride=2, padding=1, bias=False), *_norm_and_activation(_STEM_CHANNELS)
+        )
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        widths = (_STEM_CHANNELS, *BACKBONE_CHANNELS)
+        self.stage2, self.stage3, self.stage4 = (
+            _stage(*shape) for shape in zip(widths[:-1], widths[1:], _STAGE_UNITS, strict=True)
+        )
 
     def forward(self, x_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Extract features.
@@ -44,9 +48,44 @@ class ShuffleNetBackbone(nn.Module):
         return x8, x16, x32
 
 
-def _use_leaky_relu(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, nn.ReLU):
-            setattr(module, name, nn.LeakyReLU(0.1, inplace=True))
-        else:
-            _use_leaky_relu(child)
+class ShuffleUnit(nn.Module):
+    """Works on one half of the channels and mixes both; the first unit of a stage works on all and halves the map.
+
+    Source: Ma et al. 2018, figure 3 (c) and (d).
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        half = channels // 2
+        self.halves = stride == 2
+        self.branch1 = nn.Sequential()
+        if self.halves:
+            self.branch1 = nn.Sequential(
+                nn.Conv2d(in_channels, in_channels, 3, stride, padding=1, groups=in_channels, bias=False),
+                nn.BatchNorm2d(in_channels),
+                nn.Conv2d(in_channels, half, 1, bias=False),
+                *_norm_and_activation(half),
+            )
+        self.branch2 = nn.Sequential(
+            nn.Conv2d(in_channels if self.halves else half, half, 1, bias=False),
+            *_norm_and_activation(half),
+            nn.Conv2d(half, half, 3, stride, padding=1, groups=half, bias=False),
+            nn.BatchNorm2d(half),
+            nn.Conv2d(half, half, 1, bias=False),
+            *_norm_and_activation(half),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, channels, H / stride, W / stride)."""
+        passed, worked_on = (x, x) if self.halves else x.chunk(2, dim=1)
+        both = torch.stack((self.branch1(passed), self.branch2(worked_on)), dim=2)
+        return both.flatten(1, 2)  # channels of the two alternate
+
+
+def _stage(in_channels: int, channels: int, units: int) -> nn.Sequential:
+    later = (ShuffleUnit(channels, channels, stride=1) for _ in range(units - 1))
+    return nn.Sequential(ShuffleUnit(in_channels, channels, stride=2), *later)
+
+
+def _norm_and_activation(channels: int) -> tuple[nn.Module, nn.Module]:
+    return nn.BatchNorm2d(channels), nn.LeakyReLU(0.1, inplace=True)

@@ -5,12 +5,14 @@ Shapes: N images, P cells, Q distance bins, M boxes. Boxes are xyxy in pixels of
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.ops import batched_nms, nms
 
 ONE_OBJECT_IOU = 0.85
 """Boxes of different classes that overlap more are one object that two classes fit: the better one is kept."""
+_FEW = 256
 
 
 def cell_centres(sizes: Sequence[tuple[int, int]], strides: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -101,6 +103,33 @@ def select_boxes(
         # Suppression is quadratic: a flood of boxes must not stall a stream.
         picked, order = picked.topk(10 * max_detections)
         cells, class_ids = cells[order], class_ids[order]
-    keep = batched_nms(boxes[cells], picked, class_ids, iou)
-    keep = keep[nms(boxes[cells[keep]], picked[keep], max(iou, ONE_OBJECT_IOU))][:max_detections]
+    keep = _suppress(boxes[cells], picked, class_ids, iou)[:max_detections]
     return boxes[cells[keep]], picked[keep], class_ids[keep]
+
+
+def _suppress(boxes: Tensor, scores: Tensor, class_ids: Tensor, iou: float) -> Tensor:
+    """Which boxes stay, best first: within each class, and then over all of them."""
+    if boxes.device.type == "cpu" and len(boxes) <= _FEW:
+        order = scores.argsort(descending=True, stable=True)
+        return order[_suppress_few(boxes[order].numpy(), class_ids[order].numpy(), iou)]
+    from torchvision.ops import batched_nms, nms  # a second to import, which a frame like others need not wait for
+
+    keep: Tensor = batched_nms(boxes, scores, class_ids, iou)
+    return keep[nms(boxes[keep], scores[keep], max(iou, ONE_OBJECT_IOU))]
+
+
+def _suppress_few(boxes: NDArray[np.float32], class_ids: NDArray[np.int64], iou: float) -> NDArray[np.int64]:
+    """The same for boxes that are in order already, from the overlaps of all pairs."""
+    x1, y1, x2, y2 = boxes.T
+    widths = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    heights = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    common = widths.clip(min=0) * heights.clip(min=0)
+    areas = (x2 - x1) * (y2 - y1)
+    union = areas[:, None] + areas - common
+    alive = np.ones(len(boxes), bool)
+    rivals = (common > iou * union) & (class_ids[:, None] == class_ids)
+    for suppressed in (rivals, common > max(iou, ONE_OBJECT_IOU) * union):
+        for i in range(len(boxes)):
+            if alive[i]:
+                alive[i + 1 :] &= ~suppressed[i, i + 1 :]
+    return np.flatnonzero(alive)

@@ -229,10 +229,7 @@ class RecurrentDetector(nn.Module):
         Raises:
             ValueError: if the images have another shape or type.
         """
-        if images_BTCHW.ndim != 5 or images_BTCHW.shape[2] != 3 or images_BTCHW.dtype != torch.uint8:
-            raise ValueError(
-                f"images must be (B, T, 3, H, W) uint8, got {tuple(images_BTCHW.shape)} {images_BTCHW.dtype}"
-            )
+        check_images(images_BTCHW)
         B, T, _, H, W = images_BTCHW.shape
         images = F.pad(images_BTCHW.to(self.device), (0, -W % 32, 0, -H % 32), value=PADDING_GREY)
         if state is None:
@@ -244,3 +241,9 @@ class RecurrentDetector(nn.Module):
         limit = torch.tensor((W, H, W, H), dtype=boxes.dtype, device=boxes.device)
         boxes = torch.minimum(boxes.clamp(min=0), limit)
         return Outputs(boxes, raw.score_logits.sigmoid(), self.classes), state
+
+
+def check_images(images_BTCHW: Tensor) -> None:
+    """Refuse what is not (B, T, 3, H, W) uint8 with a ValueError."""
+    if images_BTCHW.ndim != 5 or images_BTCHW.shape[2] != 3 or images_BTCHW.dtype != torch.uint8:
+        raise ValueError(f"images must be (B, T, 3, H, W) uint8, got {tuple(images_BTCHW.shape)} {images_BTCHW.dtype}")

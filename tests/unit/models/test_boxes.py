@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torchvision.ops import batched_nms, nms
 
-from streamdet.models.boxes import cell_centres, decode_boxes, expected_distances, select_boxes
+from streamdet.models.boxes import ONE_OBJECT_IOU, cell_centres, decode_boxes, expected_distances, select_boxes
 
 
 def test_centres_lie_in_the_middle_of_cells():
@@ -65,3 +66,19 @@ def test_nothing_found_is_three_empty_columns():
     boxes, scores, classes = select_boxes(*_candidates(), conf=0.95, iou=0.6, max_detections=10)
     assert boxes.shape == (0, 4)
     assert len(scores) == len(classes) == 0
+
+
+@pytest.mark.parametrize(("count", "spread"), [(1, 50), (40, 60), (200, 100), (257, 100)])
+def test_suppression_is_torchvisions(count, spread):
+    """Few boxes take another way than many; both give what torchvision's operators give."""
+    generator = torch.Generator().manual_seed(count)
+    corners = torch.rand(count, 2, generator=generator) * spread
+    boxes = torch.cat((corners, corners + 5 + 40 * torch.rand(count, 2, generator=generator)), dim=1)
+    best, ids = torch.rand(count, generator=generator), torch.randint(0, 3, (count,), generator=generator)
+    scores = torch.zeros(count, 3).scatter(1, ids[:, None], best[:, None])
+    got_boxes, got_scores, got_ids = select_boxes(boxes, scores, conf=1e-6, iou=0.5, max_detections=1000)
+    keep = batched_nms(boxes, best, ids, 0.5)
+    keep = keep[nms(boxes[keep], best[keep], ONE_OBJECT_IOU)]
+    torch.testing.assert_close(got_boxes, boxes[keep])
+    torch.testing.assert_close(got_scores, best[keep])
+    assert got_ids.tolist() == ids[keep].tolist()
