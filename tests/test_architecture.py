@@ -90,6 +90,12 @@ def test_files_say_what_they_are(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
+def test_imports_name_the_module() -> None:
+    """A part's own page is empty; the package, the command line and the engine, which stands alone, have one."""
+    pages = {path.parent.name for path in PACKAGE.rglob("__init__.py") if path.stat().st_size}
+    assert pages == {"streamdet", "cli", "flow"}
+
+
 def test_the_command_line_starts_without_heavy_libraries() -> None:
     heavy = "{'torch', 'torchvision', 'av', 'cv2', 'scipy', 'numpy'}"
     code = f"import sys, streamdet.cli as c; c.main(['--help']); print(sorted({heavy} & set(sys.modules)))"

@@ -1,7 +1,10 @@
 """What `import streamdet` offers: every name is there, and nothing heavy is loaded before it is used."""
 
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +30,12 @@ def test_every_error_is_public() -> None:
 def test_unknown_name_fails() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = streamdet.nonsense
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "streamdet.version.__version__"}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", streamdet.__version__)
 
 
 def test_import_is_light() -> None:

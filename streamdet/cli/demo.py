@@ -12,6 +12,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
+from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
 from streamdet.config import Override, PipelineConfig, load_yaml
 
 Box = Sequence[float]  # x1 y1 x2 y2
@@ -32,12 +33,10 @@ _FILES = {
 
 def demo(
     seconds: Annotated[float, typer.Option(metavar="S", min=0.2, max=60.0, help="Duration of the scene.")] = 8.0,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Default: a bar on a terminal.")
-    ] = None,
-    log_format: Annotated[str, typer.Option(metavar="text|json", help="Lines on standard error.")] = "text",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    progress: Progress = None,
+    log_format: LogFormat = "text",
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Find everyone in a synthetic street: writes demo.annotated.mp4, demo.jsonl and demo.report.json here."""
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
@@ -111,17 +110,16 @@ def found_objects(lines: Sequence[str]) -> Objects:
 
 def recall(true: Objects, found: Objects) -> tuple[int, int]:
     """How many true objects have a box of their class with an IoU of at least 0.5, and how many there are."""
-    hits = sum(
-        any(kind == name and iou(box, other) >= 0.5 for name, other in found.get(frame, ()))
-        for frame, objects in true.items()
-        for kind, box in objects
-    )
+    import numpy as np
+
+    from streamdet.evaluation.boxes import box_iou
+
+    hits = 0
+    for frame, objects in true.items():
+        for name in {name for name, _ in objects}:
+            boxes, others = (
+                np.reshape([box for kind, box in rows if kind == name], (-1, 4))
+                for rows in (objects, found.get(frame, ()))
+            )
+            hits += int((box_iou(boxes, others).max(axis=1, initial=0.0) >= 0.5).sum())
     return hits, sum(map(len, true.values()))
-
-
-def iou(a: Box, b: Box) -> float:
-    """Area that two boxes share, by the area that they cover."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(0.0, width) * max(0.0, height)
-    covered = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
-    return shared / covered if covered > 0 else 0.0

@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib
-import importlib.metadata
 import os
 import platform
 import sys
@@ -11,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from streamdet.cli.exit_status import DONE, FAILED
 from streamdet.cli.messages import log, start_messages
+from streamdet.cli.options import Verbose
 from streamdet.version import __version__
 
 # Distribution, and what it is imported as.
@@ -49,7 +48,7 @@ class Finding:
     remedy: str | None = None
 
 
-def doctor(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tracebacks.")] = False) -> int:
+def doctor(verbose: Verbose = False) -> int:
     """Check packages, processor, GPU, encoders and the model, and run one frame through all of it."""
     start_messages(verbose=verbose)
     findings = [

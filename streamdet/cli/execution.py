@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ from streamdet.stages.detection_files import STDOUT, RunHeader
 from streamdet.stages.job import OutputFailures, Recording, assemble
 from streamdet.stages.result import Result
 from streamdet.version import __version__
+
+_MOST_NAMED = 8  # of written files; more of them are counted by folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ def prepare(config: PipelineConfig, inputs: Iterable[Path] = ()) -> Job:
     files = [Path(spec.location) for spec in specs if spec.kind in ("file", "images")]
     read = [*files, *lists, Path(config.detect.model), *inputs]
     outputs = plan_outputs(config, [spec.name for spec in specs], read)
-    detector = load(config.detect.model, device=config.detect.device, precision=config.detect.precision)
+    part = config.detect
+    detector = load(part.model, device=part.device, precision=part.precision, runtime=part.runtime)
     _check_classes(config.detect.classes or (), detector.classes)
     return Job(config, specs, outputs, detector)
 
@@ -170,7 +174,8 @@ def _say(job: Job, outcome: Outcome) -> None:
             log.log(logging.DEBUG if failure.expected else logging.ERROR, "%s", failure.message)
     for source in outcome.tally.sources.values():
         if source.undecodable:
-            log.warning("%s: %d packets could not be decoded", source.location, source.undecodable)
+            packets = "1 packet" if source.undecodable == 1 else f"{source.undecodable} packets"
+            log.warning("%s: %s could not be decoded", source.location, packets)
         if source.seems_cut_off and source.error is None and job.config.decode.max_frames is None:
             log.warning(
                 "%s: ends after %.1f s, but announces %.1f s: it may be cut off",
@@ -180,11 +185,18 @@ def _say(job: Job, outcome: Outcome) -> None:
             )
     if outcome.tally.frames:
         _say_pace(outcome)
-    for path in job.outputs.paths():
-        if path in outcome.written:
-            log.info("wrote %s", path, extra={"fields": {"path": str(path)}})
+    _say_written([path for path in job.outputs.paths() if path in outcome.written])
     if outcome.exit_status > FAILED:
         log.warning("stopped before the end; what was written is complete up to there")
+
+
+def _say_written(paths: Sequence[Path]) -> None:
+    if len(paths) <= _MOST_NAMED:
+        for path in paths:
+            log.info("wrote %s", path, extra={"fields": {"path": str(path)}})
+        return
+    for folder, count in Counter(path.parent for path in paths).items():
+        log.info("wrote %d files into %s", count, folder, extra={"fields": {"folder": str(folder), "files": count}})
 
 
 def _say_pace(outcome: Outcome) -> None:

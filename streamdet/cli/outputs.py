@@ -180,7 +180,7 @@ def _unwritable(paths: Sequence[Path], folders: Sequence[Path]) -> Iterator[str]
             with tempfile.TemporaryFile(dir=existing):
                 pass
         except OSError as error:
-            yield f"cannot write into folder {folder}: {error.strerror}"
+            yield f"cannot write into folder {folder}: {error.strerror}; choose another"
 
 
 def _taken(paths: Sequence[Path], inputs: Iterable[Path], overwrite: bool) -> Iterator[str]:

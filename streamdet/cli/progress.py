@@ -142,6 +142,7 @@ def _pace(unit: str) -> str:
 def _rich_progress(unit: str) -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
     from rich.text import Text
 
     class Count(ProgressColumn):
@@ -151,10 +152,11 @@ def _rich_progress(unit: str) -> "Progress":
             return Text(f"{int(task.completed)}{total} {unit}  {'-' if fps is None else f'{fps:.1f}'} {_pace(unit)}")
 
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        Count(),
-        TimeRemainingColumn(compact=True),
+        # On a narrow terminal the bar gives way first, then the name; figures stay whole.
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
+        Count(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
         console=Console(stderr=True),
         refresh_per_second=8,
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from streamdet.cli.messages import start_messages
+from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
 from streamdet.config import Override, PipelineConfig, StageName, load_yaml
 from streamdet.errors import ConfigError
 
@@ -73,7 +74,7 @@ def run(
         str | None, typer.Option(metavar="N|HxW", help="Longer side, or height and width, that the detector sees.")
     ] = None,
     device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Default: auto.")] = None,
-    runtime: Annotated[str | None, typer.Option(metavar="auto|torch", help="Default: auto.")] = None,
+    runtime: Annotated[str | None, typer.Option(metavar="auto|torch|openvino|onnxruntime", help="Default: auto.")] = None,
     precision: Annotated[str | None, typer.Option(metavar="auto|fp32|bf16|fp16", help="Default: auto.")] = None,
     mode: Annotated[str | None, typer.Option(metavar="auto|every-frame", help="Default: auto.")] = None,
     max_staleness: Annotated[float | None, typer.Option(hidden=True)] = None,
@@ -94,12 +95,10 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the job.")
     ] = None,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Default: a bar on a terminal.")
-    ] = None,
-    log_format: Annotated[str, typer.Option(metavar="text|json", help="Lines on standard error.")] = "text",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    progress: Progress = None,
+    log_format: LogFormat = "text",
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Find objects in videos; write them with boxes, and what was found."""
     options = context.params

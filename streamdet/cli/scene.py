@@ -8,6 +8,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
+from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,12 +28,10 @@ def scene(
     width: Annotated[int, typer.Option(metavar="N", help="Pixels.")] = 1280,
     height: Annotated[int, typer.Option(metavar="N", help="Pixels.")] = 720,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Default: a bar on a terminal.")
-    ] = None,
-    log_format: Annotated[str, typer.Option(metavar="text|json", help="Lines on standard error.")] = "text",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    progress: Progress = None,
+    log_format: LogFormat = "text",
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Write a synthetic street as a video, with the exact box and identity of everyone in it."""
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)

@@ -13,14 +13,19 @@ def find_sources(arguments: Sequence[str]) -> tuple[SourceSpec, ...]:
     """Find files, folders, globs, lists and addresses; a file that is missing is a mistake in the command.
 
     Raises:
-        ConfigError: something is not there, or nothing was named.
+        ConfigError: nothing was named, or something is not there: one line for each.
     """
     if not arguments:
         raise ConfigError("no source given; expected a file, a folder, a glob, an address or @list.txt")
-    try:
-        return tuple(expand_sources(arguments))
-    except SourceError as error:
-        raise ConfigError(str(error)) from error
+    mistakes = []
+    for argument in arguments:
+        try:
+            expand_sources([argument])
+        except (ConfigError, SourceError) as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return tuple(expand_sources(arguments))
 
 
 def refuse_live(specs: Sequence[SourceSpec]) -> None:

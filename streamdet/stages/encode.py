@@ -15,7 +15,7 @@ Item = Result | Marker
 
 
 class VideoOutput(Protocol):
-    """Where pictures go; streamdet.media.VideoWriter is one. Both methods raise SinkError."""
+    """Where pictures go; streamdet.media.writer.VideoWriter is one. Both methods raise SinkError."""
 
     def write(self, image: Image, pts: int, time_base: Fraction, duration: int = 0) -> None:
         """Add a picture: (H, W, 3) uint8 RGB."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from streamdet.config import Override, PipelineConfig, load_yaml
-from streamdet.errors import SourceError, StageError
+from streamdet.errors import ConfigError, SourceError, StageError
 from streamdet.flow import Run, Stage
 from streamdet.frames import StreamStarted
 from streamdet.media.locations import SourceSpec, expand_sources
@@ -198,6 +198,8 @@ def stream(
         None, PipelineConfig, [Override(key, value, key.rpartition(".")[2]) for key, value in settings.items()]
     )
     specs = expand_sources([str(source)] if isinstance(source, str | Path) else [str(each) for each in source])
+    if not specs:
+        raise ConfigError("no source given; expected a file, a folder, a glob, an address, or a list of them")
     if isinstance(detector, str | Path):
         detector = load(detector)
     return _results(assemble(config, specs, detector, on_error="raise"))

@@ -62,6 +62,17 @@ def test_a_part_of_the_source(streamdet, clips, tiny_model, here, read_video):
     assert part.audio == []
 
 
+def test_many_files_are_counted_not_named(streamdet, clips, tiny_model, here):
+    (here / "in").mkdir()
+    for number in range(5):
+        (here / "in" / f"{number}.mp4").write_bytes((clips / "walk.mp4").read_bytes())
+    done = streamdet(
+        *("run", "in", "--model", tiny_model, "-o", "out/", "--detections", "found/", "--max-frames", "1"),
+    )
+    assert done.status == 0
+    assert done.stderr.splitlines()[-2:] == ["wrote 5 files into out", "wrote 5 files into found"]
+
+
 def test_several_sources_with_a_broken_one(streamdet, clips, tiny_model, here, read_video):
     done = streamdet(
         *("run", clips / "walk.mp4", clips / "text.mp4", clips / "cut.mp4", "--model", tiny_model),

@@ -2,10 +2,14 @@
 
 import json
 import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+
+REPOSITORY = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 
@@ -71,6 +75,20 @@ def test_a_reader_that_goes_away_leaves_the_video_whole(start, clips, tiny_model
     assert process.wait(timeout=120) == 1
     assert "Traceback" not in stderr
     assert len(read_video(here / "walk.annotated.mp4").times_s) == 30
+
+
+def test_ctrl_c_while_the_command_is_still_loaded_is_quiet():
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *more):\n"
+        "        if name == 'streamdet.cli.run': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from streamdet.__main__ import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize("arguments", [("probe", "--json"), ("probe",)])

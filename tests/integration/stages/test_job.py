@@ -127,6 +127,8 @@ def test_stream_fails_at_once(make_clip, detector, options, said):
 def test_stream_of_what_is_missing_or_broken_fails(tmp_path, detector):
     with pytest.raises(SourceOpenError, match=r"nope\.mp4: no such file"):
         stream(tmp_path / "nope.mp4", detector)
+    with pytest.raises(ConfigError, match="no source given"):
+        stream([], detector)
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(SourceOpenError, match=r"text\.mp4: not a video"):
         list(stream(tmp_path / "text.mp4", detector))

@@ -131,9 +131,9 @@ def test_an_output_that_cannot_be_written_is_that_stream_alone(tmp_path, make_cl
     out = tmp_path / "out"
     (out / "a.mp4").mkdir(parents=True)
     _, videos, files = run_job([make_clip("a.mp4", 5), make_clip("b.mp4", 5)], out)
-    [(source, message)] = videos
+    [(source, error)] = videos
     assert source == "a"
-    assert str(out / "a.mp4") in message
+    assert str(out / "a.mp4") in str(error)
     assert files == []
     assert len(read(out / "b.mp4")) == 5
     assert len(lines(out / "a.jsonl")) == 7

@@ -2,23 +2,7 @@
 
 import json
 
-import pytest
-
-from streamdet.cli.demo import found_objects, iou, recall, true_objects
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        ((0, 0, 10, 10), (0, 0, 10, 10), 1.0),
-        ((0, 0, 10, 10), (5, 0, 15, 10), 1 / 3),
-        ((0, 0, 10, 10), (10, 10, 20, 20), 0.0),
-        ((0, 0, 10, 10), (20, 20, 30, 30), 0.0),
-        ((5, 5, 5, 5), (5, 5, 5, 5), 0.0),
-    ],
-)
-def test_iou(a, b, expected):
-    assert iou(a, b) == pytest.approx(expected)
+from streamdet.cli.demo import found_objects, recall, true_objects
 
 
 def test_recall_counts_objects_of_the_class_in_the_frame():

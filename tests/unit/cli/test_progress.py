@@ -52,6 +52,16 @@ def test_a_bar_on_a_terminal(monkeypatch):
     assert "3/3 frames" in sys.stderr.getvalue()
 
 
+def test_figures_stay_whole_on_a_narrow_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "60")
+    with make_progress(None, 2) as shown:
+        shown.begin("a-camera-with-a-name-of-some-length", 3000)
+        shown.advance("a-camera-with-a-name-of-some-length")
+    assert any("1/3000 frames" in line and "fps" in line for line in sys.stderr.getvalue().splitlines())
+
+
 def test_training_counts_steps_from_where_it_was_resumed(monkeypatch, capsys):
     monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
     with messages("text"), make_progress(True, 1, "steps") as shown:

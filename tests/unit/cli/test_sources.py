@@ -17,6 +17,16 @@ def test_find_sources_fails(arguments):
         find_sources(arguments)
 
 
+def test_all_that_is_missing_is_named_at_once(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError) as raised:
+        find_sources(["nope.mp4", str(tmp_path / "empty"), "http://host/b.mp4", "no*.mp4"])
+    nope, empty, pattern = str(raised.value).splitlines()
+    assert nope == "nope.mp4: no such file or folder"
+    assert "empty: holds no videos" in empty
+    assert "no*.mp4: matches no videos" in pattern
+
+
 @pytest.mark.parametrize("live", ["0", "rtsp://host/x", "RTSPS://host/x", "rtmp://host/x"])
 def test_live_sources_are_refused(live):
     refuse_live(find_sources(["http://host/b.mp4"]))
