@@ -1,11 +1,11 @@
 """Codecs, sizes and colours of the written video."""
 
+import subprocess
 import sys
-from fractions import subprocess
+from fractions import Fraction
 
 import av
 import cv2
-import Fraction
 import numpy as np
 import pytest
 
