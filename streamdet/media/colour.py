@@ -25,7 +25,6 @@ Plane = NDArray[Any]  # uint8 or uint16
 
 LIMITED, FULL = 1, 2
 BT709, BT601 = 1, 6
-UNSPECIFIED = 2
 
 # Kr, Kb of each AVCOL_SPC; ITU-T H.273, table 4. Constant luminance (10) is read as non-constant, as players do.
 _LUMA_WEIGHTS = {
