@@ -113,7 +113,7 @@ class DetectConfig(Section):
     classes: tuple[str, ...] | None = Field(default=None, min_length=1)
     image_size: Annotated[Any, AfterValidator(_image_size)] = None
     device: Annotated[str, AfterValidator(_device)] = "auto"
-    runtime: Annotated[Literal["auto", "torch"], _later("openvino", "onnxruntime", instead="auto or torch")] = "auto"
+    runtime: Literal["auto", "torch", "openvino", "onnxruntime"] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"], _later("int8", instead="auto, fp32, bf16 or fp16")
     ] = "auto"

@@ -15,6 +15,7 @@ from streamdet.cli.demo import demo as demo_command
 from streamdet.cli.doctor import doctor as doctor_command
 from streamdet.cli.eval import evaluate
 from streamdet.cli.exit_status import DONE, WRONG, guard
+from streamdet.cli.export import export
 from streamdet.cli.messages import messages
 from streamdet.cli.probe import probe as probe_command
 from streamdet.cli.run import run as run_command
@@ -33,6 +34,7 @@ for command in (run_command, demo_command, probe_command, scene_command, doctor_
     app.command()(command)  # named as its function
 app.command()(train)
 app.command("eval")(evaluate)
+app.command()(export)
 
 
 def _show_version(wanted: bool) -> None:

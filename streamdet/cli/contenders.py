@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, get_args
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
+    from streamdet.runtimes.contract import Detector
     from streamdet.runtimes.predict import Memory
-    from streamdet.runtimes.torch import TorchDetector
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def parse_contender(text: str, memory: str) -> Contender:
     raise ConfigError(f"{text}: memory {named!r}, expected {', '.join(get_args(Memory))}")
 
 
-def open_contender(model: str, device: str) -> "TorchDetector":
+def open_contender(model: str, device: str) -> "Detector":
     """Make a model ready to run; a .ckpt is NanoDet-m, with those of its 80 classes that are of the street.
 
     Raises:

@@ -184,7 +184,7 @@ def _say(job: Job, outcome: Outcome) -> None:
                 source.announced_s,
             )
     if outcome.tally.frames:
-        _say_pace(outcome)
+        _say_pace(outcome, job.detector.runtime)
     _say_written([path for path in job.outputs.paths() if path in outcome.written])
     if outcome.exit_status > FAILED:
         log.warning("stopped before the end; what was written is complete up to there")
@@ -199,7 +199,7 @@ def _say_written(paths: Sequence[Path]) -> None:
         log.info("wrote %d files into %s", count, folder, extra={"fields": {"folder": str(folder), "files": count}})
 
 
-def _say_pace(outcome: Outcome) -> None:
+def _say_pace(outcome: Outcome, runtime: str) -> None:
     stats = outcome.stats
     for stage in (*stats.stages, stats.consumer):
         log.debug(
@@ -212,13 +212,14 @@ def _say_pace(outcome: Outcome) -> None:
     busiest = max(stage.busy_share for stage in (*stats.stages, stats.consumer))
     figures = {"frames": outcome.tally.frames, "wall_s": round(stats.wall_s, 3), "fps": round(outcome.fps, 2)}
     log.info(
-        "%d frames in %.1f s, %.1f fps; %s bounds the run (busy %.0f %% of it)",
+        "%d frames in %.1f s, %.1f fps with %s; %s bounds the run (busy %.0f %% of it)",
         outcome.tally.frames,
         stats.wall_s,
         outcome.fps,
+        runtime,
         stats.bound_by,
         100 * busiest,
-        extra={"fields": figures | {"bound_by": stats.bound_by}},
+        extra={"fields": figures | {"runtime": runtime, "bound_by": stats.bound_by}},
     )
 
 

@@ -93,6 +93,7 @@ class Outcome:
                 "name": detector.name,
                 "sha256": detector.sha256 or None,
                 "classes": list(detector.classes),
+                "runtime": detector.runtime,
             },
             "sources": [asdict(source) for source in sources],
             "outputs": list(self._outputs(outputs)),

@@ -74,7 +74,9 @@ def run(
         str | None, typer.Option(metavar="N|HxW", help="Longer side, or height and width, that the detector sees.")
     ] = None,
     device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Default: auto.")] = None,
-    runtime: Annotated[str | None, typer.Option(metavar="auto|torch|openvino|onnxruntime", help="Default: auto.")] = None,
+    runtime: Annotated[
+        str | None, typer.Option(metavar="auto|torch|openvino|onnxruntime", help="Default: auto.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(metavar="auto|fp32|bf16|fp16", help="Default: auto.")] = None,
     mode: Annotated[str | None, typer.Option(metavar="auto|every-frame", help="Default: auto.")] = None,
     max_staleness: Annotated[float | None, typer.Option(hidden=True)] = None,

@@ -5,30 +5,44 @@ from pathlib import Path
 
 from streamdet.errors import CheckpointError
 from streamdet.models.checkpoint import load_checkpoint
-from streamdet.runtimes.torch import Precision, TorchDetector
+from streamdet.models.detector import RecurrentDetector
+from streamdet.runtimes.choice import Runtime, ready
+from streamdet.runtimes.contract import Detector
+from streamdet.runtimes.torch import Precision
 
 EMBEDDED_MODELS = ("street",)
 
 
-def load(name_or_path: str | Path, *, device: str = "auto", precision: Precision = "auto") -> TorchDetector:
+def load(
+    name_or_path: str | Path, *, device: str = "auto", precision: Precision = "auto", runtime: Runtime = "auto"
+) -> Detector:
     """Load a detector.
 
     Args:
         name_or_path: `street`, the model in the package, or the path of a .safetensors file that streamdet wrote.
         device: auto, cpu, cuda or cuda:N.
         precision: auto, fp32, bf16 or fp16.
+        runtime: auto, torch, openvino or onnxruntime. auto is torch on a GPU; on the CPU it is the fastest that is
+            installed and works, measured once and remembered in the user's cache.
 
     Raises:
         CheckpointError: if there is no such model or its file is damaged.
-        ConfigError: if device or precision are not to be had.
+        ConfigError: if device, precision or runtime are not to be had.
+    """
+    return ready(load_model(name_or_path), device=device, precision=precision, runtime=runtime)
+
+
+def load_model(name_or_path: str | Path) -> RecurrentDetector:
+    """Load a model as torch has it.
+
+    Raises:
+        CheckpointError: if there is no such model or its file is damaged.
     """
     if str(name_or_path) in EMBEDDED_MODELS:
         with as_file(files("streamdet") / "weights" / f"{name_or_path}.safetensors") as path:
-            model, _ = load_checkpoint(path)
-    else:
-        path = Path(name_or_path)
-        if not path.is_file() and path.suffix == "":
-            known = ", ".join(EMBEDDED_MODELS)
-            raise CheckpointError(f"unknown model {name_or_path}: expected {known} or the path of a .safetensors file")
-        model, _ = load_checkpoint(path)
-    return TorchDetector(model, device, precision)
+            return load_checkpoint(path)[0]
+    path = Path(name_or_path)
+    if not path.is_file() and path.suffix == "":
+        known = ", ".join(EMBEDDED_MODELS)
+        raise CheckpointError(f"unknown model {name_or_path}: expected {known} or the path of a .safetensors file")
+    return load_checkpoint(path)[0]

@@ -75,9 +75,10 @@ class TorchDetector:
         dtype = _DTYPES.get(self._precision)
         try:
             with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
-                return self.model.step(images_BTCHW, state, dt_s)
+                outputs, state = self.model.step(images_BTCHW, state, dt_s)
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
             raise ModelError(f"{self._device} failed: {str(error).splitlines()[0]}") from error
+        return Outputs(outputs.boxes.float(), outputs.scores.float(), outputs.classes), state
 
 
 def resolve_device(device: str) -> torch.device:

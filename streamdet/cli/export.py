@@ -1,0 +1,95 @@
+"""`streamdet export`: a detector as a file for ONNX Runtime, OpenVINO and whatever else reads these."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamdet.cli.exit_status import DONE
+from streamdet.cli.messages import log, start_messages
+from streamdet.errors import ConfigError
+
+_ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
+_MOST = 64
+
+
+def export(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="Default: <model>.onnx or .xml here.")
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="NAME|PATH", help="street, or a checkpoint.")] = "street",
+    form: Annotated[str, typer.Option("--format", metavar="onnx|openvino", help="Of the file.")] = "onnx",
+    imgsz: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Pixels, multiples of 32. Default: widescreen, such as 192x320.")
+    ] = None,
+    frames: Annotated[int, typer.Option(metavar="T", min=1, max=_MOST, help="Frames of a stream in one step.")] = 1,
+    batch: Annotated[str, typer.Option(metavar="N|any", help="Streams side by side in one step.")] = "1",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+) -> int:
+    """Write a detector's step as an ONNX or OpenVINO file, its memory explicit inputs and outputs; check it."""
+    start_messages(verbose=verbose, quiet=quiet)
+    if form not in _ENDINGS:
+        raise ConfigError(f"--format: expected {' or '.join(_ENDINGS)}, got {form}")
+    streams = _streams(batch)
+    size = None if imgsz is None else _size(imgsz)
+
+    from streamdet.cli.outputs import check_files
+    from streamdet.runtimes.letterbox import Letterbox
+    from streamdet.runtimes.loading import load_model
+
+    detector = load_model(model)
+    path = output or Path(detector.name).with_suffix(_ENDINGS[form])
+    if path.suffix != _ENDINGS[form]:
+        raise ConfigError(f"--output: expected a name that ends in {_ENDINGS[form]}, got {path}")
+    files = [path, path.with_suffix(".bin")] if form == "openvino" else [path]
+    check_files(files, overwrite=overwrite)
+    if size is None:
+        widescreen = Letterbox.fit(16, 9, detector.config.image_size)
+        size = widescreen.model_height, widescreen.model_width
+
+    from streamdet.scenes.scene import SceneSpec, render
+
+    try:
+        from streamdet.runtimes.export import export as write
+        from streamdet.runtimes.graph import StepShape
+    except ImportError as error:
+        raise ConfigError(f"export needs a package that is missing ({error}); pip install onnx openvino") from error
+
+    height, width = size
+    scene = render(SceneSpec(width=width, height=height, frames=max(8, 2 * frames)))
+    parity = write(
+        detector,
+        StepShape(streams, frames, height, width),
+        "onnx" if form == "onnx" else "openvino",
+        path,
+        [frame.image for frame in scene],
+    )
+    log.info(
+        "same as torch over %d frames in %s: boxes within %.1g px, scores within %.1g, memory within %.1g",
+        parity.frames,
+        parity.runtime,
+        parity.box_px,
+        parity.score,
+        parity.memory,
+    )
+    log.info("wrote %s", " and ".join(str(file) for file in files))
+    return DONE
+
+
+def _streams(text: str) -> int | None:
+    if text == "any":
+        return None
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST):
+        raise ConfigError(f"--batch: expected 1 to {_MOST}, or any, got {text}")
+    return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
+    sides = [int(side) for side in match.groups()] if match else []
+    if not sides or any(side % 32 or not 64 <= side <= 4096 for side in sides):
+        raise ConfigError(f"--imgsz: expected HxW, multiples of 32 from 64 to 4096 such as 192x320, got {text}")
+    return sides[0], sides[1]
