@@ -40,18 +40,19 @@ class Judge:
             return
         ap50 = self._figures.judgement_at(progress)
         if ap50 is None:
-            ap50 = self._judge_sets()
-            if ap50 is None:
+            judged = self._judge_sets()
+            if judged is None:
                 return
-            self._figures.add_judgement(progress, ap50)
+            ap50, by_class = judged
+            self._figures.add_judgement(progress, ap50, by_class)
         elif self.model_path.is_file():
             return
         if not begins:
             self._draw_curves()
             self._write(ap50)
 
-    def _judge_sets(self) -> "Judgement | None":
-        """AP50 by set and memory; None where the run was told to stop meanwhile."""
+    def _judge_sets(self) -> "tuple[Judgement, Judgement] | None":
+        """AP50 by set and memory, and by set and class; None where the run was told to stop meanwhile."""
         from streamdet.runtimes.torch import TorchDetector
 
         detector = TorchDetector(self._trainer.average, str(self._trainer.device))
@@ -59,18 +60,20 @@ class Judge:
         # Where no memory is read, carrying it changes nothing.
         memories: tuple[Memory, ...] = ("carry", "reset") if phase.alpha != (0.0, 0.0) else ("reset",)
         figures: dict[str, dict[str, float | None]] = {}
+        by_class: dict[str, dict[str, float | None]] = {}
         for name, labelled in self._validation.items():
             figures[name] = {}
             for memory in memories:
                 found = self._predict(detector, labelled, memory)
                 if found is None:
                     return None
-                figures[name][memory] = _ap50(labelled, found)
+                figures[name][memory], classes = _ap50(labelled, found)
                 if memory == memories[0]:
+                    by_class[name] = classes
                     self._draw_sheet(f"{phase.name if step else 'start'}.{name}", labelled, found)
-            shown = ", ".join(f"{memory} {'-' if ap is None else f'{ap:.3f}'}" for memory, ap in figures[name].items())
-            log.info("%s step %d, %s: AP50 with memory %s", phase.name, step, name, shown)
-        return figures
+            shown = _shown(figures[name]), _shown(by_class[name])
+            log.info("%s step %d, %s: AP50 with memory %s (%s)", phase.name, step, name, *shown)
+        return figures, by_class
 
     def _predict(
         self, detector: "TorchDetector", labelled: "LabelledSet", memory: "Memory"
@@ -121,8 +124,13 @@ class Judge:
         log.info("wrote %s (sha256 %s)", self.model_path, sha256[:12])
 
 
-def _ap50(labelled: "LabelledSet", found: "list[list[Detections]]") -> float | None:
+def _ap50(labelled: "LabelledSet", found: "list[list[Detections]]") -> "tuple[float | None, dict[str, float | None]]":
+    """The mean over the classes, and each class."""
     from streamdet.evaluation.average_precision import average_precision
 
-    figure: float | None = average_precision(list(zip(labelled.videos, found, strict=True)), labelled.classes)["ap50"]
-    return figure
+    figures = average_precision(list(zip(labelled.videos, found, strict=True)), labelled.classes)
+    return figures["ap50"], {name: by["ap50"] for name, by in figures["per_class"].items()}
+
+
+def _shown(ap50: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name} {'-' if ap is None else f'{ap:.3f}'}" for name, ap in ap50.items())

@@ -75,6 +75,9 @@ class PhaseConfig(_Strict):
     canvases: Annotated[tuple[Canvas, ...], Field(strict=False, min_length=1)]
     """(height, width) in pixels; one is drawn every 50 steps."""
     learning_rate: Annotated[float, Field(gt=0, le=1)]
+    """After the warm-up; it falls along a cosine to 3 % of this at the phase's end."""
+    warm_up_steps: Annotated[int, Field(ge=1)] = 200
+    """Steps over which the learning rate rises from 0, at most the phase's."""
     memory_rate: Annotated[float, Field(gt=0)] = 4.0
     """Learning rate of the memory, times learning_rate."""
     backbone_rate: Annotated[float, Field(ge=0)] = 1.0

@@ -38,7 +38,9 @@ def draw_curves(
         _line(losses, rows, total_steps, name)
     _line(gradients, rows, total_steps, "gradient_norm")
     _line(schedule, rows, total_steps, "learning_rate")
-    _line(schedule.twinx(), rows, total_steps, "alpha", "C1")
+    alpha = schedule.twinx()
+    alpha.set_ylim(0, 1.05)
+    _line(alpha, rows, total_steps, "alpha", "C1")
     colours: dict[str, str] = {}
     for (name, memory), points in _judged(rows, total_steps).items():
         colour = colours.setdefault(name, f"C{len(colours)}")

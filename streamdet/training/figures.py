@@ -17,8 +17,8 @@ Judgement = Mapping[str, Mapping[str, float | None]]
 class Figures:
     """Writes figures.jsonl and tensorboard/ in a run's folder; a context manager.
 
-    A row has the phase's name, the steps done in it, and either the training's figures or, under `ap50`, what was
-    judged: AP50 by set and memory.
+    A row has the phase's name, the steps done in it, and either the training's figures or what was judged: `ap50` by
+    set and memory, `ap50_by_class` by set and class, with the memory carried if there is one.
 
     Attributes:
         rows: all of them, those of the time before a run was resumed as well.
@@ -76,10 +76,12 @@ class Figures:
         """The mean figures of the last steps."""
         self._add(progress, means, {f"train/{name}": value for name, value in means.items()})
 
-    def add_judgement(self, progress: Progress, ap50: Judgement) -> None:
-        """AP50 of every held-out set, by the set's name and the memory."""
+    def add_judgement(self, progress: Progress, ap50: Judgement, by_class: Judgement) -> None:
+        """AP50 of every held-out set, by the set's name, and by memory or class."""
         scalars = {f"ap50/{name} {memory}": ap for name, by in ap50.items() for memory, ap in by.items()}
-        self._add(progress, {"ap50": ap50}, {name: ap for name, ap in scalars.items() if ap is not None})
+        scalars |= {f"ap50 by class/{name} {cls}": ap for name, by in by_class.items() for cls, ap in by.items()}
+        known = {name: ap for name, ap in scalars.items() if ap is not None}
+        self._add(progress, {"ap50": ap50, "ap50_by_class": by_class}, known)
 
     def judgement_at(self, progress: Progress) -> Judgement | None:
         """What was judged there, if it was."""

@@ -8,7 +8,7 @@ import torch
 from streamdet.errors import CheckpointError
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
-from streamdet.runtimes.loading import EMBEDDED_MODELS, load
+from streamdet.runtimes.loading import EMBEDDED_MODELS, load_model
 from streamdet.training.config import TrainingConfig
 from streamdet.training.nanodet import initialise_from_nanodet
 
@@ -25,7 +25,7 @@ def complete_recipe(config: TrainingConfig) -> TrainingConfig:
     """
     if config.initialise is None or config.initialise.suffix == _NANODET:
         return config
-    given = load(_find(config.initialise, config.data), device="cpu").model.config
+    given = load_model(_find(config.initialise, config.data)).config
     left_out = {key: value for key, value in given if key not in config.model.model_fields_set}
     return config.model_copy(update={"model": config.model.model_copy(update=left_out)})
 
@@ -51,7 +51,7 @@ def open_model(
         initialise_from_nanodet(detector, data / path)
         return detector
     name = _find(path, data)
-    new = _take_over(detector, load(name, device="cpu").model, name)
+    new = _take_over(detector, load_model(name), name)
     if new:
         known = ", ".join(cls for cls in model.classes if cls not in new) or "none of the classes"
         say(f"{name} knows {known}; new to it, and learnt from nothing: {', '.join(new)}")

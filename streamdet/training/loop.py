@@ -256,7 +256,7 @@ class Trainer:
         alpha = first + (last - first) * min(1.0, 3 * done)
         self.detector.set_alpha(alpha)
         self.average.set_alpha(alpha)
-        warm_up = min(1.0, (self.progress.step + 1) / min(200, phase.steps))
+        warm_up = min(1.0, (self.progress.step + 1) / min(phase.warm_up_steps, phase.steps))
         factor = warm_up * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * done)))
         if self._optimizer is not None:
             for group in self._optimizer.param_groups:

@@ -38,8 +38,8 @@ def test_rows_say_phase_step_and_figures(tmp_path):
 
 def test_a_phase_ends_where_the_next_begins(tmp_path):
     with Figures(tmp_path, PHASES, Progress()) as figures:
-        figures.add_judgement(Progress(1, 0), {"yard": {"carry": 0.123456, "reset": None}})
-        figures.add_judgement(Progress(2, 0), {"yard": {"carry": 0.5}})
+        figures.add_judgement(Progress(1, 0), {"yard": {"carry": 0.123456, "reset": None}}, {"yard": {"car": 0.1}})
+        figures.add_judgement(Progress(2, 0), {"yard": {"carry": 0.5}}, {})
         assert figures.judgement_at(Progress(1, 0)) == {"yard": {"carry": 0.12346, "reset": None}}
         assert figures.judgement_at(Progress(1, 50)) is None
     assert [(row["phase"], row["step"]) for row in _rows(tmp_path)] == [("first", 100), ("second", 60)]
@@ -77,10 +77,10 @@ def test_tensorboard_shows_each_step_once_after_a_resumption(tmp_path):
 
 def test_judgements_are_scalars_too(tmp_path):
     with Figures(tmp_path, PHASES, Progress()) as figures:
-        figures.add_judgement(Progress(1, 0), {"yard": {"carry": 0.5, "reset": None}})
+        figures.add_judgement(Progress(1, 0), {"yard": {"carry": 0.5, "reset": None}}, {"yard": {"car": 0.25}})
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert events.Tags()["scalars"] == ["ap50/yard carry"]
+    assert sorted(events.Tags()["scalars"]) == ["ap50 by class/yard car", "ap50/yard carry"]
     assert [(event.step, event.value) for event in events.Scalars("ap50/yard carry")] == [(100, 0.5)]
 
 
