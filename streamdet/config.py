@@ -1,6 +1,6 @@
 """What a job is: sources, stages in their order, and each stage's settings.
 
-A section is named as its stage; pipelines/*.yaml hold such jobs. `load_yaml` reads these and every other YAML file.
+A section is named as its stage; pipelines/*.yaml hold such jobs, which `streamdet.yaml_file.load_yaml` reads.
 """
 
 import json
@@ -10,21 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic import field_validator as check
 
-from streamdet.yaml_file import Override, Section, load_yaml, parse_override
-
-__all__ = [
-    "BatchConfig",
-    "DecodeConfig",
-    "DetectConfig",
-    "EncodeConfig",
-    "Override",
-    "PipelineConfig",
-    "RecordConfig",
-    "Section",
-    "StageName",
-    "load_yaml",
-    "parse_override",
-]
+from streamdet.yaml_file import Section
 
 StageName = Literal["decode", "batch", "detect", "track", "annotate", "encode", "record"]
 

@@ -13,7 +13,8 @@ import typer
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
 from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
-from streamdet.config import Override, PipelineConfig, load_yaml
+from streamdet.config import PipelineConfig
+from streamdet.yaml_file import Override, load_yaml
 
 Box = Sequence[float]  # x1 y1 x2 y2
 Objects = Mapping[int, Sequence[tuple[str, Box]]]  # by frame: class and box

@@ -72,7 +72,7 @@ class Outcome:
         return self.tally.frames / self.stats.wall_s if self.stats.wall_s > 0 else 0.0
 
     def to_dict(self, config: PipelineConfig, detector: Detector, outputs: Outputs) -> dict[str, Any]:
-        """The report, as documented in the README."""
+        """The report as JSON takes it."""
         sources = self.tally.sources.values()
         stats = self.stats.to_dict()
         return {

@@ -8,8 +8,9 @@ import typer
 
 from streamdet.cli.messages import start_messages
 from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
-from streamdet.config import Override, PipelineConfig, StageName, load_yaml
+from streamdet.config import PipelineConfig, StageName
 from streamdet.errors import ConfigError
+from streamdet.yaml_file import Override, load_yaml
 
 # Which option sets which key of the job; an option that is not given leaves the file's value.
 _KEYS = {

@@ -21,7 +21,7 @@ from streamdet.models.detector import RecurrentDetector
 from streamdet.models.state import State
 from streamdet.runtimes.graph import StepShape, step_graph
 from streamdet.runtimes.graph_detector import Execute
-from streamdet.runtimes.openvino import OpenVINOEngine, import_openvino
+from streamdet.runtimes.openvino import OpenVINOEngine, import_openvino, openvino_core
 from streamdet.version import __version__
 
 Format = Literal["onnx", "openvino"]
@@ -92,7 +92,7 @@ def _write(graph: onnx.ModelProto, facts: dict[str, str], form: Format, path: Pa
         path.write_bytes(graph.SerializeToString())
         return
     openvino = import_openvino()
-    model = openvino.Core().read_model(graph.SerializeToString())
+    model = openvino_core().read_model(graph.SerializeToString())
     for name, value in facts.items():
         model.set_rt_info(value, ["streamdet", name])
     try:

@@ -1,5 +1,6 @@
 """Execute graphs with OpenVINO, on the CPU."""
 
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,24 @@ def import_openvino() -> Any:
     return openvino
 
 
+def openvino_core() -> "openvino.Core":
+    """The one of this process, which lives as long as it does.
+
+    The CPU plugin gives the thread that loads it another stack for signals, and what was there before back when it
+    goes. Two that come and go in turn leave a stack behind that is no more, and the next Ctrl-C ends the process.
+
+    Raises:
+        ConfigError: see import_openvino.
+    """
+    return _core_of(import_openvino())
+
+
+@functools.cache
+def _core_of(package: Any) -> "openvino.Core":
+    core: openvino.Core = package.Core()
+    return core
+
+
 class OpenVINOEngine:
     """OpenVINO; see graph_detector.Engine."""
 
@@ -47,8 +66,8 @@ class OpenVINOEngine:
         Raises:
             ConfigError: if it is not installed, or the processor does not compute in this precision.
         """
-        self._core: openvino.Core = import_openvino().Core()
-        if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        self._core = openvino_core()
+        if precision == "bf16" and not self._can("BF16"):
             raise ConfigError("precision bf16 needs a processor that computes in it; use fp32 or auto")
         self._precision = precision
         self._settings: dict[str, Any] = {
@@ -67,6 +86,10 @@ class OpenVINOEngine:
     def runtime(self) -> str:
         """Such as "openvino cpu bf16"."""
         return f"openvino cpu {self._precision}"
+
+    def _can(self, capability: str) -> bool:
+        """Whether the processor has instructions for a type."""
+        return capability in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
     def compile(self, graph: bytes | Path) -> Execute:
         """See graph_detector.Engine.compile."""

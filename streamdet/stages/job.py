@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from streamdet.config import Override, PipelineConfig, load_yaml
+from streamdet.config import PipelineConfig
 from streamdet.errors import ConfigError, SourceError, StageError
 from streamdet.flow import Run, Stage
 from streamdet.frames import StreamStarted
@@ -23,6 +23,7 @@ from streamdet.stages.record import record
 from streamdet.stages.result import Result
 from streamdet.stages.sinks import Failures
 from streamdet.stages.track import track
+from streamdet.yaml_file import Override, load_yaml
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from streamdet.config import Override, PipelineConfig, load_yaml
+from streamdet.config import PipelineConfig
 from streamdet.errors import ConfigError
+from streamdet.yaml_file import Override, load_yaml
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamdet.config import PipelineConfig, load_yaml
+from streamdet.config import PipelineConfig
 from streamdet.errors import ConfigError, SourceOpenError
 from streamdet.frames import StreamEnded, StreamStarted
 from streamdet.media.locations import expand_sources
@@ -18,6 +18,7 @@ from streamdet.runtimes.torch import TorchDetector
 from streamdet.stages.detection_files import RunHeader
 from streamdet.stages.job import OutputFailures, Recording, assemble, stream
 from streamdet.stages.result import Result
+from streamdet.yaml_file import load_yaml
 
 
 @pytest.fixture(scope="module")

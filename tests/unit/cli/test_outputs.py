@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from streamdet.cli.outputs import Outputs, check_files, plan_outputs
-from streamdet.config import Override, PipelineConfig, load_yaml
+from streamdet.config import PipelineConfig
 from streamdet.errors import ConfigError
+from streamdet.yaml_file import Override, load_yaml
 
 ALL = ["decode", "batch", "detect", "encode", "record"]
 

@@ -1,14 +1,14 @@
 """What every runtime promises, for all of them: the model's numbers, with the memory as a value."""
 
-import openvino
 import pytest
 import torch
 
 from streamdet.models.checkpoint import load_checkpoint
 from streamdet.models.state import State, concatenate
 from streamdet.runtimes.loading import load
+from streamdet.runtimes.openvino import openvino_core
 
-BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+BF16 = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 needs_bf16 = pytest.mark.skipif(not BF16, reason="the processor does not compute in bf16")
 RUNTIMES = [
     "torch fp32",

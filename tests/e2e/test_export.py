@@ -1,0 +1,74 @@
+"""export, and running with every runtime."""
+
+import json
+
+import onnx
+import pytest
+
+
+def test_onnx(streamdet, tiny_model, here):
+    done = streamdet("export", "--model", tiny_model)
+    assert done.status == 0, done.stderr
+    assert "same as torch over 8 frames in onnxruntime cpu fp32: boxes within " in done.stderr
+    assert "wrote tiny.onnx" in done.stderr
+    assert [path.name for path in here.iterdir()] == ["tiny.onnx"]
+    images = onnx.load(here / "tiny.onnx").graph.input[0].type.tensor_type.shape.dim
+    assert [dim.dim_value for dim in images] == [1, 1, 64, 96, 3]
+    again = streamdet("export", "--model", tiny_model)
+    assert (again.status, "tiny.onnx is there already" in again.stderr) == (2, True)
+    assert streamdet("export", "--model", tiny_model, "--overwrite", "-q").stderr == ""
+
+
+def test_openvino_of_clips_and_any_number_of_streams(streamdet, tiny_model, here):
+    words = ("--format", "openvino", "--frames", "4", "--batch", "any", "--imgsz", "64x64", "-o", "x.xml")
+    done = streamdet("export", "--model", tiny_model, *words)
+    assert done.status == 0, done.stderr
+    assert "in openvino cpu fp32" in done.stderr
+    assert "wrote x.xml and x.bin" in done.stderr
+    assert sorted(path.name for path in here.iterdir()) == ["x.bin", "x.xml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--format", "tflite"), "--format: expected onnx or openvino, got tflite"),
+        (("--imgsz", "320"), "--imgsz: expected HxW, multiples of 32 from 64 to 4096 such as 192x320, got 320"),
+        (("--imgsz", "100x320"), "--imgsz: expected HxW, multiples of 32"),
+        (("--batch", "0"), "--batch: expected 1 to 64, or any, got 0"),
+        (("--batch", "all"), "--batch: expected 1 to 64, or any, got all"),
+        (("--frames", "0"), "--frames"),
+        (("-o", "x.xml"), "--output: expected a name that ends in .onnx, got x.xml"),
+        (("-o", "none/x.onnx"), "none"),
+        (("--model", "nonsense"), "unknown model nonsense"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_options_fail(streamdet, tiny_model, here, words, message):
+    model = () if "--model" in words else ("--model", tiny_model)
+    done = streamdet("export", *model, *words)
+    assert done.status == 2
+    assert message in done.stderr
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "runtime"),
+    [
+        (("--runtime", "torch"), "torch cpu fp32"),
+        (("--runtime", "openvino", "--precision", "fp32"), "openvino cpu fp32"),
+        (("--runtime", "onnxruntime"), "onnxruntime cpu fp32"),
+    ],
+)
+def test_run_with_a_runtime_says_so(streamdet, tiny_model, clips, here, words, runtime):
+    outputs = ("--no-video", "--detections", "d.jsonl", "--report", "r.json")
+    done = streamdet("run", clips / "walk.mp4", "--model", tiny_model, "--device", "cpu", *outputs, *words)
+    assert done.status == 0, done.stderr
+    assert f"fps with {runtime}; " in done.stderr
+    assert json.loads((here / "r.json").read_text())["model"]["runtime"] == runtime
+
+
+def test_run_without_a_wish_says_what_it_chose(streamdet, tiny_model, clips, here):
+    done = streamdet("run", clips / "walk.mp4", "--model", tiny_model, "--no-video", "--report", "r.json", "-v")
+    assert done.status == 0, done.stderr
+    chosen = json.loads((here / "r.json").read_text())["model"]["runtime"]
+    assert f"fps with {chosen}; " in done.stderr
