@@ -57,16 +57,18 @@ class OutputFormat:
         """The greatest pts that surely survives all of the muxer's 64-bit products; thousands of years."""
         return int(2**56 / (time_base * _track_timescale(time_base))) if self.is_mp4 else 2**50
 
-    def growing_options(self, time_base: Fraction) -> dict[str, str]:
+    def growing_options(self, time_base: Fraction, *, indexed: bool = False) -> dict[str, str]:
         """Options for a file that is playable at any moment while it grows.
 
         mp4: fragments of half a second. The moov waits for the first one (delay_moov), since only then are edit lists
-        (a first pts other than 0, B-frames, audio priming) and the headers of AC-3 known.
+        (a first pts other than 0, B-frames, audio priming) and the headers of AC-3 known. When it is closed, an indexed
+        one becomes a plain mp4 whose moov comes last, without any copying.
         Matroska: clusters of a second. Audio priming before 0 stays there, where FFmpeg would delay all streams.
         """
         common = {"flush_packets": "1", "max_interleave_delta": "1000000"}
         if self.is_mp4:
-            fragments = {"movflags": "delay_moov+default_base_moof", "frag_duration": "500000"}
+            flags = "delay_moov+default_base_moof" + ("+hybrid_fragmented" if indexed else "")
+            fragments = {"movflags": flags, "frag_duration": "500000"}
             return common | fragments | _timescales(time_base)
         return common | {"cluster_time_limit": "1000", "avoid_negative_ts": "disabled"}
 

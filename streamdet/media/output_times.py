@@ -19,19 +19,22 @@ class OutputTimes:
     Args:
         container: decides the time base.
         pts, time_base: of the first frame.
+        origin_s: moment of the source that is the output's 0; None: the source's own 0.
 
     Attributes:
         time_base: seconds a unit of what is placed.
-        shift_s: seconds by which all frames are later than in the source; 0 unless the first one is before 0, where
-            an edit list would hide it.
+        shift_s: seconds by which all frames are later than in the source. Without origin_s 0, unless the first one is
+            before 0, where an edit list would hide it.
         last: where the last frame was placed.
         interval: units between the last two frames, 0 before the second.
         nudged: frames whose time was not greater than the one before and that were moved to the next unit.
     """
 
-    def __init__(self, container: OutputFormat, pts: int, time_base: Fraction) -> None:
+    def __init__(
+        self, container: OutputFormat, pts: int, time_base: Fraction, origin_s: Fraction | None = None
+    ) -> None:
         self.time_base = container.time_base(time_base)
-        self.shift_s = max(Fraction(0), -pts * time_base)
+        self.shift_s = max(Fraction(0) if origin_s is None else -origin_s, -pts * time_base)
         self.last = self.interval = self.nudged = 0
         self._recent: deque[int] = deque(maxlen=max(1, container.reordered_frames(self.time_base)))
         self._longest_span = container.longest_span(self.time_base)

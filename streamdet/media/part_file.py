@@ -1,4 +1,7 @@
-"""The file of an output while it is written: `.<name>.part` beside its place, which it takes in one step when done."""
+"""The file of an output while it is written: `.<name>.part` beside its place, which it takes in one step when done.
+
+One that others may want to see while it grows is in its place from the start.
+"""
 
 import os
 import struct
@@ -16,14 +19,15 @@ class PartFile:
 
     Args:
         target: the final path; what is there stays untouched until `publish`.
+        in_place: it grows under its final name; what is there is replaced at once.
 
     Raises:
         SinkError: nothing can be written there.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, *, in_place: bool = False) -> None:
         self.target = target
-        self.path = target.with_name(f".{target.name}.part")
+        self.path = target if in_place else target.with_name(f".{target.name}.part")
         self.faststart_path = target.with_name(f".{target.name}.faststart.part")
         try:
             if target.is_dir():
@@ -42,16 +46,20 @@ class PartFile:
         """
         try:
             _sync(ready)
-            os.replace(ready, self.target)
+            if ready != self.target:
+                os.replace(ready, self.target)
         except OSError as error:
             raise write_error(self.target, error) from error
         with suppress(OSError):  # not every file system can sync a folder
             _sync(self.target.parent)
-        self.discard()
+        self._remove({self.path, self.faststart_path} - {self.target})
 
     def discard(self) -> None:
         """Remove what was not published."""
-        for path in (self.path, self.faststart_path):
+        self._remove({self.path, self.faststart_path})
+
+    def _remove(self, paths: set[Path]) -> None:
+        for path in paths:
             with suppress(OSError):
                 path.unlink()
 

@@ -29,6 +29,8 @@ class Recording:
         info: of the stream; colour tags, rate, and the file that audio comes from.
         tracks: audio to copy.
         image, pts, time_base: of the first frame, which is still to be added. Its size is the video's.
+        origin_s: moment of the source that is the file's 0; None: the source's own 0.
+        indexed: the file is complete as it is at its end: an mp4 needs no rewriting.
 
     Attributes:
         times: where frames were placed.
@@ -50,13 +52,15 @@ class Recording:
         image: Image,
         pts: int,
         time_base: Fraction,
+        origin_s: Fraction | None = None,
+        indexed: bool = False,
     ) -> None:
-        self.times = OutputTimes(container, pts, time_base)
+        self.times = OutputTimes(container, pts, time_base, origin_s)
         self._info = info
         self._size = image.shape[1], image.shape[0]
         self._smallest_side = settings.smallest_side
         self._picture = self._convert(image)
-        options = container.growing_options(self.times.time_base)
+        options = container.growing_options(self.times.time_base, indexed=indexed)
         # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
         self._output = av.open(str(path.absolute()), "w", format=container.muxer, container_options=options)
         rate = info.average_rate or DEFAULT_RATE

@@ -42,6 +42,8 @@ class VideoWriter:
         preset: the encoder's speed. Default: veryfast; 8 for av1.
         audio: "copy" all tracks or "drop" them.
         start_s, end_s: part of the source that is written, seconds from its beginning; audio is cut likewise.
+        origin_s: moment of the source that is the file's 0; None: the source's own 0.
+        in_place: the file has its name while it grows, and nothing is rewritten at its end; an mp4 has its index last.
 
     Attributes:
         frames: number of frames written so far.
@@ -63,6 +65,8 @@ class VideoWriter:
         audio: Literal["copy", "drop"] = "copy",
         start_s: float | None = None,
         end_s: float | None = None,
+        origin_s: Fraction | None = None,
+        in_place: bool = False,
     ) -> None:
         self.path = Path(path)
         self.frames = self.nudged = 0
@@ -71,10 +75,12 @@ class VideoWriter:
         self._container = output_format(self.path, codec)
         self._audio_from = Path(info.path) if audio == "copy" and info.path is not None else None
         self._part_s = start_s, end_s
+        self._origin_s = origin_s
+        self._in_place = in_place
         self._recording: Recording | None = None
         self._failure: SinkError | None = None
         self._closed = False
-        self._part = PartFile(self.path)
+        self._part = PartFile(self.path, in_place=in_place)
 
     def write(self, image: Image, pts: int, time_base: Fraction, duration: int = 0) -> None:
         """Add a frame.
@@ -149,6 +155,8 @@ class VideoWriter:
             image=image,
             pts=pts,
             time_base=time_base,
+            origin_s=self._origin_s,
+            indexed=self._in_place,
         )
 
     def _complete(self, recording: Recording) -> bool:
@@ -173,6 +181,9 @@ class VideoWriter:
             if not self._part.holds_video():
                 self._part.discard()
                 return
+        elif self._in_place:
+            for track in recording.late.tracks:
+                _log.warning("%s: begins too late to be in %s, left out", track.description, self.path)
         elif self._container.is_mp4:
             ready = self._faststart(recording)
         self._part.publish(ready)

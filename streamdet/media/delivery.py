@@ -1,0 +1,48 @@
+"""How an output is doing that may fail and recover: counted while it runs, for messages and the report."""
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One output.
+
+    Attributes:
+        shown: its path or address as messages may show it.
+        sent: what has arrived: frames of a published stream, files of a segmented one, lines of events.
+        dropped: what was given to it and did not, by cause.
+        failures: how often it failed, the tries to recover included.
+        failing: why it is failing now, one line; None while it works.
+    """
+
+    shown: str
+    sent: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    failures: int = 0
+    failing: str | None = None
+
+    def drop(self, cause: str, count: int = 1) -> None:
+        """Count what will not arrive."""
+        self.dropped[cause] += count
+
+    def fail(self, problem: str) -> None:
+        """Count a failure; a new one is said, one that lasts is not said again."""
+        self.failures += 1
+        if problem != self.failing:
+            _log.warning("%s", problem)
+        self.failing = problem
+
+    def recover(self) -> None:
+        """It works, or works again."""
+        if self.failing is not None:
+            _log.info("%s: works again", self.shown)
+        self.failing = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the report."""
+        return {"sent": self.sent, "dropped": dict(self.dropped), "failures": self.failures}
