@@ -1,7 +1,10 @@
 import atexit
 import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+
+import pytest
 
 # Two OpenMP threads that wait for each other on a busy machine are slower than one; must be set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,3 +14,13 @@ _cache = tempfile.TemporaryDirectory(prefix="streamdet-cache-")
 atexit.register(_cache.cleanup)
 os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
 os.environ["XDG_CACHE_HOME"] = _cache.name
+
+
+@pytest.fixture
+def rtsp_server():
+    """Start real RTSP servers: `rtsp_server({"/live": Live()})`; see tests/helpers/rtsp_server.py. Skips without one."""
+    from rtsp_server import RtspServer, require_rtsp_server
+
+    require_rtsp_server()
+    with ExitStack() as stack:
+        yield lambda mounts, **options: stack.enter_context(RtspServer(mounts, **options))
