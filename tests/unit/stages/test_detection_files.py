@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -22,16 +23,18 @@ ROW = (10.123, 20.0, 30.987, 40.5, 0.91349, 0, 7)
 NAN = float("nan")
 
 
-@pytest.fixture
-def limit_file_size():
-    """A disk that is full after so many bytes: the write that crosses it is cut short, the next one fails."""
+@contextmanager
+def file_size_limit(size):
+    """A disk that is full after so many bytes: the write that crosses it is cut short, the next one fails.
+
+    It holds for every file of the process, also for one that the tests' own output goes to: inside a test only.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def limit(size):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def lines(path):
@@ -171,16 +174,16 @@ def test_coco_appears_only_when_complete_and_is_valid_before(tmp_path, make_resu
 
 @pytest.mark.parametrize("limit", range(400, 800, 37))
 @pytest.mark.parametrize("form", ["jsonl", "mot", "coco"])
-def test_a_full_disk_leaves_whole_entries(tmp_path, make_result, limit_file_size, form, limit):
+def test_a_full_disk_leaves_whole_entries(tmp_path, make_result, form, limit):
     path = tmp_path / "out"
-    limit_file_size(limit)
-    file = open_detection_file(path, form, HEADER, ["a"])
     written = 0
-    with pytest.raises(SinkError, match=r"out: .*File too large"):  # noqa: PT012 (how many fit is the question)
-        for index in range(100):
-            file.write(make_result([ROW], index=index))
-            written += 1
-    file.close()
+    with file_size_limit(limit):
+        file = open_detection_file(path, form, HEADER, ["a"])
+        with pytest.raises(SinkError, match=r"out: .*File too large"):  # noqa: PT012 (how many fit is the question)
+            for index in range(100):
+                file.write(make_result([ROW], index=index))
+                written += 1
+        file.close()
     text = path.read_text()
     if form == "coco":
         assert [row["image_id"] for row in json.loads(text)] == list(range(1, written + 1))
@@ -198,9 +201,8 @@ def test_a_folder_that_is_not_there_fails(tmp_path, form):
         open_detection_file(tmp_path / "nowhere" / "out", form, HEADER, ["a"])
 
 
-def test_a_coco_file_that_fails_at_once_leaves_nothing(tmp_path, limit_file_size):
-    limit_file_size(0)
-    with pytest.raises(SinkError):
+def test_a_coco_file_that_fails_at_once_leaves_nothing(tmp_path):
+    with file_size_limit(0), pytest.raises(SinkError):
         open_detection_file(tmp_path / "out.json", "coco", HEADER, ["a"])
     assert list(tmp_path.iterdir()) == []
 
