@@ -18,7 +18,7 @@ os.environ["XDG_CACHE_HOME"] = _cache.name
 
 @pytest.fixture
 def rtsp_server():
-    """Start real RTSP servers: `rtsp_server({"/live": Live()})`; see tests/helpers/rtsp_server.py. Skips without one."""
+    """Start real RTSP servers: `rtsp_server({"/live": Live()})`; tests/helpers/rtsp_server.py. Skips without one."""
     from rtsp_server import RtspServer, require_rtsp_server
 
     require_rtsp_server()
