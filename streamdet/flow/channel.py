@@ -1,4 +1,7 @@
-"""The bounded channel between two stages: a full one holds its writers back, an empty one its reader."""
+"""The bounded channel between two stages: a full one holds its writers back, an empty one its reader.
+
+One of capacity 0 hands over: its writers stand in line, and each makes its item when the reader waits for one.
+"""
 
 from collections import deque
 from threading import Condition, RLock
@@ -23,7 +26,7 @@ class Cancelled(BaseException):
 
 
 class Channel(Generic[T]):
-    """Several writers, one reader, first in first out.
+    """Several writers, one reader, first in first out. An `Outlet` is a writer's end.
 
     It ends in one of two ways. When all writers have finished, the reader takes what is left and then gets
     StopIteration. When it is cancelled, writers get Cancelled at once; the reader gets it too, at once if what is left
@@ -35,20 +38,36 @@ class Channel(Generic[T]):
         self._items: deque[T] = deque()
         self._writers = writers
         self._cancelled = False
+        self._wanted = 0  # items that the reader waits for; 0 while it does not wait
+        self._promised = 0  # turns that were given and not used yet
+        self._line: deque[_Turn] = deque()
         self._fill = FillMeter()
         # Re-entrant: a signal handler may cancel while the thread that it interrupts is inside a call.
         self._lock = RLock()
         self._has_item = Condition(self._lock)
         self._has_room = Condition(self._lock)
+        self._has_turn = Condition(self._lock)
 
-    def put(self, item: T) -> None:
-        """Add an item; wait while the channel is full.
+    def join(self, capacity: int) -> bool:
+        """One more writer, with room of its own; False where the channel has ended."""
+        with self._lock:
+            if self._cancelled or self._writers == 0:
+                return False
+            self._writers += 1
+            self.capacity += capacity
+            self._has_room.notify_all()
+            return True
+
+    def put(self, item: T, *, in_turn: bool = False) -> None:
+        """Add an item; wait while the channel is full, but not in_turn, which is what `wait_turn` has given.
 
         Raises:
             Cancelled: if nobody will take it.
         """
         with self._lock:
-            while not self._cancelled and len(self._items) >= self.capacity:
+            if in_turn:
+                self._promised -= 1
+            while not in_turn and not self._cancelled and len(self._items) >= self.capacity:
                 self._has_room.wait(RECHECK_S)
             if self._cancelled:
                 raise Cancelled
@@ -56,8 +75,34 @@ class Channel(Generic[T]):
             self._fill.change(len(self._items))
             self._has_item.notify()
 
-    def take(self, timeout_s: float | None = None) -> T | None:
-        """Remove the oldest item; wait while there is none. None if none came in time.
+    def wait_turn(self) -> None:
+        """Stand in line until the reader waits for an item that nobody else makes; then put it, or `withdraw`.
+
+        Raises:
+            Cancelled: if nobody will take it.
+        """
+        with self._lock:
+            turn = _Turn()
+            self._line.append(turn)
+            self._give_turns()
+            while not turn.given and not self._cancelled:
+                self._has_turn.wait(RECHECK_S)
+            if self._cancelled:
+                raise Cancelled
+
+    def withdraw(self) -> None:
+        """Give a turn back without an item."""
+        with self._lock:
+            self._promised -= 1
+            self._give_turns()
+            self._has_item.notify()  # a reader whose time is up waited for this item alone
+
+    def take(self, timeout_s: float | None = None, wanted: int = 1) -> T | None:
+        """Remove the oldest item; wait while there is none. None if none came in time and none is being made.
+
+        Args:
+            timeout_s: None: as long as it takes.
+            wanted: items that may be made at the same time, by writers that stand in line.
 
         Raises:
             StopIteration: if all writers have finished and nothing is left; again at every further call.
@@ -65,20 +110,34 @@ class Channel(Generic[T]):
         """
         deadline_s = float("inf") if timeout_s is None else monotonic() + timeout_s
         with self._lock:
-            # cancel() puts another deque in place of the old one, so what is seen here cannot vanish before popleft().
-            while not (items := self._items):
-                if self._cancelled:
-                    raise Cancelled
-                if self._writers == 0:
-                    raise StopIteration
-                left_s = deadline_s - monotonic()
-                if left_s <= 0:
-                    return None
-                self._has_item.wait(min(left_s, RECHECK_S))
+            try:
+                self._wanted = wanted
+                # cancel() puts another deque in place of the old one: what is seen here cannot vanish before popleft().
+                while not (items := self._items):
+                    if self._cancelled:
+                        raise Cancelled
+                    if self._writers == 0:
+                        raise StopIteration
+                    self._give_turns()
+                    left_s = deadline_s - monotonic()
+                    if left_s <= 0 and not self._promised:
+                        return None
+                    self._has_item.wait(min(left_s, RECHECK_S) if left_s > 0 else RECHECK_S)
+            finally:
+                self._wanted = 0
             item = items.popleft()
             self._fill.change(len(items))
             self._has_room.notify()
             return item
+
+    def _give_turns(self) -> None:
+        """To those who stand first in line, as many as the reader waits for."""
+        given = False
+        while self._line and len(self._items) + self._promised < self._wanted:
+            self._line.popleft().given = given = True
+            self._promised += 1
+        if given:
+            self._has_turn.notify_all()
 
     def finish(self) -> None:
         """One writer will put nothing more."""
@@ -93,11 +152,57 @@ class Channel(Generic[T]):
             if drop:
                 self._items = deque()
                 self._fill.change(0)
-            self._has_item.notify_all()
-            self._has_room.notify_all()
+            for waiting in (self._has_item, self._has_room, self._has_turn):
+                waiting.notify_all()
 
     def stats(self, writer: str, reader: str, now_s: float, wall_s: float) -> ChannelStats:
         """Fill up to now_s, a time of perf_counter."""
         with self._lock:
             mean_fill = self._fill.item_seconds(now_s) / wall_s if wall_s > 0 else 0.0
             return ChannelStats(writer, reader, self.capacity, mean_fill, self._fill.max_fill)
+
+
+class _Turn:
+    """A place in the line of a channel's writers."""
+
+    given = False
+
+
+class Outlet(Generic[T]):
+    """A writer's end of a channel; used by one thread."""
+
+    def __init__(self, channel: Channel[T]) -> None:
+        self._channel = channel
+        self._in_turn = False
+
+    def wait_turn(self) -> None:
+        """Wait until the reader waits for this writer's next item; at once where it did already.
+
+        Raises:
+            Cancelled: if nobody will take it.
+        """
+        if not self._in_turn:
+            self._channel.wait_turn()
+            self._in_turn = True
+
+    def withdraw(self) -> None:
+        """There is no item after all."""
+        if self._in_turn:
+            self._in_turn = False
+            self._channel.withdraw()
+
+    def put(self, item: T) -> None:
+        """Hand an item over.
+
+        Raises:
+            Cancelled: if nobody will take it.
+        """
+        if self._channel.capacity == 0:
+            self.wait_turn()
+        in_turn, self._in_turn = self._in_turn, False
+        self._channel.put(item, in_turn=in_turn)
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+        self.withdraw()
+        self._channel.finish()

@@ -4,13 +4,13 @@ import atexit
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from threading import Thread
+from threading import Lock, Thread
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
 from streamdet.errors import StageError
-from streamdet.flow.channel import Cancelled, Channel
+from streamdet.flow.channel import Cancelled, Channel, Outlet
 from streamdet.flow.stage import Stage, Take, Worker
 from streamdet.flow.stats import BUSY, OVER, WAITING_IN, Meter, RunStats, bounding_stage
 
@@ -24,6 +24,7 @@ class _Engine(Protocol):
     channels: list[Channel[Any]]
 
     def start(self) -> None: ...
+    def add(self, source: Stage) -> Worker: ...
     def take(self) -> Any: ...
     def cancel(self) -> None: ...
     def join(self) -> None: ...
@@ -34,28 +35,46 @@ class _Threaded:
 
     def __init__(self, sources: Sequence[Stage], stages: Sequence[Stage], failures: Failures) -> None:
         self._failures = failures
+        self._adding = Lock()
+        self._over = False
         first: Channel[Any] = Channel(sum(source.capacity for source in sources), writers=len(sources))
         self.channels = [first, *(Channel[Any](stage.capacity) for stage in stages)]
-        self.sources = [Worker(source) for source in sources]
-        self.stages = [Worker(stage, channel.take) for stage, channel in zip(stages, self.channels, strict=False)]
-        outputs = [*(0 for _ in self.sources), *range(1, len(self.channels))]
-        self._threads = [
-            # Daemon: a stage stuck in native code must not keep the process alive after a second Ctrl-C.
-            Thread(target=self._work, args=(worker, output), name=f"streamdet:{worker.stage.name}", daemon=True)
-            for worker, output in zip([*self.sources, *self.stages], outputs, strict=True)
-        ]
+        self._threads: list[Thread] = []
+        self.sources = [self._prepare(source, 0) for source in sources]
+        self.stages = [self._prepare(stage, number) for number, stage in enumerate(stages, 1)]
+
+    def _prepare(self, stage: Stage, output: int) -> Worker:
+        outlet = Outlet(self.channels[output])
+        worker = Worker(stage, self.channels[output - 1].take if output else None, outlet)
+        # Daemon: a stage stuck in native code must not keep the process alive after a second Ctrl-C.
+        work = partial(self._work, worker, outlet, output)
+        self._threads.append(Thread(target=work, name=f"streamdet:{stage.name}", daemon=True))
+        return worker
 
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
 
-    def _work(self, worker: Worker, output: int) -> None:
+    def add(self, source: Stage) -> Worker:
+        with self._adding:  # join() must not miss a thread that is about to start
+            if self._over or not self.channels[0].join(source.capacity):
+                raise RuntimeError("this run is over")
+            worker = self._prepare(source, 0)
+            self.sources.append(worker)
+            try:
+                self._threads[-1].start()
+            except RuntimeError:
+                self.channels[0].finish()
+                raise
+            return worker
+
+    def _work(self, worker: Worker, outlet: Outlet[Any], output: int) -> None:
         """Body of a stage's thread. Channels before `output` lead to this stage."""
         channel = self.channels[output]
         try:
             try:
                 for item in worker:
-                    channel.put(item)
+                    outlet.put(item)
                     del item  # not kept alive while the next one is made
             finally:
                 worker.close()
@@ -65,7 +84,7 @@ class _Threaded:
                 self._failures.append((worker, error))
             channel.cancel(drop=False)
         else:
-            channel.finish()
+            outlet.finish()
         finally:
             # However this stage ended, what is before it works for nobody now.
             for upstream in self.channels[:output]:
@@ -79,6 +98,8 @@ class _Threaded:
             channel.cancel(drop=True)
 
     def join(self) -> None:
+        with self._adding:
+            self._over = True
         for thread in self._threads:
             if thread.ident is not None:  # where a thread could not be started, those after it were not
                 thread.join()
@@ -103,14 +124,18 @@ class _Inline:
     def start(self) -> None:
         """Nothing runs until it is pulled."""
 
-    def _take_from_sources(self, timeout_s: float | None = None) -> Any:
+    def add(self, source: Stage) -> Worker:
+        self.sources.append(Worker(source))
+        return self.sources[-1]
+
+    def _take_from_sources(self, timeout_s: float | None = None, wanted: int = 1) -> Any:
         while True:
             try:
                 return self._take_from(self._source)
             except StopIteration:
                 self._source = next(self._waiting_sources)  # its StopIteration is the end of all
 
-    def _take_from(self, worker: Worker, timeout_s: float | None = None) -> Any:
+    def _take_from(self, worker: Worker, timeout_s: float | None = None, wanted: int = 1) -> Any:
         """What the stage yields next. Its failure reaches the next stage as in a threaded run: as Cancelled."""
         if self._cancelled:
             raise Cancelled
@@ -175,6 +200,7 @@ class Run(Iterator[Any]):
         self._failures: Failures = []
         self._engine: _Engine = (_Threaded if mode == "threaded" else _Inline)(sources, stages, self._failures)
         self._consumer = Meter("consumer")
+        self._stopping = False
         self._error: StageError | None = None
         self._inside_block = False
         self._started_s: float | None = None
@@ -252,10 +278,24 @@ class Run(Iterator[Any]):
     def stop(self) -> None:
         """Close the sources and let what is in flight run through the stages; the iteration then ends as usual.
 
-        A source notices when it next yields. Takes no lock: safe in a signal handler, from any thread, at any time.
+        A source notices when it next yields, or looks at `inbox.stopping`. Takes no lock: safe in a signal handler,
+        from any thread, at any time.
         """
+        self._stopping = True
         for source in self._engine.sources:
-            source.stopping = True
+            source.stop()
+
+    def add(self, source: Stage) -> None:
+        """Let one more source join, from any thread.
+
+        Raises:
+            RuntimeError: if the run has not begun, or nothing can join it any more: its sources have all ended.
+        """
+        if not self._inside_block:
+            raise RuntimeError("a source joins a run inside its with block")
+        worker = self._engine.add(source)
+        if self._stopping:
+            worker.stop()
 
     def cancel(self) -> None:
         """Raise Cancelled in every call on a channel, blocked ones included; what is in flight is dropped.

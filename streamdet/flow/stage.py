@@ -1,8 +1,9 @@
 """A stage is a generator function over its inbox; a worker is one that runs."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from streamdet.errors import StreamdetError
 from streamdet.flow.channel import Cancelled
@@ -10,9 +11,32 @@ from streamdet.flow.stats import BUSY, OVER, WAITING_IN, WAITING_OUT, Meter
 
 T = TypeVar("T")
 
-# Gives the next item, or None if none came within timeout_s (None: as long as it takes). Raises StopIteration at the
-# end, Cancelled where the run is.
-Take = Callable[[float | None], Any]
+
+class Take(Protocol):
+    """Gives the next item, or None if none came within timeout_s (None: as long as it takes).
+
+    Raises StopIteration at the end, Cancelled where the run is.
+    """
+
+    def __call__(self, timeout_s: float | None, wanted: int = 1) -> Any: ...
+
+
+class Turns(Protocol):
+    """A stage's place among those who write to the next one; `channel.Outlet` is one."""
+
+    def wait_turn(self) -> None: ...
+    def withdraw(self) -> None: ...
+
+
+class _Always:
+    """Inline: a stage runs only when the next one waits."""
+
+    def wait_turn(self) -> None:
+        pass
+
+    def withdraw(self) -> None:
+        pass
+
 
 _END = object()
 
@@ -40,13 +64,19 @@ class Inbox(Iterator[T]):
     """What a stage reads. Iterating waits for the next item and ends when the stage before has ended.
 
     A source's inbox is empty. Items are never None.
+
+    Attributes:
+        cancelled: nothing comes any more.
+        stopping: `Run.stop()` was called; of a source's inbox.
     """
 
-    def __init__(self, take: Take, meter: Meter, position: Position) -> None:
+    def __init__(self, take: Take, meter: Meter, position: Position, turns: Turns | None = None) -> None:
         self._take = take
         self._meter = meter
         self._position = position
+        self._turns = turns or _Always()
         self.cancelled = False
+        self.stopping = False
 
     def __next__(self) -> T:
         """The next item.
@@ -57,16 +87,51 @@ class Inbox(Iterator[T]):
         """
         return cast(T, self._receive(None))
 
-    def poll(self, timeout_s: float) -> T | None:
-        """The next item, or None if none came within timeout_s; raises what next() raises. Inline it always waits."""
-        return self._receive(timeout_s)
+    def poll(self, timeout_s: float, wanted: int = 1) -> T | None:
+        """The next item, or None if none came within timeout_s; raises what next() raises. Inline it always waits.
 
-    def _receive(self, timeout_s: float | None) -> T | None:
+        Args:
+            timeout_s: 0: what is there, or is being made.
+            wanted: items that stages of capacity 0 may make at the same time, for this call and those to come.
+        """
+        return self._receive(timeout_s, wanted)
+
+    def wait_until_wanted(self) -> None:
+        """Wait until the next stage waits for an item of this one, and so make none that gets old.
+
+        Where several stages wait for this, it is their turn one after another. Yield soon, or `withdraw`.
+
+        Raises:
+            Cancelled: if nobody will take it.
+        """
+        self._meter.enter(WAITING_OUT)
+        try:
+            self._turns.wait_turn()
+        except Cancelled:
+            self.cancelled = True
+            raise
+        finally:
+            self._meter.enter(BUSY)
+
+    def withdraw(self) -> None:
+        """There is no item after all: let another stage have its turn."""
+        self._turns.withdraw()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The time of this block is spent waiting for what a source reads from, not working."""
+        self._meter.enter(WAITING_IN)
+        try:
+            yield
+        finally:
+            self._meter.enter(BUSY)
+
+    def _receive(self, timeout_s: float | None, wanted: int = 1) -> T | None:
         if self.cancelled:
             raise Cancelled
         self._meter.enter(WAITING_IN)
         try:
-            item: T | None = self._take(timeout_s)
+            item: T | None = self._take(timeout_s, wanted)
         except Cancelled:
             self.cancelled = True
             raise
@@ -86,7 +151,7 @@ class Stage:
         name: what its thread, its statistics and its failures are called after.
         process: called once, in the stage's own thread, with the stage's inbox; gives what the stage yields. Usually a
             generator function: code after its loop over the inbox flushes, `finally` cleans up.
-        capacity: how many of its outputs may wait for the next stage, at least 1.
+        capacity: how many of its outputs may wait for the next stage; 0: it hands over when that one waits.
     """
 
     name: str
@@ -94,11 +159,11 @@ class Stage:
     capacity: int = 4
 
     def __post_init__(self) -> None:
-        if self.capacity < 1:
-            raise ValueError(f"stage {self.name}: capacity must be at least 1, got {self.capacity}")
+        if self.capacity < 0:
+            raise ValueError(f"stage {self.name}: capacity must not be negative, got {self.capacity}")
 
 
-def _no_item(timeout_s: float | None) -> Any:
+def _no_item(timeout_s: float | None, wanted: int = 1) -> Any:
     raise StopIteration
 
 
@@ -108,14 +173,17 @@ class Worker(Iterator[Any]):
     Without take it is a source.
     """
 
-    def __init__(self, stage: Stage, take: Take | None = None) -> None:
+    def __init__(self, stage: Stage, take: Take | None = None, turns: Turns | None = None) -> None:
         self.stage = stage
         self.meter = Meter(stage.name)
-        self.stopping = False
         self._is_source = take is None
         self._position = Position()
-        self._inbox: Inbox[Any] = Inbox(take or _no_item, self.meter, self._position)
+        self._inbox: Inbox[Any] = Inbox(take or _no_item, self.meter, self._position, turns)
         self._outputs: Iterator[Any] | None = None
+
+    def stop(self) -> None:
+        """End at the next item. Takes no lock."""
+        self._inbox.stopping = True
 
     def __next__(self) -> Any:
         """The stage's next output.
@@ -126,7 +194,7 @@ class Worker(Iterator[Any]):
                 it flushes at a regular end.
             TypeError: if the stage does not yield items.
         """
-        if self.stopping:
+        if self._inbox.stopping:
             self.close()
             raise StopIteration
         self.meter.enter(BUSY)

@@ -89,11 +89,24 @@ def batch(inbox: Iterator[Any], size: int) -> Iterator[Any]:
 def poll(inbox: Any, size: int) -> Iterator[Any]:
     while True:
         try:
-            item = inbox.poll(0.0002 * size)
+            item = inbox.poll(0.0002 * (size - 1), wanted=size)
         except StopIteration:
             return
         if item is not None:
             yield item
+
+
+def on_demand(inbox: Any, size: int) -> Iterator[Any]:
+    """Takes an item when it is wanted; now and then it has none to give after all."""
+    while True:
+        inbox.wait_until_wanted()
+        item = next(inbox, None)
+        if item is None:
+            return
+        if isinstance(item, Marker) or item.index % (size + 1) != 1:
+            yield item
+        else:
+            inbox.withdraw()
 
 
 def stubborn(inbox: Iterator[Any], size: int) -> Iterator[Any]:
@@ -116,7 +129,7 @@ def limit(inbox: Iterator[Any], size: int) -> Iterator[Any]:
 
 
 BODIES: dict[str, Callable[..., Iterator[Any]]] = {
-    body.__name__: body for body in (echo, drop, expand, batch, poll, stubborn, deaf, limit)
+    body.__name__: body for body in (echo, drop, expand, batch, poll, on_demand, stubborn, deaf, limit)
 }
 
 
@@ -156,7 +169,7 @@ def random_pipeline(dice: random.Random) -> Pipeline:
         fault = None
         if dice.random() < fault_rate:
             fault = Fault(dice.choice(["open", "item", "item", "item", "flush", "finally"]), dice.randrange(20))
-        return Step(name, kind, size, dice.randint(1, 5), fault, dice.choice([1.0, 0.98, 0.9]))
+        return Step(name, kind, size, dice.choice([0, 0, 1, 2, 5]), fault, dice.choice([1.0, 0.98, 0.9]))
 
     fault_rate = dice.choice([0.0, 0.15, 0.5])
     sources = [step(f"cam-{n}", "source", dice.randrange(30)) for n in range(dice.choice([1, 1, 2, 4]))]
@@ -221,8 +234,16 @@ class Probe:
     def __next__(self) -> Any:
         return self._receive(next)
 
-    def poll(self, timeout_s: float) -> Any:
-        return self._receive(lambda inbox: inbox.poll(timeout_s))
+    def poll(self, timeout_s: float, wanted: int) -> Any:
+        return self._receive(lambda inbox: inbox.poll(timeout_s, wanted))
+
+    def wait_until_wanted(self) -> None:
+        if self._inbox is not None:
+            self._inbox.wait_until_wanted()
+
+    def withdraw(self) -> None:
+        if self._inbox is not None:
+            self._inbox.withdraw()
 
     def _receive(self, call: Callable[[Any], Any]) -> Any:
         try:
@@ -250,7 +271,11 @@ def probed(step: Step, diary: Diary) -> Stage:
         try:
             probe.raise_fault("open")
             outputs = elements(step) if step.kind == "source" else BODIES[step.kind](probe, step.size)
-            for output in outputs:
+            for number, output in enumerate(outputs):
+                if step.kind == "source" and step.capacity == 0:
+                    for _ in range(1 + number % 2):
+                        inbox.withdraw()
+                        inbox.wait_until_wanted()
                 diary.yielded[step.name, output.source] += 1
                 if step.kind == "source":
                     probe.last = output

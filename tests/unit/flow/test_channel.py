@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamdet.flow.channel import Cancelled, Channel
+from streamdet.flow.channel import Cancelled, Channel, Outlet
 
 
 class Call:
@@ -150,3 +150,88 @@ def test_stats_tell_mean_and_maximum_fill() -> None:
     stats = channel.stats("decode", "detect", emptied_s + 1, wall_s=emptied_s + 1 - started_s)
     assert (stats.writer, stats.reader, stats.capacity, stats.max_fill) == ("decode", "detect", 4, 2)
     assert 0.05 * 2 / (emptied_s + 1 - started_s) <= stats.mean_fill <= 2 * (emptied_s - started_s)
+
+
+def test_a_channel_without_room_hands_over_when_its_reader_waits() -> None:
+    channel: Channel[str] = Channel(0)
+    outlet = Outlet(channel)
+    put = Call(outlet.put, "a")
+    assert put.blocks
+    assert channel.take() == "a"
+    assert put.finish() is None
+
+
+def test_writers_have_their_turns_in_the_order_in_which_they_came() -> None:
+    channel: Channel[str] = Channel(0, writers=2)
+    first, second = Outlet(channel), Outlet(channel)
+    waiting = [Call(first.wait_turn)]
+    assert waiting[0].blocks
+    waiting.append(Call(second.wait_turn))
+    assert waiting[1].blocks
+    reader = Call(channel.take)
+    assert waiting[0].finish() is None
+    assert waiting[1].blocks, "one was wanted"
+    first.put("a")
+    assert reader.finish() == "a"
+    again = Call(first.wait_turn)
+    assert again.blocks
+    reader = Call(channel.take)
+    assert waiting[1].finish() is None
+    second.put("b")
+    assert reader.finish() == "b"
+    assert again.blocks
+    channel.cancel(drop=True)
+    assert isinstance(again.finish(), Cancelled)
+
+
+def test_as_many_turns_as_are_wanted() -> None:
+    channel: Channel[str] = Channel(0, writers=3)
+    outlets = [Outlet(channel) for _ in range(3)]
+    waiting = [Call(outlet.wait_turn) for outlet in outlets]
+    assert all(call.blocks for call in waiting)
+    reader = Call(channel.take, None, 2)
+    assert sorted(call.blocks for call in waiting) == [False, False, True]
+    outlets[waiting.index(next(call for call in waiting if not call.blocks))].put("a")
+    assert reader.finish() == "a"
+
+
+def test_a_turn_given_back_is_the_next_ones() -> None:
+    channel: Channel[str] = Channel(0, writers=2)
+    first, second = Outlet(channel), Outlet(channel)
+    reader = Call(channel.take)
+    first.wait_turn()
+    waiting = Call(second.wait_turn)
+    assert waiting.blocks
+    first.withdraw()
+    assert waiting.finish() is None
+    second.finish()
+    assert reader.blocks
+    first.put("a")
+    assert reader.finish() == "a"
+
+
+def test_a_reader_whose_time_is_up_waits_for_what_is_being_made() -> None:
+    channel: Channel[str] = Channel(0)
+    outlet = Outlet(channel)
+    waiting = Call(outlet.wait_turn)
+    assert waiting.blocks
+    reader = Call(channel.take, 0)
+    assert waiting.finish() is None
+    assert reader.blocks
+    outlet.put("a")
+    assert reader.finish() == "a"
+    assert channel.take(0) is None
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_writer_joins_only_what_goes_on(ends: bool) -> None:
+    channel: Channel[str] = Channel(1)
+    assert channel.join(2)
+    assert channel.capacity == 3
+    channel.finish()
+    channel.put("a")
+    if ends:
+        channel.finish()
+    else:
+        channel.cancel(drop=False)
+    assert not channel.join(1)
