@@ -7,6 +7,7 @@ from typing import TypeAlias, cast
 
 import av
 from av.container import OutputContainer
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from streamdet.errors import ConfigError, SinkError
@@ -33,6 +34,7 @@ class EncoderSettings:
             than a block of theirs.
         mp4_tag: code of the codec in mp4, where Apple's players insist on one.
         options: what else it is told.
+        keyframe_every_s: most seconds from a keyframe to the next one; None: as the encoder likes.
     """
 
     name: str
@@ -43,6 +45,7 @@ class EncoderSettings:
     smallest_side: int = 2
     mp4_tag: str | None = None
     options: dict[str, str] = field(default_factory=dict)
+    keyframe_every_s: Fraction | None = None
 
 
 CODECS = {
@@ -78,6 +81,21 @@ def encoder_settings(codec: str, crf: int | None = None, preset: str | None = No
     if preset is not None and preset not in known.presets:
         raise ConfigError(f"preset {preset!r}: expected one of {', '.join(known.presets)} for {codec}")
     return replace(known, preset=known.preset if preset is None else preset, crf=known.crf if crf is None else crf)
+
+
+def streaming_settings(crf: int | None, preset: str | None, *, live: bool) -> EncoderSettings:
+    """Settings of H.264 for viewers who join at any moment: a keyframe every two seconds.
+
+    Args:
+        crf, preset: as in `encoder_settings`.
+        live: every picture leaves the encoder at once, and the default preset is the one that takes the least time.
+
+    Raises:
+        ConfigError: as `encoder_settings`.
+    """
+    settings = encoder_settings("h264", crf, preset or ("ultrafast" if live else None))
+    options = {"forced-idr": "1", **({"tune": "zerolatency"} if live else {})}
+    return replace(settings, options=options, keyframe_every_s=Fraction(2))
 
 
 class VideoEncoder:
@@ -122,6 +140,8 @@ class VideoEncoder:
         self._times: dict[int, tuple[int, int]] = {}
         self._frames = self._packets = self._delay = 0
         self._first_pts = self._first_dts = self._end = 0
+        self._keyframe_every_s = settings.keyframe_every_s
+        self._next_keyframe_s = Fraction(0)
         context = self._context = self._stream.codec_context
         context.width, context.height, context.pix_fmt, context.time_base = like.width, like.height, "yuv420p", 1 / rate
         context.colorspace, context.color_range = like.colorspace, like.color_range
@@ -142,6 +162,9 @@ class VideoEncoder:
     def encode(self, frame: av.VideoFrame, pts: int, duration: int) -> list[VideoPacket]:
         """Encode the next frame; pts must ascend. Packets come later, and out of order where there are B-frames."""
         frame.pts, frame.time_base = self._frames, self._context.time_base
+        if self._keyframe_every_s and (self._frames == 0 or pts * self._time_base >= self._next_keyframe_s):
+            frame.pict_type = PictureType.I
+            self._next_keyframe_s = pts * self._time_base + self._keyframe_every_s
         self._first_pts = pts if self._frames == 0 else self._first_pts
         self._end = pts + duration
         self._times[self._frames] = pts, duration
