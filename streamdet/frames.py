@@ -57,7 +57,7 @@ class Frame:
         image: (H, W, 3) uint8 RGB, as displayed.
         duration: units of time_base, 0 where unknown.
         wall_time: UTC time of capture or arrival; live sources only.
-        arrived_s: time.monotonic() at arrival, which no change of the clock moves; live sources only.
+        captured_s: time.monotonic() of capture, as near as is known; no change of a clock moves it. Live sources only.
         dropped_before: frames dropped between this frame and the one before it.
     """
 
@@ -70,7 +70,7 @@ class Frame:
     duration: int = 0
     wall_time: datetime | None = None
     dropped_before: int = 0
-    arrived_s: float | None = None
+    captured_s: float | None = None
 
     @property
     def pts_s(self) -> float:
