@@ -12,6 +12,15 @@ from streamdet.flow.stats import ChannelStats, FillMeter
 
 T = TypeVar("T")
 
+
+class Turn:
+    """A writer's turns: whether it has one, and when it had the last."""
+
+    def __init__(self) -> None:
+        self.given = False
+        self.last = 0
+
+
 # Every change wakes those who wait for it. This look-again is for the one wake-up that can be missed: a signal handler
 # that cancels the run between the consumer's check and its wait.
 RECHECK_S = 1.0
@@ -40,7 +49,8 @@ class Channel(Generic[T]):
         self._cancelled = False
         self._wanted = 0  # items that the reader waits for; 0 while it does not wait
         self._promised = 0  # turns that were given and not used yet
-        self._line: deque[_Turn] = deque()
+        self._turns = 0  # that were given so far
+        self._line: list[Turn] = []
         self._fill = FillMeter()
         # Re-entrant: a signal handler may cancel while the thread that it interrupts is inside a call.
         self._lock = RLock()
@@ -58,15 +68,16 @@ class Channel(Generic[T]):
             self._has_room.notify_all()
             return True
 
-    def put(self, item: T, *, in_turn: bool = False) -> None:
-        """Add an item; wait while the channel is full, but not in_turn, which is what `wait_turn` has given.
+    def put(self, item: T, turn: Turn | None = None) -> None:
+        """Add an item; wait while the channel is full, but not in a turn that `wait_turn` has given.
 
         Raises:
             Cancelled: if nobody will take it.
         """
         with self._lock:
-            if in_turn:
-                self._promised -= 1
+            in_turn = turn is not None and turn.given
+            if turn is not None:
+                self._end(turn)
             while not in_turn and not self._cancelled and len(self._items) >= self.capacity:
                 self._has_room.wait(RECHECK_S)
             if self._cancelled:
@@ -75,25 +86,27 @@ class Channel(Generic[T]):
             self._fill.change(len(self._items))
             self._has_item.notify()
 
-    def wait_turn(self) -> None:
+    def wait_turn(self, turn: Turn) -> None:
         """Stand in line until the reader waits for an item that nobody else makes; then put it, or `withdraw`.
+
+        Whoever has not had a turn for the longest time has the next: sources of the same pace all come in line at once.
 
         Raises:
             Cancelled: if nobody will take it.
         """
         with self._lock:
-            turn = _Turn()
-            self._line.append(turn)
-            self._give_turns()
+            if not turn.given:
+                self._line.append(turn)
+                self._give_turns()
             while not turn.given and not self._cancelled:
                 self._has_turn.wait(RECHECK_S)
             if self._cancelled:
                 raise Cancelled
 
-    def withdraw(self) -> None:
+    def withdraw(self, turn: Turn) -> None:
         """Give a turn back without an item."""
         with self._lock:
-            self._promised -= 1
+            self._end(turn)
             self._give_turns()
             self._has_item.notify()  # a reader whose time is up waited for this item alone
 
@@ -131,13 +144,20 @@ class Channel(Generic[T]):
             return item
 
     def _give_turns(self) -> None:
-        """To those who stand first in line, as many as the reader waits for."""
+        """As many as the reader waits for."""
         given = False
         while self._line and len(self._items) + self._promised < self._wanted:
-            self._line.popleft().given = given = True
+            turn = min(self._line, key=lambda turn: turn.last)
+            self._line.remove(turn)
+            self._turns += 1
             self._promised += 1
+            turn.given, turn.last, given = True, self._turns, True
         if given:
             self._has_turn.notify_all()
+
+    def _end(self, turn: Turn) -> None:
+        self._promised -= turn.given
+        turn.given = False
 
     def finish(self) -> None:
         """One writer will put nothing more."""
@@ -162,18 +182,12 @@ class Channel(Generic[T]):
             return ChannelStats(writer, reader, self.capacity, mean_fill, self._fill.max_fill)
 
 
-class _Turn:
-    """A place in the line of a channel's writers."""
-
-    given = False
-
-
 class Outlet(Generic[T]):
     """A writer's end of a channel; used by one thread."""
 
     def __init__(self, channel: Channel[T]) -> None:
         self._channel = channel
-        self._in_turn = False
+        self._turn = Turn()
 
     def wait_turn(self) -> None:
         """Wait until the reader waits for this writer's next item; at once where it did already.
@@ -181,15 +195,11 @@ class Outlet(Generic[T]):
         Raises:
             Cancelled: if nobody will take it.
         """
-        if not self._in_turn:
-            self._channel.wait_turn()
-            self._in_turn = True
+        self._channel.wait_turn(self._turn)
 
     def withdraw(self) -> None:
         """There is no item after all."""
-        if self._in_turn:
-            self._in_turn = False
-            self._channel.withdraw()
+        self._channel.withdraw(self._turn)
 
     def put(self, item: T) -> None:
         """Hand an item over.
@@ -199,8 +209,7 @@ class Outlet(Generic[T]):
         """
         if self._channel.capacity == 0:
             self.wait_turn()
-        in_turn, self._in_turn = self._in_turn, False
-        self._channel.put(item, in_turn=in_turn)
+        self._channel.put(item, self._turn)
 
     def finish(self) -> None:
         """Nothing more comes."""

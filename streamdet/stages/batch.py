@@ -1,41 +1,95 @@
-"""batch: gathers frames into clips, as many as a detector takes at once."""
+"""batch: brings frames together into clips, as many as a detector takes at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import monotonic
 
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Clip, Frame, Marker
+from streamdet.frames import Clip, Frame, Marker, StreamEnded, StreamStarted
+
+_IDLE_S = 1.0
 
 
-def batch(frames_per_clip: int, max_streams: int = 1, deadline_s: float | None = None) -> Stage:
-    """Frame to Clip; markers pass, in order.
+def batch(frames_per_clip: int, max_streams: int = 1) -> Stage:
+    """Frame to Clip; markers pass, in order. For sources that wait: full clips, whatever time they take.
 
     Args:
         frames_per_clip: T, consecutive frames of a stream.
         max_streams: B, streams side by side. A clip goes out when B streams of one size have T frames each.
-        deadline_s: how long a frame waits for the others of its clip; None: as long as it takes. With it clips may
-            have fewer frames and streams.
     """
     if frames_per_clip < 1 or max_streams < 1:
         raise ValueError(f"a clip needs at least one frame and stream, got {frames_per_clip} and {max_streams}")
 
     def process(inbox: Inbox[Frame | Marker]) -> Iterator[Clip | Marker]:
         waiting = _Waiting(frames_per_clip, max_streams)
-        while True:
-            try:
-                item = next(inbox) if deadline_s is None else inbox.poll(waiting.left_s(deadline_s))
-            except StopIteration:
-                break
+        for item in inbox:
             if isinstance(item, Frame):
                 yield from waiting.add(item)
-            elif item is not None:
+            else:
                 yield from waiting.flush(item.source)
                 yield item
-            if deadline_s is not None and waiting.left_s(deadline_s) <= 0:
-                yield from waiting.flush_all()
         yield from waiting.flush_all()
 
     return Stage("batch", process)
+
+
+def batch_newest(max_streams: int, deadline_s: float) -> Stage:
+    """Frame to Clip of one frame a stream; markers pass, in order. For live sources: frames that are new.
+
+    A clip is begun when the next stage is free; until then every source keeps its newest frame. It goes out when all
+    streams have given a frame, when max_streams have, when one would give a second, or when its time is up. Sources
+    take turns (see `Inbox.wait_until_wanted`), so that each comes into a clip however many there are.
+
+    Args:
+        max_streams: B, streams side by side, of any sizes; those of one size make a clip.
+        deadline_s: how long the first frame waits for the others.
+    """
+    if max_streams < 1 or deadline_s < 0:
+        raise ValueError(f"a clip needs at least one stream and a deadline, got {max_streams} and {deadline_s}")
+
+    def process(inbox: Inbox[Frame | Marker]) -> Iterator[Clip | Marker]:
+        streams: set[str] = set()
+        frames: dict[str, Frame] = {}
+        since_s = 0.0
+        while True:
+            inbox.wait_until_wanted()
+            left_s = max(since_s + deadline_s - monotonic(), 0.0) if frames else _IDLE_S
+            wanted = min(len(streams), max_streams) - len(frames)
+            try:
+                item = inbox.poll(left_s, max(wanted, 1))
+            except StopIteration:
+                break
+            if isinstance(item, Frame):
+                streams.add(item.source)
+                if item.source in frames:
+                    yield from _side_by_side(frames)
+                if not frames:
+                    since_s = monotonic()
+                frames[item.source] = item
+                if len(frames) >= min(len(streams), max_streams):
+                    yield from _side_by_side(frames)
+            elif item is None:
+                yield from _side_by_side(frames)
+            else:
+                if item.source in frames:
+                    yield Clip(((frames.pop(item.source),),))
+                yield item
+                if isinstance(item, StreamStarted):
+                    streams.add(item.source)
+                elif isinstance(item, StreamEnded):
+                    streams.discard(item.source)
+        yield from _side_by_side(frames)
+
+    return Stage("batch", process, capacity=0)
+
+
+def _side_by_side(frames: dict[str, Frame]) -> Iterator[Clip]:
+    """Let all of them go, those of one size in a clip."""
+    sizes: dict[object, list[Frame]] = {}
+    for frame in frames.values():
+        sizes.setdefault(frame.image.shape, []).append(frame)
+    frames.clear()
+    for alike in sizes.values():
+        yield Clip(tuple((frame,) for frame in alike))
 
 
 class _Waiting:
@@ -45,12 +99,6 @@ class _Waiting:
         self._frames_per_clip = frames_per_clip
         self._max_streams = max_streams
         self._frames: dict[str, list[Frame]] = {}
-        self._since_s: dict[str, float] = {}
-
-    def left_s(self, deadline_s: float) -> float:
-        """Seconds until the frame that has waited longest must go."""
-        oldest_s = min(self._since_s.values(), default=None)
-        return deadline_s if oldest_s is None else max(oldest_s + deadline_s - monotonic(), 0.0)
 
     def add(self, frame: Frame) -> Iterator[Clip]:
         """Take a frame; gives the clips that go out because of it."""
@@ -61,7 +109,6 @@ class _Waiting:
             # This stream is a clip ahead: it waits for nobody any longer, and neither do the others that are full.
             yield self._take(self._full(frame))
         self._frames.setdefault(frame.source, []).append(frame)
-        self._since_s.setdefault(frame.source, monotonic())
         full = self._full(frame)
         if len(full) == self._max_streams:
             yield self._take(full)
@@ -87,9 +134,7 @@ class _Waiting:
             if len(frames) == self._frames_per_clip and frames[0].image.shape == like.image.shape
         ]
 
-    def _take(self, sources: list[str]) -> Clip:
-        for source in sources:
-            del self._since_s[source]
+    def _take(self, sources: Iterable[str]) -> Clip:
         return Clip(tuple(tuple(self._frames.pop(source)) for source in sources))
 
 

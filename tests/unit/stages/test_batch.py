@@ -2,12 +2,13 @@
 
 import random
 import time
+from collections import Counter
 
 import pytest
 
 from streamdet.flow import Run, Stage
-from streamdet.frames import Clip, Frame, StreamEnded, StreamGap
-from streamdet.stages.batch import batch
+from streamdet.frames import Clip, StreamEnded, StreamGap
+from streamdet.stages.batch import batch, batch_newest
 
 
 def shape(items):
@@ -79,8 +80,9 @@ def test_streams_and_frames_at_once(run_stage, make_frame):
 
 
 @pytest.mark.parametrize("mode", ["inline", "threaded"])
+@pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("seed", range(8))
-def test_nothing_is_lost_or_out_of_order(run_stage, make_frame, started, mode, seed):
+def test_nothing_is_lost_or_out_of_order(run_stage, make_frame, started, mode, live, seed):
     """Any mixture of streams, sizes, sessions and markers: each stream comes out as it went in."""
     choose = random.Random(seed)
     items, index, session = [], dict.fromkeys("abcd", 0), dict.fromkeys("abcd", 0)
@@ -94,8 +96,10 @@ def test_nothing_is_lost_or_out_of_order(run_stage, make_frame, started, mode, s
             items.append(make_frame(source, index[source], session[source], size))
             index[source] += 1
     frames_per_clip, max_streams = choose.choice([(1, 1), (1, 4), (8, 1), (3, 2)])
-    deadline_s = choose.choice([None, 0.0, 0.001])
-    got = run_stage(batch(frames_per_clip, max_streams, deadline_s), items, mode)
+    stage = batch(frames_per_clip, max_streams)
+    if live:
+        frames_per_clip, stage = 1, batch_newest(max_streams, choose.choice([0.0, 0.001]))
+    got = run_stage(stage, items, mode)
     for item in got:
         if isinstance(item, Clip):
             assert len(item.streams) <= max_streams
@@ -112,43 +116,93 @@ def test_nothing_is_lost_or_out_of_order(run_stage, make_frame, started, mode, s
         assert flat == [item for item in items if item.source == source]
 
 
-def arrivals(stage, frames_and_pauses):
-    """Run threaded; the seconds at which clips come out."""
-
-    def slowly(inbox):
-        for step in frames_and_pauses:
-            if isinstance(step, Frame):
-                yield step
-            else:
-                time.sleep(step)
-
-    begun, times = time.monotonic(), []
-    with Run([Stage("camera", slowly)], [stage]) as run:
-        times.extend((time.monotonic() - begun, shape([item])[0]) for item in run)
-    return times
-
-
-def test_a_deadline_sends_what_is_there(make_frame):
-    times = arrivals(batch(1, 4, deadline_s=0.05), [make_frame("a"), make_frame("b"), 0.6])
-    assert [what for _, what in times] == [(("a", [0]), ("b", [0]))]
-    assert 0.05 <= times[0][0] < 0.5
-
-
-def test_a_deadline_is_kept_while_other_streams_are_busy(make_frame):
-    """A stalled stream's frame does not wait for ever because the others never leave a pause."""
-    busy = [step for n in range(70) for step in (make_frame("b", n, size=(32, 24)), 0.01)]
-    times = arrivals(batch(8, 4, deadline_s=0.05), [make_frame("a"), *busy])
-    first = next(at for at, what in times if what[0][0] == "a")
-    assert first < 0.5
-
-
-def test_without_a_deadline_it_waits(make_frame):
-    times = arrivals(batch(1, 2), [make_frame("a"), 0.2, make_frame("b")])
-    assert [what for _, what in times] == [(("a", [0]), ("b", [0]))]
-    assert times[0][0] >= 0.2
-
-
 @pytest.mark.parametrize("arguments", [(0, 1), (1, 0)])
 def test_a_clip_of_nothing_fails(arguments):
     with pytest.raises(ValueError, match="at least one"):
         batch(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [(0, 0.01), (1, -0.01)])
+def test_a_clip_without_streams_or_time_fails(arguments):
+    with pytest.raises(ValueError, match="at least one stream and a deadline"):
+        batch_newest(*arguments)
+
+
+def camera(source, make_frame, started, times_s, size=(64, 48)):
+    """Gives a frame at each of these seconds from now on; the newest wins, and is taken when it is wanted."""
+
+    def process(inbox):
+        begun = time.monotonic()
+        yield started(source)
+        number = 0
+        while number < len(times_s):
+            now_s = time.monotonic() - begun
+            if times_s[number] > now_s:
+                with inbox.waiting():
+                    time.sleep(times_s[number] - now_s)
+            inbox.wait_until_wanted()
+            now_s = time.monotonic() - begun
+            due = [index for index in range(number, len(times_s)) if times_s[index] <= now_s]
+            yield make_frame(
+                source, due[-1], size=size, captured_s=begun + times_s[due[-1]], dropped_before=len(due) - 1
+            )
+            number = due[-1] + 1
+
+    return Stage("decode", process, 0)
+
+
+def watch(sources, stage, model_s, clips=10**6):
+    """Clips, and their frames' ages, as a model meets them that takes model_s a frame."""
+    got, ages_s = [], []
+    with Run(sources, [stage]) as run:
+        for item in run:
+            if isinstance(item, Clip):
+                ages_s += [time.monotonic() - frame.captured_s for frames in item for frame in frames]
+                got.append(item)
+                time.sleep(model_s * len(item.streams))
+                if len(got) == clips:
+                    break
+    return got, ages_s
+
+
+def test_streams_that_have_a_frame_go_together_the_others_are_not_waited_for(make_frame, started):
+    sources = [camera(name, make_frame, started, [0.3]) for name in "ab"]
+    sources.append(camera("stalled", make_frame, started, [1.5]))
+    [together, late], _ = watch(sources, batch_newest(4, 0.2), 0.0)
+    assert {frames[0].source for frames in together} == {"a", "b"}
+    assert [frames[0].source for frames in late] == ["stalled"]
+
+
+def test_a_single_stream_waits_for_nobody(make_frame, started):
+    _, ages_s = watch([camera("a", make_frame, started, [0.1, 0.3])], batch_newest(4, 60.0), 0.0)
+    assert max(ages_s) < 30
+
+
+def test_streams_of_two_sizes_make_two_clips(make_frame, started):
+    sources = [camera(name, make_frame, started, [0.2], size=(64, 48)) for name in "ab"]
+    sources += [camera(name, make_frame, started, [0.2], size=(32, 24)) for name in "cd"]
+    got, _ = watch(sources, batch_newest(4, 5.0), 0.0)
+    assert sorted(sorted(frames[0].source for frames in clip) for clip in got) == [["a", "b"], ["c", "d"]]
+
+
+def test_frames_do_not_get_old_before_a_slow_model_and_no_stream_starves(make_frame, started):
+    """Six streams at 50 frames a second before a model of 20 frames a second."""
+    times_s = [number / 50 for number in range(500)]
+    sources = [camera(f"cam-{n}", make_frame, started, times_s) for n in range(6)]
+    got, ages_s = watch(sources, batch_newest(4, 0.005), 0.05, clips=25)
+    counts = Counter(frames[0].source for clip in got for frames in clip)
+    assert len(counts) == 6
+    assert max(counts.values()) - min(counts.values()) <= 3, counts
+    # A frame waits for its clip's others at most, not for the clips before: those take 200 ms each.
+    assert sorted(ages_s)[len(ages_s) // 2] < 0.1
+    assert all(len(clip.streams) <= 4 for clip in got)
+
+
+def test_a_slow_stream_slows_no_other(make_frame, started):
+    fast = camera("fast", make_frame, started, [number / 50 for number in range(100)])
+    slow = camera("slow", make_frame, started, [0.0, 0.9, 1.8])
+    got, ages_s = watch([fast, slow], batch_newest(2, 0.005), 0.001)
+    counts = Counter(frames[0].source for clip in got for frames in clip)
+    assert counts["slow"] == 3
+    assert counts["fast"] > 50
+    assert sorted(ages_s)[len(ages_s) // 2] < 0.05
