@@ -9,6 +9,7 @@
 Names are loaded when they are first used: torch only for what needs it.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from streamdet.runtimes.loading import load
     from streamdet.stages.job import stream
     from streamdet.stages.result import Result
+
+# OpenCV reads it once, when it is loaded: without it, a picture of a hundred bytes may claim a billion pixels.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))
 
 __all__ = [
     "CheckpointError",

@@ -15,7 +15,7 @@ from av.container import OutputContainer
 from av.stream import Discard
 
 from streamdet.errors import SourceOpenError
-from streamdet.media.container import best_video_stream, reason
+from streamdet.media.container import best_video_stream, demux, open_file, reason
 from streamdet.media.formats import OutputFormat
 from streamdet.media.timeline import beginning_s, exact
 
@@ -39,8 +39,7 @@ class AudioTrack:
     """
 
     def __init__(self, path: Path, number: int, start_s: float | None = None, end_s: float | None = None) -> None:
-        # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
-        self._container = av.open(str(path.absolute()), metadata_errors="replace")
+        self._container = open_file(path)
         self.stream = self._container.streams.audio[number]
         for other in self._container.streams:
             if other.index != self.stream.index:
@@ -149,7 +148,7 @@ class AudioTrack:
         try:
             if self._start_s is not None:
                 self._container.seek(floor(self._start_s / self._time_base), stream=self.stream)
-            for packet in self._container.demux(self.stream):
+            for packet in demux(self._container, self.stream):
                 if may_be_adts and adts is None and bytes(packet)[:2] >= b"\xff\xf0":
                     adts = BitStreamFilterContext("aac_adtstoasc", in_stream=self.stream)
                 yield from self._whole(packet, adts)
@@ -217,7 +216,7 @@ def open_tracks(path: Path, container: OutputFormat, start_s: float | None, end_
     """
     tracks = []
     try:
-        with av.open(str(path.absolute()), metadata_errors="replace") as source:
+        with open_file(path) as source:
             count = len(source.streams.audio)
         for number in range(count):
             track = AudioTrack(path, number, start_s, end_s)
@@ -235,12 +234,12 @@ def open_tracks(path: Path, container: OutputFormat, start_s: float | None, end_
 def video_goes_on(path: Path, after_s: Fraction) -> bool:
     """Whether a file has video after that time: then its audio is cut where the written video ends."""
     try:
-        with av.open(str(path.absolute()), metadata_errors="replace") as source:
+        with open_file(path) as source:
             stream = best_video_stream(source, str(path))
             if stream.time_base is None:
                 return False
             after = floor(after_s / stream.time_base)
             source.seek(after, stream=stream)
-            return any(packet.pts is not None and packet.pts > after for packet in source.demux(stream))
+            return any(packet.pts is not None and packet.pts > after for packet in demux(source, stream))
     except (av.FFmpegError, SourceOpenError):
         return False

@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from streamdet.errors import SourceOpenError, SourceTimeout
@@ -18,8 +19,16 @@ from streamdet.media.locations import SourceSpec, redact
 # Packet is generic for type checkers only.
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 VideoPackets: TypeAlias = Iterator[VideoPacket]
+AnyStream = TypeVar("AnyStream", bound=Stream)
 
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 5.0, 5.0
+# A file may lie on a slow disk; but a few forged bytes in its index can keep FFmpeg busy for hours.
+FILE_TIMEOUT_S = 60.0
+
+# 8K. A file of eight kilobytes can claim 225 million pixels, of which FFmpeg would hold 16 pictures and more.
+MAX_PIXELS = 2**25
+# FFmpeg hands it to the decoders that it opens to look into a file, too.
+_LIMITS = {"max_pixels": str(MAX_PIXELS)}
 
 # Of a stream that it saw too little of, FFmpeg takes the time base for the rate: 90000 frames a second.
 _FASTEST_GUESS = 240
@@ -39,11 +48,55 @@ def open_container(spec: SourceSpec) -> InputContainer:
     try:
         return _open(spec)
     except (av.error.TimeoutError, av.error.ExitError) as error:
-        raise SourceTimeout(f"{spec.shown}: no answer within {OPEN_TIMEOUT_S:g} s") from error
+        timeout_s = FILE_TIMEOUT_S if spec.kind == "file" else OPEN_TIMEOUT_S
+        raise SourceTimeout(f"{spec.shown}: no answer within {timeout_s:g} s") from error
     except av.error.InvalidDataError as error:
         raise SourceOpenError(f"{spec.shown}: {_why_unreadable(spec)}") from error
     except (av.FFmpegError, ValueError) as error:
         raise SourceOpenError(f"{spec.shown}: cannot be opened: {reason(error)}") from error
+
+
+def open_file(path: Path) -> InputContainer:
+    """Open a file of unknown origin.
+
+    Raises:
+        av.FFmpegError, ValueError: it cannot be opened.
+    """
+    timeout = (FILE_TIMEOUT_S, FILE_TIMEOUT_S)
+    # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
+    return av.open(str(path.absolute()), options=_LIMITS, timeout=timeout, metadata_errors="replace")
+
+
+def open_stream(spec: SourceSpec, options: dict[str, str], timeout_s: tuple[float, float]) -> InputContainer:
+    """Open a URL or a camera.
+
+    Args:
+        options: FFmpeg's, of the format and the protocol.
+        timeout_s: for opening, and for each read.
+
+    Raises:
+        av.FFmpegError, ValueError: it cannot be opened.
+    """
+    options = _LIMITS | options
+    if spec.kind == "network":
+        return av.open(spec.location, options=options, timeout=timeout_s, metadata_errors="replace")
+    capture = _CAPTURE_FORMATS.get(sys.platform, "")
+    if capture not in av.formats_available:
+        raise ValueError(f"this build of FFmpeg has no {capture or 'camera'} input")
+    device = f"/dev/video{spec.location}" if capture == "v4l2" else spec.location
+    return av.open(device, format=capture, options=options, timeout=timeout_s)
+
+
+def demux(container: InputContainer, *streams: AnyStream) -> Iterator["Packet[AnyStream]"]:
+    """Read packets of some streams, as `container.demux` does.
+
+    Raises:
+        av.FFmpegError: reading fails.
+    """
+    packets: Iterator[Any] = container.demux(*streams)
+    # Streams may appear while a file is read. At its end PyAV 18 asks for those, too, and does not know them.
+    with suppress(IndexError):
+        yield from packets
 
 
 def reason(error: Exception) -> str:
@@ -57,8 +110,10 @@ def best_video_stream(container: InputContainer, shown: str) -> VideoStream:
 
     Source: the stream selection of the ffmpeg program (fftools/ffmpeg_mux_init.c, map_auto_video).
 
+    Its decoder refuses pictures of more than MAX_PIXELS.
+
     Raises:
-        SourceOpenError: there is none, or no decoder for it.
+        SourceOpenError: there is none, no decoder for it, or its pictures are too large.
     """
     videos = [stream for stream in container.streams.video if Disposition.attached_pic not in stream.disposition]
     if not videos:
@@ -67,7 +122,14 @@ def best_video_stream(container: InputContainer, shown: str) -> VideoStream:
     decodable = [video for video in videos if video.codec_context is not None]
     if not decodable:
         raise SourceOpenError(f"{shown}: this build of FFmpeg has no decoder for its video")
-    return max(decodable, key=_preference)
+    best = max(decodable, key=_preference)
+    width, height = best.codec_context.width, best.codec_context.height
+    if width * height > MAX_PIXELS:
+        raise SourceOpenError(
+            f"{shown}: its pictures have {width}x{height} pixels; expected at most {MAX_PIXELS / 1e6:.1f} million (8K)"
+        )
+    best.codec_context.options = _LIMITS
+    return best
 
 
 def frame_rate(stream: VideoStream) -> Fraction | None:
@@ -102,16 +164,8 @@ def _why_unreadable(spec: SourceSpec) -> str:
 
 
 def _open(spec: SourceSpec) -> InputContainer:
-    if spec.kind == "network":
-        # Of the options, each protocol takes those that it knows.
-        options = {"rtsp_transport": "tcp"} if spec.location.lower().startswith("rtsp") else {}
-        timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
-        return av.open(spec.location, options=options, timeout=timeout, metadata_errors="replace")
-    if spec.kind == "camera":
-        capture = _CAPTURE_FORMATS.get(sys.platform, "")
-        if capture not in av.formats_available:
-            raise ValueError(f"this build of FFmpeg has no {capture or 'camera'} input")
-        device = f"/dev/video{spec.location}" if capture == "v4l2" else spec.location
-        return av.open(device, format=capture, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
-    # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
-    return av.open(str(Path(spec.location).absolute()), metadata_errors="replace")
+    if spec.kind == "file":
+        return open_file(Path(spec.location))
+    # Of the options, each protocol takes those that it knows.
+    options = {"rtsp_transport": "tcp"} if spec.location.lower().startswith("rtsp") else {}
+    return open_stream(spec, options, (OPEN_TIMEOUT_S, READ_TIMEOUT_S))

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from time import monotonic
 
 import av
 from av.video.frame import VideoFrame
 
 from streamdet.errors import DecodeError, SourceError, SourceTimeout
 from streamdet.media.container import (
+    FILE_TIMEOUT_S,
     VideoPacket,
     VideoPackets,
     best_video_stream,
+    demux,
     frame_rate,
     open_container,
     reason,
@@ -21,8 +24,34 @@ from streamdet.media.timeline import Timeline
 # Reading goes on behind a bad spot in a file; from a disk that is gone it fails each time.
 _READ_ATTEMPTS = 100
 
+_FRUITLESS_PACKETS = 1000
+
 # Containers without pts: what FFmpeg gives as pts is guessed from dts, and wrong where there are B-frames.
 _WITHOUT_PTS = frozenset({"avi"})
+
+
+class _Patience:
+    """Gives up where packet after packet gives nothing: a few forged bytes make millions of them."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+        self.restore()
+
+    def restore(self) -> None:
+        """Something came."""
+        self._packets, self._since_s = 0, monotonic()
+
+    def spend(self) -> None:
+        """One more packet.
+
+        Raises:
+            SourceTimeout: many packets and much time; one alone may be a decoder's delay, the other a stopped process.
+        """
+        self._packets += 1
+        if self._packets > _FRUITLESS_PACKETS and monotonic() - self._since_s > FILE_TIMEOUT_S:
+            raise SourceTimeout(
+                f"{self._shown}: nothing in {self._packets} packets can be decoded; given up after {FILE_TIMEOUT_S:g} s"
+            )
 
 
 class Decoder:
@@ -69,17 +98,20 @@ class Decoder:
 
         Raises:
             DecodeError: reading keeps failing, or fails once where that means a lost connection.
-            SourceTimeout: nothing came in time.
+            SourceTimeout: nothing came in time, or nothing but empty packets.
         """
         failures = 0
+        patience = _Patience(self._spec.shown)
         attempts = _READ_ATTEMPTS if self._spec.kind == "file" else 1
         while True:
             try:
-                for packet in self.container.demux(self.stream):
+                for packet in demux(self.container, self.stream):
                     failures = 0
+                    patience.spend()
                     # An empty packet would end the decoder: AVI marks dropped frames with them, and PyAV the end.
                     if packet.size:
                         yield packet
+                        patience.restore()
                 return
             except (av.error.ExitError, av.error.TimeoutError) as error:
                 raise SourceTimeout(f"{self._spec.shown}: sends nothing any more") from error
@@ -90,13 +122,21 @@ class Decoder:
                     raise DecodeError(f"{self._spec.shown}: reading stopped: {reason(error)}") from error
 
     def frames(self, packets: Iterable[VideoPacket]) -> Iterator[VideoFrame]:
-        """Decode packets to the last frame; where they end with an error, what is in the decoder comes before it."""
+        """Decode packets to the last frame; where they end with an error, what is in the decoder comes before it.
+
+        Raises:
+            DecodeError, SourceTimeout: as `packets`; also where packets come and come, and none can be decoded.
+        """
         failure: SourceError | None = None
         try:
+            patience = _Patience(self._spec.shown)
             for packet in packets:
                 self._packets_in += not packet.is_discard  # what an edit list hides gives no frame
                 self.timeline.packet(packet.dts)
-                yield from self._decode(packet)
+                for frame in self._decode(packet):
+                    yield frame
+                    patience.restore()
+                patience.spend()
         except SourceError as error:
             failure = error
         yield from self._drain()
@@ -142,7 +182,7 @@ class Decoder:
             stream.thread_type = "NONE"
             try:
                 container.seek(pts, stream=stream)
-                for packet in container.demux(stream):
+                for packet in demux(container, stream):
                     try:
                         yield from (frame for frame in packet.decode() if frame.pts is not None and frame.pts > pts)
                     except av.FFmpegError:

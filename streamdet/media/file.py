@@ -9,10 +9,10 @@ from typing import Self
 
 import av
 
-from streamdet.errors import SourceOpenError
-from streamdet.frames import Frame, StreamInfo
+from streamdet.errors import DecodeError, SourceOpenError
+from streamdet.frames import Frame, Image, StreamInfo
 from streamdet.media.colour import colour_of, rgb_from_frame
-from streamdet.media.container import VideoPackets
+from streamdet.media.container import VideoPackets, reason
 from streamdet.media.decoder import Decoder
 from streamdet.media.deinterlace import Label, LabelledFrame, deinterlaced
 from streamdet.media.locations import SourceSpec
@@ -117,10 +117,17 @@ class FileSource:
                 index=label.index,
                 pts=label.pts,
                 time_base=time_base,
-                image=oriented(rgb_from_frame(frame), orientation_of(frame)),
+                image=self._picture(frame),
                 duration=label.duration,
                 wall_time=datetime.now(UTC) if live else None,
             )
+
+    def _picture(self, frame: av.VideoFrame) -> Image:
+        try:
+            return oriented(rgb_from_frame(frame), orientation_of(frame))
+        except (av.FFmpegError, ValueError) as error:
+            what = f"a picture of {frame.width}x{frame.height} {frame.format.name}"
+            raise DecodeError(f"{self._spec.shown}: {what} cannot be converted: {reason(error)}") from error
 
     def _describe(self, label: Label, frame: av.VideoFrame) -> StreamInfo:
         decoder, stream, part = self._decoder, self._decoder.stream, self._part

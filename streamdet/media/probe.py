@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from streamdet.errors import ConfigError
 from streamdet.media.colour import FULL, Colour, colour_of, resolve_colour
-from streamdet.media.container import frame_rate, open_container, reason
+from streamdet.media.container import demux, frame_rate, open_container, reason
 from streamdet.media.decoder import Decoder
 from streamdet.media.images import ImageSource
 from streamdet.media.locations import SourceSpec, expand_sources, list_images
@@ -160,7 +160,7 @@ def _scan(spec: SourceSpec, trust_pts: bool) -> _Scan:
     scan = _Scan()
     with open_container(spec) as container:
         try:
-            for packet in container.demux(*container.streams.video):
+            for packet in demux(container, *container.streams.video):
                 time = packet.pts if trust_pts else packet.dts
                 if packet.is_discard:
                     scan.hidden[packet.stream_index] += 1
