@@ -28,7 +28,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from media_originals import make_originals
 from mutate_media import mutated
 
 WAYS = ("read", "part", "probe", "copy")
@@ -63,6 +62,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.child:
         _child(options.child, options.ways.split(","))
         return 0
+    from media_originals import make_originals  # loads OpenCV, which the children must leave to streamdet
+
     options.output.mkdir(parents=True, exist_ok=True)
     counts: Counter[tuple[str, str]] = Counter()
     worst: dict[tuple[str, str], Outcome] = {}
