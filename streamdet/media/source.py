@@ -9,6 +9,9 @@ from streamdet.errors import ConfigError
 from streamdet.frames import Frame, StreamGap, StreamInfo
 from streamdet.media.file import FileSource
 from streamdet.media.images import ImageSource
+from streamdet.media.live.kind import is_live
+from streamdet.media.live.options import LiveOptions
+from streamdet.media.live.source import LiveSource
 from streamdet.media.locations import SourceSpec, expand_sources
 from streamdet.media.timeline import Part
 
@@ -17,7 +20,10 @@ class Source(Protocol):
     """Something open that gives frames, once, in order, from one thread. A context manager that closes itself."""
 
     name: str
-    info: StreamInfo
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known of the stream."""
 
     @property
     def undecodable(self) -> int:
@@ -42,14 +48,19 @@ def open_source(
     end_s: float | None = None,
     max_frames: int | None = None,
     stride: int = 1,
+    live: LiveOptions | None = None,
 ) -> Source:
     """Open a source and see its first frame.
+
+    A live source (see `is_live`) is connected to in the background instead: that neither waits nor fails, and its
+    `info` is known from its first frame on. See `LiveSource`.
 
     Args:
         source: from `expand_sources`, or anything that this takes and that is one source.
         start_s, end_s: seconds from its beginning; frames at start_s <= t < end_s.
         max_frames: number of frames delivered at most.
         stride: deliver every stride-th frame; indices and times stay those of the source.
+        live: how a live source is read; None for `LiveOptions()`.
 
     Raises:
         SourceOpenError: it cannot be opened, or nothing in it can be decoded.
@@ -63,4 +74,6 @@ def open_source(
         if len(specs) != 1:
             raise ConfigError(f"{source}: holds {len(specs)} sources, expected one; use expand_sources")
         [source] = specs
-    return ImageSource(source, part) if source.kind == "images" else FileSource(source, part)
+    if source.kind == "images":
+        return ImageSource(source, part)
+    return LiveSource(source, live, part) if is_live(source) else FileSource(source, part)

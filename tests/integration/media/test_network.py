@@ -82,14 +82,22 @@ def test_server_that_fails_in_the_middle_fails_after_what_it_sent(
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["http://user:secret@{}/missing.mp4", "rtsp://user:secret@127.0.0.1:1/live"])
-def test_what_is_not_there_fails_without_showing_the_password(server, url):
+def test_file_that_is_not_there_fails_without_showing_the_password(server):
     with pytest.raises(SourceOpenError, match="cannot be opened") as caught:
-        open_source(url.format(server))
+        open_source(f"http://user:secret@{server}/missing.mp4")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_camera_that_is_not_there_fails():
-    with pytest.raises(SourceOpenError, match="camera 97: cannot be opened"):
-        open_source("97")
+@pytest.mark.parametrize(
+    ("location", "says"), [("rtsp://user:secret@127.0.0.1:1/live", "Connection refused"), ("97", "camera 97")]
+)
+def test_live_source_that_is_not_there_is_waited_for_until_its_part_is_over(location, says):
+    with (
+        open_source(location, end_s=0.5) as source,
+        pytest.raises(SourceTimeout, match="no frame within 0.5 s") as caught,
+    ):
+        next(iter(source))
+    assert says in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,183 @@
+"""One connection to a live source: opened, read and decoded until it breaks or shall stop.
+
+What FFmpeg does, measured: a killed server is a clean end of stream; a stalled one blocks until PyAV's timeout; lost
+packets show in a line of FFmpeg's log and nowhere else. Closing a container while another thread reads it crashes, so
+one thread does all of it.
+"""
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from threading import Event
+from time import monotonic
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import av
+from av.container import InputContainer
+from av.logging import Capture
+from av.video.frame import VideoFrame
+
+from streamdet.errors import DecodeError, SourceError, SourceOpenError, SourceTimeout
+from streamdet.media.container import (
+    VideoPacket,
+    best_video_stream,
+    demux,
+    frame_rate,
+    open_stream,
+    reason,
+)
+from streamdet.media.live.options import LiveOptions
+from streamdet.media.locations import SourceSpec, redact
+
+# FFmpeg looks at the timeout ten times a second while it waits. Just below such a moment, the read ends there and not
+# at the packet that comes after it, half of which would be lost.
+_LOOK_AROUND_S = 0.99
+
+_REFUSED = (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)
+_NO_ANSWER = (av.error.ExitError, av.error.TimeoutError, av.error.InvalidDataError)
+
+
+class RefusedError(SourceOpenError):
+    """The user name or password is wrong, or missing."""
+
+
+class Connection:
+    """An open live source. A context manager; all calls come from one thread.
+
+    Attributes:
+        container: what is open.
+        stream: its video.
+        rate: frames per second, None where unknown.
+        finite: it has an end, as recordings that a server plays do.
+        paced: it comes in bursts, as segments of HLS do, and not as it is captured.
+        undecodable: packets so far that gave no frame because they are broken.
+
+    Raises:
+        RefusedError: the server wants other credentials.
+        SourceOpenError: it cannot be reached, or what it sends is no video.
+        SourceTimeout: it did not answer in time.
+    """
+
+    def __init__(self, spec: SourceSpec, options: LiveOptions, stop: Event) -> None:
+        self._spec = spec
+        self._options = options
+        self._stop = stop
+        self._closing = ExitStack()
+        self.container = self._closing.enter_context(_open(spec, options))
+        try:
+            self.stream = best_video_stream(self.container, spec.shown)
+            self._hear_losses()
+        except BaseException:
+            self._closing.close()
+            raise
+        self.stream.thread_type = "SLICE"  # frame threads hold back a frame each
+        self.rate = frame_rate(self.stream)
+        self.finite = spec.kind == "network" and bool(self.container.duration)
+        self.paced = self.container.format.name == "hls"
+        self.undecodable = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+    @property
+    def description(self) -> str:
+        """Size and codec, for messages."""
+        context = self.stream.codec_context
+        return f"{context.width}x{context.height} {context.name}"
+
+    def packets(self) -> Iterator[VideoPacket]:
+        """Packets until the stream ends or shall stop.
+
+        Raises:
+            SourceTimeout: nothing came for the options' timeout_s.
+            DecodeError: the connection broke.
+        """
+        last_s = monotonic()
+        while not self._stop.is_set():
+            try:
+                for packet in demux(self.container, self.stream):
+                    last_s = monotonic()
+                    if packet.size:
+                        yield packet
+                    if self._stop.is_set():
+                        return
+                return
+            except (av.error.ExitError, av.error.TimeoutError) as error:
+                if monotonic() - last_s >= self._options.timeout_s:
+                    raise SourceTimeout(
+                        f"{self._spec.shown}: sent nothing for {self._options.timeout_s:g} s"
+                    ) from error
+            except (av.FFmpegError, RuntimeError) as error:
+                raise DecodeError(f"{self._spec.shown}: reading stopped: {reason(error)}") from error
+
+    def decode(self, packet: VideoPacket) -> list[VideoFrame]:
+        """The frames that a packet completes; none of a broken one, which is counted."""
+        try:
+            return self.stream.codec_context.decode(packet)
+        except av.FFmpegError:
+            self.undecodable += 1
+            return []
+
+    def lost_packets(self) -> bool:
+        """True if packets were lost on the way since the last call; only with the options' wait_for_keyframe."""
+        lost = any("RTP: missed" in message for _, _, message in self._log_lines)
+        self._log_lines.clear()
+        return lost
+
+    def _hear_losses(self) -> None:
+        """Listen to what FFmpeg logs in this thread."""
+        self._log_lines: list[tuple[int, str, str]] = []
+        if self._options.wait_for_keyframe and self._options.transport == "udp":
+            # Its lines hold addresses with their passwords, and are of no use to anyone else.
+            logging.getLogger("libav").propagate = False
+            av.logging.set_skip_repeated(False)
+            av.logging.set_level(av.logging.WARNING)
+            # In this thread: no worker may wait for Python's lock within the decoder.
+            self.stream.codec_context.thread_count = 1
+            capture = Capture(local=True)
+            self._log_lines = capture.__enter__()
+            self._closing.callback(capture.__exit__, None, None, None)
+
+
+def _open(spec: SourceSpec, options: LiveOptions) -> InputContainer:
+    try:
+        return _opened(spec, options)
+    except _REFUSED as error:
+        raise RefusedError(f"{spec.shown}: refused: the user name or password is wrong or missing") from error
+    except av.error.HTTPNotFoundError as error:
+        raise SourceOpenError(f"{spec.shown}: the server has no such stream (404)") from error
+    except _NO_ANSWER as error:
+        raise SourceTimeout(f"{spec.shown}: no video within {options.timeout_s:g} s") from error
+    except (av.FFmpegError, RuntimeError, ValueError) as error:
+        raise _explained(spec, error) from error
+
+
+def _opened(spec: SourceSpec, options: LiveOptions) -> InputContainer:
+    # Without it, opening waits for enough frames to guess the rate from, 1.2 s of them.
+    settings = {"fpsprobesize": "0"}
+    read_timeout_s = options.timeout_s / 2  # a read that is interrupted ends after twice that
+    if spec.location.lower().startswith("rtsp"):
+        settings |= {"rtsp_transport": options.transport, "allowed_media_types": "video"}
+        settings |= {"timeout": str(round(options.timeout_s * 1e6))}
+        # Reading RTSP goes on after a timeout; other protocols are out of step then.
+        read_timeout_s = min(_LOOK_AROUND_S, read_timeout_s)
+    return open_stream(spec, settings, (options.timeout_s, read_timeout_s))
+
+
+def _explained(spec: SourceSpec, error: Exception) -> SourceError:
+    """FFmpeg calls a host that does not exist an input/output error."""
+    host = urlsplit(spec.location).hostname if spec.kind == "network" else None
+    if host and isinstance(error, av.FFmpegError) and error.errno == 5:
+        try:
+            socket.getaddrinfo(host, None)
+        except (OSError, UnicodeError):
+            return SourceOpenError(f"{spec.shown}: the host {redact(host)} is not known to the name service (DNS)")
+    return SourceOpenError(f"{spec.shown}: cannot be opened: {reason(error)}")

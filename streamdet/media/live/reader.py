@@ -1,0 +1,190 @@
+"""The thread that reads a live source: connects, decodes, and connects again, for as long as it is wanted."""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from threading import Event, Thread
+from time import monotonic
+
+from av.video.frame import VideoFrame
+
+from streamdet.errors import SourceError
+from streamdet.media.backoff import Backoff
+from streamdet.media.container import VideoPacket
+from streamdet.media.deinterlace import Label, LabelledFrame, deinterlaced
+from streamdet.media.live.connection import Connection, RefusedError
+from streamdet.media.live.handover import Arrival, Cause, Handover, Link
+from streamdet.media.live.options import LiveOptions
+from streamdet.media.live.timeline import MAX_DEVIATION_S, TIME_BASE, LiveTimeline
+from streamdet.media.locations import SourceSpec
+from streamdet.media.timeline import DEFAULT_RATE
+
+_log = logging.getLogger(__name__)
+
+# Decoding that is slower than the camera falls behind: from here on it goes on at the next keyframe.
+_HOPELESS_S = 2.0
+
+# A connection that lasted so long was a good one: the next failure is the first one again.
+_GOOD_S = 1.0
+
+# A sender's clock that is further off was never set; then arrival is the better guess.
+_MAX_CLOCK_ERROR = timedelta(hours=1)
+
+
+class Reader:
+    """Reads a source in a thread of its own and hands its frames over.
+
+    Attributes:
+        problem: why there is no connection right now; None while there is one, and before the first attempt.
+        undecodable: packets so far that gave no frame because they are broken.
+    """
+
+    def __init__(self, spec: SourceSpec, options: LiveOptions, handover: Handover, stride: int) -> None:
+        self.problem: str | None = None
+        self._spec = spec
+        self._options = options
+        self._handover = handover
+        self._stride = stride
+        self._stop = Event()
+        self._timeline = LiveTimeline()
+        self._backoff = Backoff(options.first_retry_s, options.max_retry_s)
+        self._connections = 0
+        self._index = -1
+        self._undecodable_before = 0
+        self._connection: Connection | None = None
+        self._up_since_s: float | None = None  # when the connection gave its first frame
+        self._gate: Cause | None = None
+        self._times: dict[int, tuple[float, datetime | None]] = {}  # of frames that are being deinterlaced
+        # What cannot be interrupted, such as a name service that does not answer, must not hold up the end.
+        self._thread = Thread(target=self._run, name=f"live {spec.name}", daemon=True)
+
+    @property
+    def undecodable(self) -> int:
+        """Packets so far that gave no frame because they are broken."""
+        connection = self._connection
+        return self._undecodable_before + (connection.undecodable if connection is not None else 0)
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def stop(self, wait_s: float) -> None:
+        """Ask the thread to end, and wait for that; one that is still connecting by then ends by itself, later."""
+        self._stop.set()
+        self._handover.close()
+        self._thread.join(wait_s)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                pause_s = None
+                self._up_since_s = None
+                try:
+                    if self._read_connection():
+                        break
+                    why = "the server closed the connection"
+                except RefusedError as error:
+                    why, pause_s = str(error), self._options.refused_retry_s
+                except SourceError as error:
+                    why = str(error)
+                if self._was_good():
+                    self._backoff.reset()
+                pause_s = pause_s or self._backoff.next_s()
+                self._report(why.removeprefix(f"{self._spec.shown}: "), pause_s)
+                self._stop.wait(pause_s)
+        except BaseException as error:  # not a source's fault: raised where the frames are taken
+            self._handover.end(error)
+        else:
+            self._handover.end()
+
+    def _report(self, why: str, pause_s: float) -> None:
+        """Note why there is no connection."""
+        if not self._stop.is_set():
+            # A camera that is off for a week is not reported every ten seconds.
+            level = logging.DEBUG if why == self.problem else logging.WARNING
+            _log.log(level, "%s: %s; trying again in %.1f s", self._spec.name, why, pause_s)
+        self.problem = why
+
+    def _was_good(self) -> bool:
+        return self._up_since_s is not None and monotonic() - self._up_since_s >= _GOOD_S
+
+    def _read_connection(self) -> bool:
+        """Connect, and read until it ends; True if that was the end of the source."""
+        with Connection(self._spec, self._options, self._stop) as connection:
+            self._connection = connection
+            try:
+                self._timeline.reconnected()
+                self._gate = None
+                aspect = connection.stream.sample_aspect_ratio or Fraction(1)
+                link = Link(self._connections, connection.rate, aspect)
+                self._connections += 1
+                for label, picture in deinterlaced(self._labelled(connection)):
+                    arrived_s, sender_time = self._times.pop(label.index)
+                    if label.index % self._stride == 0:
+                        arrival = Arrival(picture, link, label.index, label.pts, label.duration, arrived_s, sender_time)
+                        self._handover.put(arrival)
+                return connection.finite
+            finally:
+                self._times.clear()
+                self._undecodable_before += connection.undecodable
+                self._connection = None
+
+    def _labelled(self, connection: Connection) -> Iterator[LabelledFrame]:
+        """Decode, and give each frame its place on the timeline."""
+        for frame in self._decoded(connection):
+            if self._up_since_s is None:
+                self._up_since_s = monotonic()
+                self.problem = None
+                _log.info("%s: connected, %s", self._spec.name, connection.description)
+            time_base = frame.time_base or Fraction(1, 90_000)
+            pts_s = None if frame.pts is None else frame.pts * time_base
+            if connection.paced and pts_s is not None:
+                self._pace(pts_s)
+            now_s = monotonic()
+            step_s = frame.duration * time_base if frame.duration else 1 / (connection.rate or DEFAULT_RATE)
+            pts = self._timeline.place(pts_s, now_s, step_s)
+            captured_s = self._timeline.captured_s(pts_s, now_s)
+            self._index += 1
+            self._times[self._index] = captured_s, _sender_time(connection.container.start_time_realtime, pts_s)
+            yield Label(self._index, pts, round(frame.duration * time_base / TIME_BASE)), frame
+
+    def _decoded(self, connection: Connection) -> Iterator[VideoFrame]:
+        for packet in connection.packets():
+            self._gate = self._gate_at(connection, packet)
+            if self._gate is not None:
+                self._index += 1
+                self._handover.drop(self._gate)
+            else:
+                yield from connection.decode(packet)
+
+    def _gate_at(self, connection: Connection, packet: VideoPacket) -> Cause | None:
+        """Why a packet is not worth decoding: what follows a loss, or is hopelessly late, up to the next keyframe."""
+        if connection.lost_packets():
+            return "keyframe"
+        if packet.is_keyframe:
+            return None
+        if self._gate is None and self._options.freshest and not connection.paced and packet.pts is not None:
+            late_s = self._timeline.late_s(packet.pts * packet.time_base, monotonic())
+            return "late" if late_s > _HOPELESS_S else None
+        return self._gate
+
+    def _pace(self, pts_s: Fraction) -> None:
+        """Wait until it is a frame's turn; where the source was late, time starts anew from there."""
+        ahead_s = self._timeline.ahead_s(pts_s, monotonic())
+        if 0 < ahead_s < MAX_DEVIATION_S:
+            self._stop.wait(ahead_s)
+        elif ahead_s < -1:
+            self._timeline.reconnected()
+
+
+def _sender_time(zero_us: int | None, pts_s: Fraction | None) -> datetime | None:
+    """Capture by the sender's clock.
+
+    Args:
+        zero_us: microseconds from 1970 to the sender's pts 0, once RTCP has told.
+    """
+    if zero_us is None or pts_s is None:
+        return None
+    time = datetime.fromtimestamp(zero_us / 1e6, UTC) + timedelta(seconds=float(pts_s))
+    return time if abs(time - datetime.now(UTC)) < _MAX_CLOCK_ERROR else None
