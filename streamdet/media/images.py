@@ -9,6 +9,7 @@ from typing import Self
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from streamdet.errors import SourceOpenError
 from streamdet.frames import Frame, Image, StreamInfo
@@ -97,7 +98,22 @@ def read_image(path: Path) -> Image | None:
     """Decode an image file to (H, W, 3) uint8 RGB, turned as its EXIF data says; None if that is not possible."""
     try:
         encoded = np.fromfile(path, np.uint8)  # cv2.imread knows no Unicode paths on Windows
-        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if _is_plausible(encoded) else None
     except (OSError, cv2.error):
         return None
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _is_plausible(encoded: NDArray[np.uint8]) -> bool:
+    """Whether a file can hold what it says it does, as far as OpenCV does not look before it takes memory for it.
+
+    OpenCV 5 takes the length of a PNG chunk on trust: 4 GB for a file of 3 kB. Source: PNG specification, 5.3.
+    """
+    if encoded[:8].tobytes() != b"\x89PNG\r\n\x1a\n":
+        return encoded.size > 0
+    place, chunk = 8, b""
+    while place + 12 <= encoded.size and chunk != b"IEND":
+        header = encoded[place : place + 8].tobytes()
+        chunk = header[4:]
+        place += 12 + int.from_bytes(header[:4], "big")
+    return place <= encoded.size

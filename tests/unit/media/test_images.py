@@ -1,3 +1,4 @@
+import resource
 from fractions import Fraction
 
 import cv2
@@ -6,6 +7,7 @@ import pytest
 from PIL import Image as Pillow
 
 from streamdet.errors import SourceOpenError
+from streamdet.media.images import read_image
 from streamdet.media.source import open_source
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -92,3 +94,23 @@ def test_closed_source_ends(folder):
     next(frames)
     source.close()
     assert list(frames) == []
+
+
+def test_png_with_an_absurd_chunk_is_unreadable_and_takes_no_memory(tmp_path):
+    """OpenCV 5 would fill 4 GB for it."""
+    path = tmp_path / "a.png"
+    flat(path, RED)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"IDAT") - 4
+    content[place : place + 4] = (0xF0000000).to_bytes(4, "big")
+    path.write_bytes(content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert read_image(path) is None
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000
+
+
+def test_what_follows_the_end_of_a_png_does_not_matter(tmp_path):
+    path = tmp_path / "a.png"
+    flat(path, RED)
+    path.write_bytes(path.read_bytes() + bytes(range(256)))
+    assert (read_image(path) == RED).all()
