@@ -5,7 +5,6 @@ packets show in a line of FFmpeg's log and nowhere else. Closing a container whi
 one thread does all of it.
 """
 
-import logging
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,7 +16,6 @@ from urllib.parse import urlsplit
 
 import av
 from av.container import InputContainer
-from av.logging import Capture
 from av.video.frame import VideoFrame
 
 from streamdet.errors import DecodeError, SourceError, SourceOpenError, SourceTimeout
@@ -29,6 +27,7 @@ from streamdet.media.container import (
     open_stream,
     reason,
 )
+from streamdet.media.live.losses import LossListener
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.locations import SourceSpec, redact
 
@@ -69,7 +68,11 @@ class Connection:
         self.container = self._closing.enter_context(_open(spec, options))
         try:
             self.stream = best_video_stream(self.container, spec.shown)
-            self._hear_losses()
+            self._losses: LossListener | None = None
+            if options.wait_for_keyframe and options.transport == "udp":
+                self._losses = self._closing.enter_context(LossListener())
+                # No thread of the decoder may wait for Python's lock, to log, while this one waits for it.
+                self.stream.codec_context.thread_count = 1
         except BaseException:
             self._closing.close()
             raise
@@ -128,23 +131,7 @@ class Connection:
 
     def lost_packets(self) -> bool:
         """True if packets were lost on the way since the last call; only with the options' wait_for_keyframe."""
-        lost = any("RTP: missed" in message for _, _, message in self._log_lines)
-        self._log_lines.clear()
-        return lost
-
-    def _hear_losses(self) -> None:
-        """Listen to what FFmpeg logs in this thread."""
-        self._log_lines: list[tuple[int, str, str]] = []
-        if self._options.wait_for_keyframe and self._options.transport == "udp":
-            # Its lines hold addresses with their passwords, and are of no use to anyone else.
-            logging.getLogger("libav").propagate = False
-            av.logging.set_skip_repeated(False)
-            av.logging.set_level(av.logging.WARNING)
-            # In this thread: no worker may wait for Python's lock within the decoder.
-            self.stream.codec_context.thread_count = 1
-            capture = Capture(local=True)
-            self._log_lines = capture.__enter__()
-            self._closing.callback(capture.__exit__, None, None, None)
+        return self._losses is not None and self._losses.heard()
 
 
 def _open(spec: SourceSpec, options: LiveOptions) -> InputContainer:

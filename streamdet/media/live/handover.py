@@ -86,6 +86,16 @@ class Handover:
         with self._changed:
             self._drop(cause)
 
+    def wait(self, until_s: float) -> bool:
+        """Wait until there is something to take, or nothing more will come; False when time.monotonic() is until_s."""
+        with self._changed:
+            while not (self._waiting or self._over):
+                left_s = until_s - monotonic()
+                if left_s <= 0:
+                    return False
+                self._changed.wait(left_s)
+            return True
+
     def take(self, until_s: float) -> tuple[Arrival, int] | None:
         """The next frame, and how many were dropped since the last one; None when time.monotonic() reaches until_s,
         or at the end.

@@ -100,10 +100,11 @@ class Reader:
 
     def _report(self, why: str, pause_s: float) -> None:
         """Note why there is no connection."""
-        if not self._stop.is_set():
-            # A camera that is off for a week is not reported every ten seconds.
-            level = logging.DEBUG if why == self.problem else logging.WARNING
-            _log.log(level, "%s: %s; trying again in %.1f s", self._spec.name, why, pause_s)
+        if self._stop.is_set():
+            return
+        # A camera that is off for a week is not reported every ten seconds.
+        level = logging.DEBUG if why == self.problem else logging.WARNING
+        _log.log(level, "%s: %s; trying again in %.1f s", self._spec.name, why, pause_s)
         self.problem = why
 
     def _was_good(self) -> bool:

@@ -36,6 +36,7 @@ class LiveSource:
         name: the stream's name.
         session: of the frames that are given now.
         stale: True from a "stale" gap until frames come again.
+        over: True where nothing more will come.
 
     Raises while iterating:
         SourceTimeout: no frame came at all before the part's end.
@@ -47,6 +48,7 @@ class LiveSource:
         self.name = spec.name
         self.session = 0
         self.stale = False
+        self.over = False
         self._spec = spec
         self._options = options
         self._part = part
@@ -57,11 +59,31 @@ class LiveSource:
         max_age_s = options.max_staleness_s if options.freshest else None
         self._handover = Handover(newest_wins=options.freshest, max_age_s=max_age_s)
         self._reader = Reader(spec, options, self._handover, part.stride)
+        self._given = 0
+        self._in_hand = False  # a frame is taken already, and comes after the gap before it
         self._items = self._deliver()
         self._reader.start()
 
     def __iter__(self) -> Iterator[Frame | StreamGap]:
-        return self._items
+        while not self.over:
+            self.wait(_FOREVER_S)
+            if (item := self.take()) is not None:
+                yield item
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for at most so long until there is something to take, or it is over; True if there is."""
+        check_s = self._next_check_s()
+        return self._in_hand or self._handover.wait(min(monotonic() + timeout_s, check_s)) or monotonic() >= check_s
+
+    def take(self) -> Frame | StreamGap | None:
+        """What is there now: the newest frame, or a gap before it; None where there is nothing, without waiting."""
+        try:
+            item = next(self._items)
+        except StopIteration:
+            self.over = True
+            return None
+        self.over = self._given == self._part.max_frames
+        return item
 
     def __enter__(self) -> Self:
         return self
@@ -109,10 +131,9 @@ class LiveSource:
         """
         self._reader.stop(_STOP_S)
 
-    def _deliver(self) -> Generator[Frame | StreamGap]:
-        given = 0
-        while given != self._part.max_frames and not self._part_is_over():
-            taken = self._handover.take(self._next_check_s())
+    def _deliver(self) -> Generator[Frame | StreamGap | None]:
+        while not self._part_is_over():
+            taken = self._handover.take(until_s=0.0)
             if taken is None:
                 if self._handover.over:
                     return
@@ -120,6 +141,8 @@ class LiveSource:
                     self.stale = True
                     self.session += 1
                     yield StreamGap(self.name, self.session, "stale")
+                else:
+                    yield None
                 continue
             arrival, dropped = taken
             pts_s = float(arrival.pts * TIME_BASE)
@@ -129,9 +152,11 @@ class LiveSource:
                 self._began_s = arrival.captured_s - pts_s
             if pts_s < (self._part.start_s or 0):
                 continue
+            self._in_hand = True
             yield from self._gap_before(arrival)
+            self._in_hand = False
+            self._given += 1
             yield self._frame(arrival, dropped)
-            given += 1
 
     def _part_is_over(self) -> bool:
         end_s = self._part.end_s
