@@ -1,7 +1,7 @@
 import atexit
 import os
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,24 @@ os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib")
 os.environ["XDG_CACHE_HOME"] = _cache.name
 
 
-@pytest.fixture
-def rtsp_server():
-    """Start real RTSP servers: `rtsp_server({"/live": Live()})`; tests/helpers/rtsp_server.py. Skips without one."""
+@contextmanager
+def _starting_rtsp_servers():
     from rtsp_server import RtspServer, require_rtsp_server
 
     require_rtsp_server()
     with ExitStack() as stack:
         yield lambda mounts, **options: stack.enter_context(RtspServer(mounts, **options))
+
+
+@pytest.fixture
+def rtsp_server():
+    """Start real RTSP servers: `rtsp_server({"/live": Live()})`; tests/helpers/rtsp_server.py. Skips without one."""
+    with _starting_rtsp_servers() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def rtsp_servers():
+    """The same for servers that all tests of a file share."""
+    with _starting_rtsp_servers() as start:
+        yield start

@@ -47,6 +47,7 @@ class ChaosProxy:
         udp_loss, udp_reorder: share of RTP packets over UDP that are dropped, or come after the next one.
         tcp_corrupt: share of RTP packets over TCP of which some bytes of payload are changed.
         timestamp_shift: is added to the RTP time of packets over TCP, units of 1/90000 s: a sender's clock that jumps.
+        flowing: while it is not set, TCP from the server is held back, and delivered late.
         seen: counts of "udp", "lost", "reordered", "corrupted", "connections".
     """
 
@@ -55,6 +56,8 @@ class ChaosProxy:
     ) -> None:
         self.udp_loss, self.udp_reorder, self.tcp_corrupt = udp_loss, udp_reorder, tcp_corrupt
         self.timestamp_shift = 0
+        self.flowing = threading.Event()
+        self.flowing.set()
         self.seen: Counter[str] = Counter()
         self.random = random.Random(1)
         self._server_port = server_port
@@ -70,6 +73,7 @@ class ChaosProxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.flowing.set()
         _hang_up(*self._sockets)
         for thread in self._threads:
             thread.join()
@@ -137,6 +141,7 @@ class _Connection:
         with suppress(OSError):
             stream = self.server.makefile("rb")
             while first := stream.read(1):
+                self.proxy.flowing.wait()
                 self.client.sendall(self._interleaved(stream) if first == b"$" else self._answer(first, stream))
         _hang_up(self.client, self.server, *(self.pair or ()))
 
