@@ -28,7 +28,8 @@ class Delivery:
 
     def drop(self, cause: str, count: int = 1) -> None:
         """Count what will not arrive."""
-        self.dropped[cause] += count
+        if count:
+            self.dropped[cause] += count
 
     def fail(self, problem: str) -> None:
         """Count a failure; a new one is said, one that lasts is not said again."""

@@ -94,7 +94,10 @@ def streaming_settings(crf: int | None, preset: str | None, *, live: bool) -> En
         ConfigError: as `encoder_settings`.
     """
     settings = encoder_settings("h264", crf, preset or ("ultrafast" if live else None))
-    options = {"forced-idr": "1", **({"tune": "zerolatency"} if live else {})}
+    options = {"forced-idr": "1"}
+    if live:
+        # One thread, one slice: GStreamer's parser puts parameter sets between slices, which makes two pictures of one.
+        options |= {"tune": "zerolatency", "threads": "1"}
     return replace(settings, options=options, keyframe_every_s=Fraction(2))
 
 
