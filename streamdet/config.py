@@ -57,13 +57,21 @@ def _number_as_text(value: Any) -> Any:
 
 
 class DecodeConfig(Section):
-    """Which part of every source is read."""
+    """Which part of every source is read, and how live ones are.
+
+    Live sources are cameras and streams from a network; files take no notice of mode freshest and what follows it.
+    """
 
     start_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     end_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_frames: int | None = Field(default=None, ge=1)
     stride: int = Field(default=1, ge=1)
-    mode: Annotated[Literal["auto", "every-frame"], _later("freshest", instead="auto or every-frame")] = "auto"
+    mode: Literal["auto", "every-frame", "freshest"] = "auto"
+    max_staleness_s: float | None = Field(default=0.5, gt=0, allow_inf_nan=False)
+    transport: Literal["tcp", "udp"] = "tcp"
+    wait_for_keyframe: bool = False
+    timeout_s: float = Field(default=5.0, gt=0, le=3600)
+    stale_after_s: float = Field(default=3.0, gt=0, le=3600)
 
     @check("end_s")
     @classmethod
@@ -75,16 +83,25 @@ class DecodeConfig(Section):
 
 
 class BatchConfig(Section):
-    """How many frames the detector takes at once: consecutive ones of a stream, or one each of streams side by side."""
+    """How many frames the detector takes at once: consecutive ones of a stream, or one each of streams side by side.
 
-    frames_per_clip: int = Field(default=8, ge=1, le=64)
-    max_streams: int = Field(default=1, ge=1, le=64)
+    With live sources it is one each, the newest ones; frames_per_clip is for files.
+
+    Attributes:
+        frames_per_clip: None: 8, or 1 where streams are side by side.
+        max_streams: None: 1, or 16 with live sources.
+        deadline_s: how long the first live frame waits for those of other streams.
+    """
+
+    frames_per_clip: int | None = Field(default=None, ge=1, le=64)
+    max_streams: int | None = Field(default=None, ge=1, le=64)
+    deadline_s: float = Field(default=0.005, ge=0, le=10)
 
     @check("max_streams")
     @classmethod
-    def _one_way_at_a_time(cls, max_streams: int, info: ValidationInfo) -> int:
+    def _one_way_at_a_time(cls, max_streams: int | None, info: ValidationInfo) -> int | None:
         # A cut to another scene splits a clip, which only one stream at a time can be.
-        if max_streams > 1 and info.data.get("frames_per_clip", 1) > 1:
+        if (max_streams or 1) > 1 and (info.data.get("frames_per_clip") or 1) > 1:
             raise ValueError(f"expected 1, or frames_per_clip 1 beside it, got {max_streams}")
         return max_streams
 

@@ -15,7 +15,7 @@ from streamdet.cli.outputs import Outputs, plan_outputs
 from streamdet.cli.progress import ShownProgress, expected_frames, make_progress
 from streamdet.cli.report import Failure, Outcome, of_outputs, write_report
 from streamdet.cli.signals import StopOnSignal
-from streamdet.cli.sources import find_sources, refuse_live
+from streamdet.cli.sources import find_sources
 from streamdet.cli.tally import Tally
 from streamdet.config import PipelineConfig
 from streamdet.errors import ConfigError, SinkError, StageError
@@ -25,8 +25,9 @@ from streamdet.media.locations import SourceSpec
 from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.loading import load
 from streamdet.stages.detection_files import STDOUT, RunHeader
-from streamdet.stages.job import OutputFailures, Recording, assemble
+from streamdet.stages.job import OutputFailures, Recording, assemble, streams_of
 from streamdet.stages.result import Result
+from streamdet.stages.streams import Streams
 from streamdet.version import __version__
 
 _MOST_NAMED = 8  # of written files; more of them are counted by folder
@@ -54,8 +55,6 @@ def prepare(config: PipelineConfig, inputs: Iterable[Path] = ()) -> Job:
         ModelError: the detector cannot be loaded.
     """
     specs = find_sources(config.sources)
-    if config.decode.mode == "auto":
-        refuse_live(specs)
     lists = [Path(source[1:]) for source in config.sources if source.startswith("@")]
     files = [Path(spec.location) for spec in specs if spec.kind in ("file", "images")]
     read = [*files, *lists, Path(config.detect.model), *inputs]
@@ -84,14 +83,15 @@ def execute(job: Job, progress: bool | None) -> Outcome:
         job: from `prepare`.
         progress: as in `make_progress`.
     """
+    tally, failures = Tally(job.specs), OutputFailures()
+    streams = streams_of(job.config, job.specs, watch=tally.timed)
     try:
         job.outputs.make_folders()
     except OSError as error:
         raise ConfigError(f"cannot make folder {error.filename}: {error.strerror}") from error
     before = job.outputs.versions()
     started = datetime.now(UTC)
-    tally, failures = Tally(job.specs), OutputFailures()
-    run = _assemble(job, tally, failures)
+    run = _assemble(job, streams, failures)
     crash = None
     with make_progress(progress, len(job.specs)) as bars, StopOnSignal(run) as stop:
         try:
@@ -107,6 +107,9 @@ def execute(job: Job, progress: bool | None) -> Outcome:
             log.debug("the run failed", exc_info=error)
         except Cancelled:
             pass  # the second Ctrl-C
+    for name, source in tally.sources.items():
+        source.drops = dict(streams.dropped(name))
+        source.dropped = sum(source.drops.values()) or source.dropped
     written = frozenset(path for path, now in job.outputs.versions().items() if now not in (None, before[path]))
     failed = tuple(_failed(tally, failures, crash))
     status = stop.exit_status or (FAILED if failed else DONE)
@@ -126,21 +129,13 @@ def _show(item: Any, bars: ShownProgress) -> None:
             log.error("%s", item.error)
 
 
-def _assemble(job: Job, tally: Tally, failures: OutputFailures) -> Run:
+def _assemble(job: Job, streams: Streams, failures: OutputFailures) -> Run:
     outputs, recording = job.outputs, None
     if outputs.form is not None:
         header = RunHeader(__version__, job.detector.name, job.detector.sha256 or None, job.detector.classes)
         files = dict.fromkeys((spec.name for spec in job.specs), STDOUT) if outputs.stdout else outputs.detections
         recording = Recording(files, outputs.form, header)
-    return assemble(
-        job.config,
-        job.specs,
-        job.detector,
-        videos=outputs.videos,
-        recording=recording,
-        failures=failures,
-        watch=tally.timed,
-    )
+    return assemble(job.config, streams, job.detector, videos=outputs.videos, recording=recording, failures=failures)
 
 
 def _writes_nothing_more(job: Job, tally: Tally, failures: OutputFailures) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -84,10 +85,12 @@ class Outcome:
             "wall_s": round(self.stats.wall_s, 3),
             "fps": round(self.fps, 2),
             "latency_ms": self.tally.latency_ms(),
+            "latency_s": self.tally.latency_s(),
             "bound_by": stats["bound_by"],
             "stages": [_rounded(stage) for stage in (*stats["stages"], stats["consumer"])],
             "channels": [_rounded(channel) for channel in stats["channels"]],
             "dropped": sum(source.dropped for source in sources),
+            "drops": dict(sum((Counter(source.drops) for source in sources), Counter())),
             "undecodable": sum(source.undecodable for source in sources),
             "model": {
                 "name": detector.name,
@@ -95,7 +98,7 @@ class Outcome:
                 "classes": list(detector.classes),
                 "runtime": detector.runtime,
             },
-            "sources": [asdict(source) for source in sources],
+            "sources": [asdict(source) | {"latency_s": self.tally.latency_s(source.name)} for source in sources],
             "outputs": list(self._outputs(outputs)),
             "failures": [
                 {"what": failure.what, "source": failure.source, "message": failure.message}

@@ -27,6 +27,7 @@ _KEYS = {
     "precision": "detect.precision",
     "memory": "detect.memory",
     "mode": "decode.mode",
+    "max_staleness": "decode.max_staleness_s",
     "start": "decode.start_s",
     "end": "decode.end_s",
     "max_frames": "decode.max_frames",
@@ -45,7 +46,9 @@ def run(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SOURCE", help="Files, folders or globs of images or videos, http(s) addresses, or @list.txt."
+            metavar="SOURCE",
+            help="Files, folders or globs of images or videos, rtsp, rtmp or http(s) addresses, a camera's number, "
+            "or @list.txt.",
         ),
     ] = None,
     output: Annotated[
@@ -79,8 +82,15 @@ def run(
         str | None, typer.Option(metavar="auto|torch|openvino|onnxruntime", help="Default: auto.")
     ] = None,
     precision: Annotated[str | None, typer.Option(metavar="auto|fp32|bf16|fp16", help="Default: auto.")] = None,
-    mode: Annotated[str | None, typer.Option(metavar="auto|every-frame", help="Default: auto.")] = None,
-    max_staleness: Annotated[float | None, typer.Option(hidden=True)] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|every-frame|freshest", help="Which frames of live sources. auto (default): the freshest."
+        ),
+    ] = None,
+    max_staleness: Annotated[
+        float | None, typer.Option(metavar="S", help="Drop live frames that are older. Default: 0.5.")
+    ] = None,
     memory: Annotated[str | None, typer.Option(metavar="carry|reset", help="reset: forget after every frame.")] = None,
     track: Annotated[bool | None, typer.Option("--track/--no-track", help="Identities that hold. Default: on.")] = None,
     start: Annotated[float | None, typer.Option(metavar="S", help="Begin here, in seconds.")] = None,
@@ -120,8 +130,8 @@ def _refuse_what_comes_later(options: Mapping[str, Any]) -> None:
     """Name what the interface knows and this version cannot do."""
     if options["resume"]:
         raise ConfigError("--resume is not available in this version; --overwrite starts anew")
-    if options["max_staleness"] is not None:
-        raise ConfigError("--max-staleness needs --mode freshest, which is not available in this version")
+    if options["max_staleness"] is not None and options["mode"] == "every-frame":
+        raise ConfigError("--max-staleness and --mode every-frame exclude each other; expected one of them")
     if options["no_video"] and options["output"] is not None:
         raise ConfigError("--no-video and --output exclude each other; expected one of them")
 

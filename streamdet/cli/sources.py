@@ -1,12 +1,9 @@
 """What a user named as sources: found, or a mistake in the command."""
 
-import re
 from collections.abc import Sequence
 
 from streamdet.errors import ConfigError, SourceError
 from streamdet.media.locations import SourceSpec, expand_sources
-
-_LIVE = re.compile(r"(rtsp|rtmp)s?://", re.IGNORECASE)
 
 
 def find_sources(arguments: Sequence[str]) -> tuple[SourceSpec, ...]:
@@ -26,17 +23,3 @@ def find_sources(arguments: Sequence[str]) -> tuple[SourceSpec, ...]:
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return tuple(expand_sources(arguments))
-
-
-def refuse_live(specs: Sequence[SourceSpec]) -> None:
-    """A camera that is read like a file gets later and later, so that has to be asked for.
-
-    Raises:
-        ConfigError: one of the sources is live.
-    """
-    for spec in specs:
-        if spec.kind == "camera" or _LIVE.match(spec.location):
-            raise ConfigError(
-                f"{spec.shown}: mode freshest, which live sources need, is not available in this version; "
-                "--mode every-frame reads it like a file and may fall behind"
-            )

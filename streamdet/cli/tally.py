@@ -1,13 +1,11 @@
 """What came out of a run: counted while it runs, for the summary and the report."""
 
-from array import array
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
-from time import perf_counter
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from time import monotonic, perf_counter
 from typing import Any
 
-import numpy as np
-
+from streamdet.cli.percentiles import Percentiles
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Frame, StreamEnded, StreamStarted
 from streamdet.media.locations import SourceSpec
@@ -23,6 +21,8 @@ class SourceTally:
         location: where it comes from, without credentials.
         frames: that came out of the run.
         dropped: frames that were dropped on purpose.
+        drops: the same by cause, of live sources.
+        sessions: of live sources: 1, and one more after each loss.
         undecodable: packets that could not be decoded.
         announced_s: how long it said it would be; None where it did not.
         read_s: from its first frame to the end of its last one.
@@ -39,6 +39,8 @@ class SourceTally:
     read_s: float = 0.0
     error: str | None = None
     ended: bool = False
+    drops: dict[str, int] = field(default_factory=dict)
+    sessions: int = 1
 
     @property
     def seems_cut_off(self) -> bool:
@@ -48,14 +50,26 @@ class SourceTally:
 
 
 class Tally:
-    """Counts frames, and times each from the moment its source gave it until it came out of the run."""
+    """Counts frames, and times each from the moment its source gave it until it came out of the run.
 
-    def __init__(self, specs: Sequence[SourceSpec]) -> None:
-        self.sources = {spec.name: SourceTally(spec.name, spec.shown) for spec in specs}
-        self._given_s: dict[str, dict[int, float]] = {spec.name: {} for spec in specs}
+    Live frames are also timed from their capture on: that is how old what comes out is.
+    """
+
+    def __init__(self, specs: Iterable[SourceSpec]) -> None:
+        self.sources: dict[str, SourceTally] = {}
+        self._given_s: dict[str, dict[int, float]] = {}
         self._first_s: dict[str, float] = {}
         self._last_s: dict[str, float] = {}
-        self._latencies_ms = array("f")
+        self._latencies_ms = Percentiles()
+        self._ages_s: dict[str, Percentiles] = {}
+        self._all_ages_s = Percentiles()
+        for spec in specs:
+            self.add(spec)
+
+    def add(self, spec: SourceSpec) -> None:
+        """One more source; before it gives anything."""
+        self._given_s[spec.name], self._ages_s[spec.name] = {}, Percentiles()
+        self.sources[spec.name] = SourceTally(spec.name, spec.shown)
 
     def timed(self, source: Stage) -> Stage:
         """The same source stage; notes when it gives each frame."""
@@ -71,7 +85,7 @@ class Tally:
                 if isinstance(items, Generator):
                     items.close()
 
-        return Stage(source.name, process, source.capacity)
+        return replace(source, process=process)
 
     def count(self, item: Any) -> None:
         """One item came out of the run."""
@@ -80,8 +94,13 @@ class Tally:
             source.frames += 1
             source.read_s = self._end_s(item) - self._first_s.setdefault(item.source, item.pts_s)
             source.dropped += item.frame.dropped_before
+            source.sessions = item.session + 1
             given_s = self._given_s[item.source].pop(item.index)
-            self._latencies_ms.append(1000 * (perf_counter() - given_s))
+            self._latencies_ms.add(1000 * (perf_counter() - given_s))
+            if item.frame.captured_s is not None:
+                age_s = monotonic() - item.frame.captured_s
+                self._ages_s[item.source].add(age_s)
+                self._all_ages_s.add(age_s)
         elif isinstance(item, StreamStarted):
             self.sources[item.source].announced_s = item.info.duration_s
         elif isinstance(item, StreamEnded):
@@ -102,8 +121,10 @@ class Tally:
         return sum(source.frames for source in self.sources.values())
 
     def latency_ms(self) -> dict[str, float] | None:
-        """Percentiles over all frames; None without any."""
-        if not self._latencies_ms:
-            return None
-        p50, p95, p99, longest = np.percentile(self._latencies_ms, (50, 95, 99, 100)).round(2).tolist()
-        return {"p50": p50, "p95": p95, "p99": p99, "max": longest}
+        """From a source to the end of the run: percentiles over all frames; None without any."""
+        return self._latencies_ms.at((50, 95, 99), 2)
+
+    def latency_s(self, source: str | None = None) -> dict[str, float] | None:
+        """From capture to the end of the run, of one live source or of all; None without live frames."""
+        ages_s = self._all_ages_s if source is None else self._ages_s[source]
+        return ages_s.at((50, 95), 4)

@@ -152,11 +152,13 @@ class Stage:
         process: called once, in the stage's own thread, with the stage's inbox; gives what the stage yields. Usually a
             generator function: code after its loop over the inbox flushes, `finally` cleans up.
         capacity: how many of its outputs may wait for the next stage; 0: it hands over when that one waits.
+        stops_itself: a source that ends by itself once `inbox.stopping` is True, to say so to the stages behind it.
     """
 
     name: str
     process: Callable[[Inbox[Any]], Iterator[Any]]
     capacity: int = 4
+    stops_itself: bool = False
 
     def __post_init__(self) -> None:
         if self.capacity < 0:
@@ -194,7 +196,7 @@ class Worker(Iterator[Any]):
                 it flushes at a regular end.
             TypeError: if the stage does not yield items.
         """
-        if self._inbox.stopping:
+        if self._inbox.stopping and not self.stage.stops_itself:
             self.close()
             raise StopIteration
         self.meter.enter(BUSY)

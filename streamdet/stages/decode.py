@@ -1,56 +1,151 @@
-"""decode: opens sources one after another and gives their frames between the markers of their life."""
+"""decode: opens sources and gives their frames between the markers of their life."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Literal
 
 from streamdet.errors import SourceError
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Frame, StreamEnded, StreamGap, StreamStarted
+from streamdet.media.live.options import LiveOptions
+from streamdet.media.live.source import LiveSource
 from streamdet.media.locations import SourceSpec, redact
 from streamdet.media.source import open_source
+from streamdet.media.timeline import Part
 
 Item = StreamStarted | Frame | StreamGap | StreamEnded
+OnError = Literal["end", "raise"]
+
+_LOOK_UP_S = 0.2  # so often a live source that waits for frames sees whether it shall end
+
+
+@dataclass(slots=True)
+class _Life:
+    """What happened to a stream; its StreamEnded says it."""
+
+    frames: int = 0
+    dropped: int = 0
+    undecodable: int = 0
+    error: str | None = None
+
+    def count(self, item: Frame | StreamGap) -> None:
+        if isinstance(item, Frame):
+            self.frames += 1
+            self.dropped += item.dropped_before
+
+    def ended(self, source: str) -> StreamEnded:
+        return StreamEnded(source, self.frames, self.dropped, self.undecodable, self.error)
+
+    @contextmanager
+    def may_fail(self, on_error: OnError) -> Iterator[None]:
+        """Note a SourceError in place of raising it."""
+        try:
+            yield
+        except SourceError as problem:
+            if on_error == "raise":
+                raise
+            self.error = redact(" ".join(str(problem).split()))
 
 
 def decode(
     specs: Sequence[SourceSpec],
+    part: Part | None = None,
     *,
-    start_s: float | None = None,
-    end_s: float | None = None,
-    max_frames: int | None = None,
-    stride: int = 1,
-    on_error: Literal["end", "raise"] = "end",
+    on_error: OnError = "end",
+    leaving: Container[str] = (),
 ) -> Stage:
-    """Give each source's frames: StreamStarted, frames and gaps, StreamEnded.
+    """Give each source's frames, one source after another: StreamStarted, frames and gaps, StreamEnded.
 
     Args:
         specs: what to read, in this order.
-        start_s, end_s, max_frames, stride: the part of each source that is read.
+        part: the part of each source that is read.
         on_error: what happens when a source cannot be opened or read on. "end": its StreamEnded says why and the next
             source goes on; one that could not be opened has no StreamStarted. "raise": the run fails.
+        leaving: names of streams that end now; looked at again and again.
     """
+    part = part or Part()
 
     def read(spec: SourceSpec) -> Iterator[Item]:
-        frames = dropped = undecodable = 0
-        error = None
-        try:
-            with open_source(spec, start_s=start_s, end_s=end_s, max_frames=max_frames, stride=stride) as source:
-                yield StreamStarted(spec.name, source.info)
-                for item in source:
-                    undecodable = source.undecodable
-                    if isinstance(item, Frame):
-                        frames += 1
-                        dropped += item.dropped_before
-                    yield item
-                undecodable = source.undecodable
-        except SourceError as problem:
-            if on_error == "raise":
-                raise
-            error = redact(" ".join(str(problem).split()))
-        yield StreamEnded(spec.name, frames, dropped, undecodable, error)
+        life = _Life()
+        with (
+            life.may_fail(on_error),
+            open_source(
+                spec, start_s=part.start_s, end_s=part.end_s, max_frames=part.max_frames, stride=part.stride
+            ) as source,
+        ):
+            yield StreamStarted(spec.name, source.info)
+            for item in source:
+                life.undecodable = source.undecodable
+                life.count(item)
+                yield item
+                if spec.name in leaving:
+                    break
+            life.undecodable = source.undecodable
+        yield life.ended(spec.name)
 
     def process(inbox: Inbox[Item]) -> Iterator[Item]:
         for spec in specs:
-            yield from read(spec)
+            if spec.name not in leaving:
+                yield from read(spec)
 
     return Stage("decode", process)
+
+
+@dataclass(slots=True)
+class LiveStreams:
+    """What the decode stages of live sources share with who runs them.
+
+    Attributes:
+        leaving: names of streams that shall end.
+        sources: those that are, or were, open; for their counts.
+    """
+
+    leaving: set[str] = field(default_factory=set)
+    sources: MutableMapping[str, LiveSource] = field(default_factory=dict)
+
+
+def decode_live(
+    spec: SourceSpec, options: LiveOptions, part: Part | None = None, *, streams: LiveStreams | None = None
+) -> Stage:
+    """Give a live source's frames as they come, each when the next stage is free: whatever is the newest then.
+
+    StreamStarted comes with the first frame; before that nothing is known, and nobody waits. It ends when it is told
+    to, with a StreamEnded in any case, or with the source's part.
+
+    Args:
+        spec: a source that `is_live`.
+        options: how it is read.
+        part: the part that is read.
+        streams: what is shared.
+    """
+    shared = streams or LiveStreams()
+
+    def read(inbox: Inbox[Item], source: LiveSource, life: _Life) -> Iterator[Item]:
+        while not (inbox.stopping or spec.name in shared.leaving or source.over):
+            with inbox.waiting():
+                there = source.wait(_LOOK_UP_S)
+            if not there:
+                continue
+            inbox.wait_until_wanted()
+            item = source.take()
+            if item is None:
+                inbox.withdraw()
+                continue
+            if life.frames == 0 and isinstance(item, Frame):
+                yield StreamStarted(spec.name, source.info)
+            life.count(item)
+            yield item
+
+    def process(inbox: Inbox[Item]) -> Iterator[Item]:
+        life = _Life()
+        with life.may_fail("end"), LiveSource(spec, options, part) as source:
+            shared.sources[spec.name] = source
+            yield from read(inbox, source, life)
+            life.undecodable = source.undecodable
+            if life.frames == 0:
+                life.error = f"{spec.shown}: gave no frame: {source.problem or 'no answer yet'}"
+        life.dropped = sum(source.dropped.values())
+        yield life.ended(spec.name)
+
+    return Stage("decode", process, capacity=0, stops_itself=True)

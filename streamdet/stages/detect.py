@@ -5,6 +5,7 @@ Shapes: B streams, T frames, H, W pixels of the model image.
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from time import monotonic
 from typing import Literal
 
 import cv2
@@ -68,9 +69,13 @@ def detect(
                 found = outputs.detections(conf=conf, iou=iou, max_detections=max_detections, classes=wanted)
                 for stream, rows in zip(frames, found, strict=True):
                     for frame, row in zip(stream, rows, strict=True):
-                        yield Result(frame, row.with_boxes(letterbox.restore(row.boxes)))
+                        yield Result(frame, row.with_boxes(letterbox.restore(row.boxes)), _latency_s(frame))
 
     return Stage("detect", process)
+
+
+def _latency_s(frame: Frame) -> float | None:
+    return None if frame.captured_s is None else monotonic() - frame.captured_s
 
 
 class _Watcher:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from streamdet.config import PipelineConfig
+from streamdet.config import BatchConfig, PipelineConfig
 from streamdet.errors import ConfigError, SourceError, StageError
 from streamdet.flow import Run, Stage
 from streamdet.frames import StreamStarted
@@ -14,16 +14,19 @@ from streamdet.media.writer import VideoWriter
 from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.loading import load
 from streamdet.stages.annotate import annotate
-from streamdet.stages.batch import batch
-from streamdet.stages.decode import decode
+from streamdet.stages.batch import batch, batch_newest
 from streamdet.stages.detect import detect
 from streamdet.stages.detection_files import Format, RunHeader
 from streamdet.stages.encode import encode
 from streamdet.stages.record import record
 from streamdet.stages.result import Result
 from streamdet.stages.sinks import Failures
+from streamdet.stages.streams import Streams
 from streamdet.stages.track import track
 from streamdet.yaml_file import Override, load_yaml
+
+_FRAMES_PER_CLIP = 8
+_MOST_LIVE_STREAMS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,51 +52,44 @@ class OutputFailures:
     detections: Failures = field(default_factory=list)
 
 
+def streams_of(config: PipelineConfig, specs: Sequence[SourceSpec], **options: Any) -> Streams:
+    """The streams of a job, as `assemble` takes them.
+
+    Args:
+        config: which part of each is read, how live ones are, and how many files at the same time.
+        specs: the sources.
+        options: of `Streams`.
+    """
+    return Streams(specs, config.decode, side_by_side=config.batch.max_streams or 1, **options)
+
+
 def assemble(
     config: PipelineConfig,
-    specs: Sequence[SourceSpec],
+    streams: Streams,
     detector: Detector,
     *,
     videos: Mapping[str, Path] | None = None,
     recording: Recording | None = None,
     failures: OutputFailures | None = None,
-    on_error: Literal["end", "raise"] = "end",
-    watch: Callable[[Stage], Stage] | None = None,
     mode: Literal["threaded", "inline"] = "threaded",
 ) -> Run:
     """Put the stages of a job together.
 
     Args:
         config: which stages, and their settings.
-        specs: the sources; up to batch.max_streams of them are read side by side.
+        streams: what is read.
         detector: the detector that detect runs.
         videos: files that encode writes, by name of the stream.
         recording: files that record writes.
         failures: gets the outputs that failed.
-        on_error: what happens when a source fails, as in `decode`.
-        watch: wraps every source's stage, to look at what it gives.
         mode: as in `Run`.
 
     Returns:
         the run, which yields a Result for every frame, and the streams' markers.
     """
     failures = failures or OutputFailures()
-    side_by_side = min(config.batch.max_streams, len(specs))
-    part = config.decode
-    sources = [
-        decode(
-            specs[first::side_by_side],
-            start_s=part.start_s or None,
-            end_s=part.end_s,
-            max_frames=part.max_frames,
-            stride=part.stride,
-            on_error=on_error,
-        )
-        for first in range(side_by_side)
-    ]
     build: Mapping[str, Callable[[], Stage]] = {
-        # One clip may wait: it is many frames already, which memory has to hold and a stop has to finish.
-        "batch": lambda: replace(batch(config.batch.frames_per_clip, side_by_side), capacity=1),
+        "batch": lambda: _batch(config.batch, streams),
         "detect": lambda: detect(
             detector,
             image_size=config.detect.image_size,
@@ -108,9 +104,21 @@ def assemble(
         "encode": lambda: encode(_writers(config, videos or {}), failures.videos),
         "record": lambda: _record(recording, failures.detections),
     }
-    if watch is not None:
-        sources = [watch(source) for source in sources]
-    return Run(sources, [build[name]() for name in config.stages if name != "decode"], mode)
+    stages = [build[name]() for name in config.stages if name != "decode"]
+    if streams.live:  # what waits gets old
+        stages = [replace(stage, capacity=min(stage.capacity, 1)) for stage in stages]
+    run = Run(streams.stages, stages, mode)
+    streams.join(run)
+    return run
+
+
+def _batch(config: BatchConfig, streams: Streams) -> Stage:
+    if streams.live:
+        return batch_newest(config.max_streams or _MOST_LIVE_STREAMS, config.deadline_s)
+    side_by_side = len(streams.stages)
+    frames_per_clip = config.frames_per_clip or (_FRAMES_PER_CLIP if side_by_side == 1 else 1)
+    # One clip may wait: it is many frames already, which memory has to hold and a stop has to finish.
+    return replace(batch(frames_per_clip, side_by_side), capacity=1)
 
 
 def _writers(config: PipelineConfig, videos: Mapping[str, Path]) -> Callable[[StreamStarted], VideoWriter | None]:
@@ -203,7 +211,7 @@ def stream(
         raise ConfigError("no source given; expected a file, a folder, a glob, an address, or a list of them")
     if isinstance(detector, str | Path):
         detector = load(detector)
-    return _results(assemble(config, specs, detector, on_error="raise"))
+    return _results(assemble(config, streams_of(config, specs, on_error="raise"), detector))
 
 
 def _results(run: Run) -> Generator[Result]:

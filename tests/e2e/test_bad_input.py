@@ -120,8 +120,13 @@ def test_output_is_a_list_or_a_pipeline(streamdet, clips, here):
         (("--precision", "int8"), "--precision: int8 is not available in this version"),
         (("--runtime", "onnxruntime", "--precision", "bf16"), "runtime onnxruntime does not compute in bf16"),
         (("--runtime", "tensorrt"), "--runtime: expected 'auto', 'torch', 'openvino' or 'onnxruntime'"),
-        (("--mode", "freshest"), "--mode: freshest is not available in this version"),
-        (("--max-staleness", "1"), "--max-staleness needs --mode freshest, which is not available in this version"),
+        (("--mode", "freshest"), "mode freshest is for cameras and live streams; files are read frame by frame"),
+        (("--mode", "newest"), "--mode: expected 'auto', 'every-frame' or 'freshest', got"),
+        (("--max-staleness", "0"), "--max-staleness: expected more than 0, got 0"),
+        (
+            ("--max-staleness", "1", "--mode", "every-frame"),
+            "--max-staleness and --mode every-frame exclude each other",
+        ),
         (("--resume",), "--resume is not available in this version"),
         (("--no-video", "-o", "out.mp4"), "--no-video and --output exclude each other"),
         (("--log-format", "xml"), "--log-format: expected text or json, got xml"),
@@ -152,13 +157,6 @@ def test_several_sources_need_a_folder(streamdet, clips, tiny_model, here):
         "output found.jsonl: 2 sources need a folder, not a file; end its name with /",
     ]
     assert list(here.iterdir()) == []
-
-
-def test_a_live_source_has_to_be_asked_for(streamdet, here):
-    done = streamdet("run", "rtsp://user:s3cret@127.0.0.1:1/x")
-    assert done.status == WRONG
-    assert "rtsp://127.0.0.1:1/x: mode freshest, which live sources need, is not available" in done.stderr
-    assert "s3cret" not in done.stderr
 
 
 @pytest.mark.parametrize(

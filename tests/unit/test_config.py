@@ -50,7 +50,6 @@ def test_image_size(value: object, expected: object) -> None:
         ("detect.image_size", 10, "expected 64 to 4096 pixels, got 10"),
         ("detect.image_size", "9999x320", "expected 64 to 4096 pixels, got 9999"),
         ("detect.image_size", "0", "expected 64 to 4096 pixels, got 0"),
-        ("batch.max_streams", 4, "expected 1, or frames_per_clip 1 beside it, got 4"),
         ("detect.image_size", "-320", "expected N or HxW in pixels, such as 320 or 192x320"),
         ("detect.image_size", "320x", "expected N or HxW in pixels, such as 320 or 192x320"),
         ("detect.image_size", True, "expected N or HxW in pixels, such as 320 or 192x320"),
@@ -58,7 +57,10 @@ def test_image_size(value: object, expected: object) -> None:
         ("detect.device", "gpu", "expected auto, cpu, cuda or cuda:N, got gpu"),
         ("detect.runtime", "tensorrt", "expected 'auto', 'torch', 'openvino' or 'onnxruntime', got \"tensorrt\""),
         ("detect.precision", "int8", "int8 is not available in this version; expected auto, fp32, bf16 or fp16"),
-        ("decode.mode", "freshest", "freshest is not available in this version; expected auto or every-frame"),
+        ("decode.mode", "newest", "expected 'auto', 'every-frame' or 'freshest', got \"newest\""),
+        ("decode.max_staleness_s", 0, "expected more than 0, got 0"),
+        ("decode.transport", "http", "expected 'tcp' or 'udp', got \"http\""),
+        ("batch.deadline_s", -1, "expected at least 0, got -1"),
         ("decode.start_s", -1, "expected at least 0, got -1"),
         ("decode.end_s", 0, "expected more than 0, got 0"),
         ("decode.max_frames", 0, "expected at least 1, got 0"),
@@ -82,6 +84,12 @@ def test_value_fails(key: str, value: object, expected: str) -> None:
 def test_end_before_start_fails() -> None:
     with pytest.raises(ConfigError, match=r"--end: expected an end after the start at 5 s, got 2"):
         load_yaml(None, PipelineConfig, ["decode.start_s=5", Override("decode.end_s", 2.0, "--end")])
+
+
+def test_streams_side_by_side_and_long_clips_exclude_each_other() -> None:
+    assert load_yaml(None, PipelineConfig, ["batch.max_streams=4"]).batch.frames_per_clip is None
+    with pytest.raises(ConfigError, match="expected 1, or frames_per_clip 1 beside it, got 4"):
+        load_yaml(None, PipelineConfig, ["batch.frames_per_clip=8", "batch.max_streams=4"])
 
 
 def test_a_numbered_preset_is_a_name() -> None:

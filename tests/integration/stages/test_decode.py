@@ -6,6 +6,7 @@ from streamdet.errors import SourceOpenError, StageError
 from streamdet.flow import Run
 from streamdet.frames import Frame, StreamEnded, StreamStarted
 from streamdet.media.locations import SourceSpec
+from streamdet.media.timeline import Part
 from streamdet.stages.decode import decode
 
 
@@ -13,8 +14,8 @@ def spec(path, name=None):
     return SourceSpec(str(path), name or path.stem, "file")
 
 
-def run(*specs, mode="inline", **options):
-    with Run([decode(specs, **options)], [], mode) as running:
+def run(*specs, mode="inline", on_error="end", **part):
+    with Run([decode(specs, Part(**part), on_error=on_error)], [], mode) as running:
         return list(running)
 
 

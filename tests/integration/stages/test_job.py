@@ -16,7 +16,7 @@ from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.stages.detection_files import RunHeader
-from streamdet.stages.job import OutputFailures, Recording, assemble, stream
+from streamdet.stages.job import OutputFailures, Recording, assemble, stream, streams_of
 from streamdet.stages.result import Result
 from streamdet.yaml_file import load_yaml
 
@@ -51,7 +51,8 @@ def test_inline_and_threaded_give_the_same(make_clip, detector, tmp_path):
     stages = ["decode", "batch", "detect", "track", "annotate"]
     outcomes = []
     for mode in ("inline", "threaded"):
-        with assemble(job(f"stages={stages}"), specs, detector, mode=mode) as run:
+        config = job(f"stages={stages}")
+        with assemble(config, streams_of(config, specs), detector, mode=mode) as run:
             outcomes.append(described(run))
     assert outcomes[0] == outcomes[1]
     kinds = [type(item) for item in outcomes[0]]
@@ -66,7 +67,8 @@ def test_stages_run_in_the_order_of_the_job(make_clip, detector, tmp_path):
     recording = Recording({spec.name: tmp_path / "found.jsonl"}, "jsonl", header)
     config = job("stages=[decode, batch, detect, record, encode]")
     videos = {spec.name: tmp_path / "out.mp4"}
-    with assemble(config, [spec], detector, videos=videos, recording=recording, failures=failures) as run:
+    streams = streams_of(config, [spec])
+    with assemble(config, streams, detector, videos=videos, recording=recording, failures=failures) as run:
         list(run)
         assert [stage.name for stage in run.stats.stages] == ["decode", "batch", "detect", "record", "encode"]
     assert len((tmp_path / "found.jsonl").read_text().splitlines()) == 8
@@ -78,7 +80,7 @@ def test_stages_run_in_the_order_of_the_job(make_clip, detector, tmp_path):
 def test_recording_without_a_place_fails(make_clip, detector):
     specs = expand_sources([str(make_clip())])
     with pytest.raises(ValueError, match="needs to know where"):
-        assemble(job("stages=[decode, batch, detect, record]"), specs, detector)
+        assemble(job("stages=[decode, batch, detect, record]"), streams_of(job(), specs), detector)
 
 
 def test_stream(make_clip, detector):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamdet.cli.sources import find_sources, refuse_live
+from streamdet.cli.sources import find_sources
 from streamdet.errors import ConfigError
 
 
@@ -25,10 +25,3 @@ def test_all_that_is_missing_is_named_at_once(tmp_path):
     assert nope == "nope.mp4: no such file or folder"
     assert "empty: holds no videos" in empty
     assert "no*.mp4: matches no videos" in pattern
-
-
-@pytest.mark.parametrize("live", ["0", "rtsp://host/x", "RTSPS://host/x", "rtmp://host/x"])
-def test_live_sources_are_refused(live):
-    refuse_live(find_sources(["http://host/b.mp4"]))
-    with pytest.raises(ConfigError, match="--mode every-frame"):
-        refuse_live(find_sources([live]))
