@@ -142,6 +142,16 @@ class FilesFactory(GstRtspServer.RTSPMediaFactory):
             offset += self.total
 
 
+def recording_factory(mount):
+    """Play a clip once, as a network video recorder does: it has a duration and an end."""
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch(
+        f'( filesrc location="{mount["file"]}" ! qtdemux ! h264parse config-interval=-1 ! '
+        "rtph264pay name=pay0 pt=96 config-interval=0 )"
+    )
+    return factory
+
+
 def record_factory(mount):
     """Take H.264 that is published here into a raw file."""
     factory = GstRtspServer.RTSPMediaFactory()
@@ -206,7 +216,8 @@ def factories_of(mount):
     if mount["kind"] == "Relay":
         relay = Relay()
         return [(mount["path"], relay.record), (mount["plays_at"], relay.play)]
-    make = {"Live": LiveFactory, "Files": FilesFactory, "Record": record_factory}[mount["kind"]]
+    factories = {"Live": LiveFactory, "Files": FilesFactory, "Recording": recording_factory, "Record": record_factory}
+    make = factories[mount["kind"]]
     return [(mount["path"], make(mount))]
 
 

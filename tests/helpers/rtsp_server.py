@@ -65,6 +65,13 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """An MP4 clip (H.264) that is played once to each reader, and ends; it has a duration."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Takes H.264 that is published here into a raw .h264 file."""
 
@@ -78,7 +85,7 @@ class Relay:
     plays_at: str
 
 
-Mount = Live | Files | Record | Relay
+Mount = Live | Files | Recording | Record | Relay
 
 
 class RtspServer:

@@ -85,5 +85,10 @@ def make_hiding_clip(make_clip):
 
 
 @pytest.fixture
+def make_picture():
+    return numbered_picture
+
+
+@pytest.fixture
 def read_number():
     return number_in

@@ -177,7 +177,7 @@ def test_codec_and_size_that_change_with_a_restart(rtsp_server):
 
 
 def test_udp_that_loses_and_reorders_goes_on(rtsp_server, proxy):
-    chaos, url = proxy(rtsp_server({"/live": Live()}), udp_loss=0.05, udp_reorder=0.05)
+    chaos, url = proxy(rtsp_server({"/live": Live(fps=60)}), udp_loss=0.05, udp_reorder=0.05)
     with Watcher(url, LiveOptions(transport="udp")) as watcher:
         watcher.wait_until(lambda: chaos.seen["lost"] > 5 and chaos.seen["reordered"] > 5)
     assert (watcher.gaps, watcher.source.session) == ([], 0)
@@ -197,11 +197,11 @@ def test_damage_of_udp_loss_is_not_shown_where_that_is_asked_for(rtsp_server, pr
 
 
 def test_corrupt_payload_is_survived(rtsp_server, proxy):
-    chaos, url = proxy(rtsp_server({"/live": Live()}), tcp_corrupt=0.3)
+    chaos, url = proxy(rtsp_server({"/live": Live(fps=60)}), tcp_corrupt=0.3)
     with Watcher(url, FAST) as watcher:
         watcher.wait_until(lambda: chaos.seen["corrupted"] > 40)
         chaos.tcp_corrupt = 0
-        watcher.wait_for_frames(60)
+        watcher.wait_for_frames(90)
     assert clocks_agree(watcher.frames[-20:])
     assert pts_grow(watcher)
 
@@ -226,9 +226,9 @@ def test_host_that_does_not_exist():
 def test_clock_of_the_sender_that_jumps(rtsp_server, proxy, jump_s):
     chaos, url = proxy(rtsp_server({"/live": Live()}))
     with Watcher(url, FAST) as watcher:
-        watcher.wait_for_frames(40)
+        watcher.wait_for_frames(20)
         chaos.timestamp_shift = jump_s * 90_000
-        watcher.wait_for_frames(60)
+        watcher.wait_for_frames(40)
     assert pts_grow(watcher)
     assert max(after.pts_s - before.pts_s for before, after in pairwise(watcher.frames)) < 5
     assert clocks_agree(watcher.frames, tolerance_s=2)
