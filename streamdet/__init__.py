@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from streamdet.media.probe import probe
     from streamdet.runtimes.contract import Detector
     from streamdet.runtimes.loading import load
-    from streamdet.stages.job import stream
     from streamdet.stages.result import Result
+    from streamdet.stages.stream import stream
 
 # OpenCV reads it once, when it is loaded: without it, a picture of a hundred bytes may claim a billion pixels.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))
@@ -69,7 +69,7 @@ _HEAVY = {
     "Result": "streamdet.stages.result",
     "load": "streamdet.runtimes.loading",
     "probe": "streamdet.media.probe",
-    "stream": "streamdet.stages.job",
+    "stream": "streamdet.stages.stream",
 }
 
 

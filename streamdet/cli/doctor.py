@@ -153,7 +153,7 @@ def _smoke_run() -> Iterator[Finding]:
     from streamdet.cli.scene import film
     from streamdet.scenes.ground_truth import GroundTruth
     from streamdet.scenes.scene import SceneSpec
-    from streamdet.stages.job import stream
+    from streamdet.stages.stream import stream
 
     with tempfile.TemporaryDirectory(prefix="streamdet-doctor-") as folder:
         clip = Path(folder) / "one.mp4"

@@ -59,18 +59,22 @@ def redact(text: str) -> str:
     return _SECRET_PARAMETERS.sub(r"\1***", text)
 
 
-def expand_sources(arguments: Sequence[str]) -> list[SourceSpec]:
+def expand_sources(arguments: Sequence[str], taken: Iterable[str] = ()) -> list[SourceSpec]:
     """Turn what the user named into sources, in that order, with unique names.
 
     A folder or glob of videos gives one source each; its images together are one more. Folders are not searched
     recursively (a glob with ** is). A list (@list.txt) holds one source a line, blank lines and # comments aside; its
     relative paths start at the list's folder.
 
+    Args:
+        arguments: what the user named.
+        taken: names that others have already.
+
     Raises:
         SourceOpenError: a file or list does not exist.
         ConfigError: a folder or glob holds nothing to read, or a URL has an unknown scheme.
     """
-    return list(_with_unique_names(spec for argument in arguments for spec in _expand(argument)))
+    return list(_with_unique_names((spec for argument in arguments for spec in _expand(argument)), taken))
 
 
 def natural_key(path: Path) -> tuple[list[str | int], str]:
@@ -163,8 +167,8 @@ def _name_of_url(url: str) -> str:
     return "-".join(words) or parts.scheme
 
 
-def _with_unique_names(specs: Iterable[SourceSpec]) -> Iterator[SourceSpec]:
-    taken: set[str] = set()
+def _with_unique_names(specs: Iterable[SourceSpec], others: Iterable[str]) -> Iterator[SourceSpec]:
+    taken = set(others)
     for spec in specs:
         name, number = spec.name, 1
         while name in taken:

@@ -73,6 +73,11 @@ class Streams:
         """Of the streams that were asked for and not removed; those that ended by themselves are among them."""
         return frozenset(self._names - self._shared.leaving)
 
+    @property
+    def all_names(self) -> frozenset[str]:
+        """Those, and the removed ones."""
+        return frozenset(self._names)
+
     def add(self, spec: SourceSpec) -> None:
         """Let one more stream join the run, from any thread.
 

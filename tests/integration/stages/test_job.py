@@ -16,8 +16,9 @@ from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.stages.detection_files import RunHeader
-from streamdet.stages.job import OutputFailures, Recording, assemble, stream, streams_of
+from streamdet.stages.job import OutputFailures, Recording, assemble, streams_of
 from streamdet.stages.result import Result
+from streamdet.stages.stream import stream
 from streamdet.yaml_file import load_yaml
 
 
