@@ -58,7 +58,7 @@ class Outcome:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Fuzz, and print what happened; 1 if anything but frames and clear errors did."""
-    options = _options(words)
+    options = parse_options(words)
     if options.child:
         _child(options.child, options.ways.split(","))
         return 0
@@ -237,7 +237,8 @@ def _table(counts: Counter[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def _options(words: Sequence[str] | None) -> argparse.Namespace:
+def parse_options(words: Sequence[str] | None) -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, help="folder of real videos; default: only what is made here")
     parser.add_argument("--files", type=int, default=1000, help="how many mutations")

@@ -91,6 +91,8 @@ class Decoder:
 
     def close(self) -> None:
         """Close the container. Generators of packets and frames must have been closed before."""
+        # PyAV frees a decoder without letting go of Python's lock, for which a frame thread that logs would wait.
+        self.stream.codec_context.flush_buffers()
         self.container.close()
 
     def packets(self) -> VideoPackets:

@@ -1,0 +1,105 @@
+"""Files made to do harm: mutated in a hurry by benchmarks/fuzz_sources.py, and one for each harm that was found."""
+
+import importlib
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streamdet.errors import SourceOpenError
+from streamdet.media.source import open_source
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def fuzzing():
+    """The benchmark's modules: fuzz_sources, media_originals."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        yield importlib.import_module("fuzz_sources"), importlib.import_module("media_originals")
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module")
+def originals(fuzzing, tmp_path_factory):
+    return fuzzing[1].make_originals(tmp_path_factory.mktemp("originals") / "made", None)
+
+
+def test_mutated_files_give_frames_or_a_clear_error(fuzzing, originals, tmp_path):
+    fuzz_sources, _ = fuzzing
+    small = {name: data for name, data in originals.items() if not name.startswith("8192x4096")}  # takes gigabytes
+    (tmp_path / "out").mkdir()
+    options = fuzz_sources.parse_options(["--files", "200", "--seed", "tests", "--output", str(tmp_path / "out")])
+    outcomes = list(fuzz_sources.fuzz(small, options, tmp_path))
+    assert [one for one in outcomes if one.kind not in ("frames", "error")] == []
+    kinds = Counter(one.kind for one in outcomes)
+    assert kinds.total() == 200
+    assert min(kinds["frames"], kinds["error"]) > 40
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts", "avi"])
+def test_absurd_size_is_refused_before_memory_is_taken(originals, ending, tmp_path):
+    path = tmp_path / f"huge.{ending}"
+    path.write_bytes(originals[f"15360x15360.{ending}"])
+    with pytest.raises(SourceOpenError, match=r"15360x15360 pixels; expected at most 33\.6 million \(8K\)"):
+        open_source(path)
+
+
+def test_picture_that_grows_absurdly_counts_as_undecodable(make_clip, originals, tmp_path):
+    """A size in the middle of a stream is not in its header."""
+    good = make_clip("good.ts", 20, options={"g": "5"})
+    path = tmp_path / "grows.ts"
+    path.write_bytes(good.read_bytes() + originals["15360x15360.ts"])
+    with open_source(path) as source:
+        sizes = {frame.image.shape[:2] for frame in source}
+        assert sizes == {(96, 160)}
+        assert source.undecodable >= 1
+
+
+def noise(number, width, height):
+    return np.random.default_rng(number).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def test_stream_that_appears_late_is_left_out(make_clip, tmp_path):
+    """Between the five megabytes at the beginning and the end, where FFmpeg looks before it says what a file holds."""
+    first = make_clip("first.ts", 30, options={"qp": "4", "preset": "ultrafast"}, size=(640, 368), picture=noise)
+    assert first.stat().st_size > 6_000_000
+    late = make_clip("other.ts", 20, prepare=lambda stream: setattr(stream, "id", 0x200))
+    path = tmp_path / "late.ts"
+    path.write_bytes(first.read_bytes() + late.read_bytes() + first.read_bytes())
+    with av.open(str(path)) as container:
+        assert len(container.streams) == 1
+    with open_source(path) as source:
+        assert len(list(source)) == 60
+
+
+CLOSE_WHILE_DECODING = """
+import logging, sys
+import av
+from streamdet.media.source import open_source
+
+logging.getLogger("libav").addHandler(logging.NullHandler())
+logging.getLogger("libav").propagate = False
+av.logging.set_level(av.logging.WARNING)  # as live sources do
+for _ in range(10):
+    with open_source(sys.argv[1]) as source:
+        next(iter(source))
+"""
+
+
+def test_closing_does_not_wait_for_ever_for_threads_that_complain(make_clip):
+    path = make_clip(frames=60, size=(640, 368), options={"g": "1"})
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for position, size in packets[2:]:
+        content[position + size // 4 : position + size] = random.Random(0).randbytes(size - size // 4)
+    path.write_bytes(content)
+    subprocess.run([sys.executable, "-c", CLOSE_WHILE_DECODING, str(path)], check=True, timeout=120)
