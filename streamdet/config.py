@@ -123,13 +123,30 @@ class DetectConfig(Section):
     memory: Literal["carry", "reset"] = "carry"
 
 
-class EncodeConfig(Section):
-    """The annotated video. path: a file, or a folder for several sources; None: <stem>.annotated.mp4 here.
+def _duration_s(value: Any) -> Any:
+    """Read 90, "90s", "10m" or "1h"."""
+    found = re.fullmatch(r"(\d{1,9})([smh]?)", value) if isinstance(value, str) else None
+    if isinstance(value, str) and found is None:
+        raise ValueError(f"expected a length of time such as 90s, 10m or 1h, got {value}")
+    return value if found is None else int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
-    Which crf and presets a codec has, its encoder knows.
+
+Duration = Annotated[int, BeforeValidator(_duration_s), Field(ge=1)]
+
+
+class EncodeConfig(Section):
+    """The annotated video, and which crf and presets a codec has, its encoder knows.
+
+    Attributes:
+        path: a file, a folder for several sources, an rtsp:// address to publish to, or a playlist (.m3u8); None:
+            <stem>.annotated.mp4 here.
+        segment_s: a new file so often.
+        window_s: how far a playlist reaches back; None: a minute of live sources, all of others.
     """
 
     path: str | None = Field(default=None, min_length=1)
+    segment_s: Duration | None = None
+    window_s: Duration | None = None
     codec: Literal["h264", "hevc", "av1"] = "h264"
     crf: int | None = None
     preset: Annotated[str | None, BeforeValidator(_number_as_text)] = None
@@ -137,7 +154,8 @@ class EncodeConfig(Section):
 
 
 class RecordConfig(Section):
-    """The detections as a file. path: a file, a folder for several sources, or - for standard output.
+    """The detections. path: a file, a folder for several sources, - for standard output, or where they are sent to:
+    mqtt://host/topic, or the http(s):// address of a webhook.
 
     format None: by the ending of path, .jsonl, .txt (MOTChallenge) or .json (COCO results); jsonl where it has none.
     """

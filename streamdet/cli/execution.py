@@ -3,7 +3,7 @@
 import difflib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from streamdet.frames import StreamEnded, StreamStarted
 from streamdet.media.locations import SourceSpec
 from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.loading import load
-from streamdet.stages.detection_files import STDOUT, RunHeader
+from streamdet.stages.detection_files import RunHeader
 from streamdet.stages.job import OutputFailures, Recording, assemble, streams_of
 from streamdet.stages.result import Result
 from streamdet.stages.streams import Streams
@@ -113,7 +113,7 @@ def execute(job: Job, progress: bool | None) -> Outcome:
     written = frozenset(path for path, now in job.outputs.versions().items() if now not in (None, before[path]))
     failed = tuple(_failed(tally, failures, crash))
     status = stop.exit_status or (FAILED if failed else DONE)
-    outcome = Outcome(started, tally, run.stats, failed, written, status)
+    outcome = Outcome(started, tally, run.stats, failed, written, failures.deliveries, status)
     _say(job, outcome)
     return _report(job, outcome)
 
@@ -133,7 +133,9 @@ def _assemble(job: Job, streams: Streams, failures: OutputFailures) -> Run:
     outputs, recording = job.outputs, None
     if outputs.form is not None:
         header = RunHeader(__version__, job.detector.name, job.detector.sha256 or None, job.detector.classes)
-        files = dict.fromkeys((spec.name for spec in job.specs), STDOUT) if outputs.stdout else outputs.detections
+        files: Mapping[str, str | Path] = outputs.detections
+        if outputs.shared is not None:
+            files = dict.fromkeys((spec.name for spec in job.specs), outputs.shared)
         recording = Recording(files, outputs.form, header)
     return assemble(job.config, streams, job.detector, videos=outputs.videos, recording=recording, failures=failures)
 
@@ -148,7 +150,7 @@ def _writes_nothing_more(job: Job, tally: Tally, failures: OutputFailures) -> bo
     failed = {("video", name) for name, _ in failures.videos} | {
         ("detections", name) for name, _ in failures.detections
     }
-    if outputs.stdout and not failures.detections:
+    if outputs.shared is not None and not failures.detections:
         return False
     return not {(kind, name) for kind, name in wanted - failed if name in open_sources}
 
@@ -181,6 +183,8 @@ def _say(job: Job, outcome: Outcome) -> None:
     if outcome.tally.frames:
         _say_pace(outcome, job.detector.runtime)
     _say_written([path for path in job.outputs.paths() if path in outcome.written])
+    for delivery in outcome.deliveries.values():
+        log.info("%s", delivery, extra={"fields": delivery.to_dict()})
     if outcome.exit_status > FAILED:
         log.warning("stopped before the end; what was written is complete up to there")
 

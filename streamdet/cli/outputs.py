@@ -1,17 +1,24 @@
-"""Which files a run will write: decided and checked before anything is read or written."""
+"""Where a run's results go, files and addresses: decided and checked before anything is read or written."""
 
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from streamdet.config import EncodeConfig, PipelineConfig, RecordConfig
 from streamdet.errors import ConfigError
 from streamdet.media.encoder import encoder_settings
 from streamdet.media.formats import output_format
+from streamdet.media.hls import old_segments
+from streamdet.media.locations import redact
+from streamdet.media.rtsp_client import Address
+from streamdet.media.segments import file_segments
 from streamdet.stages.detection_files import STDOUT, Format
+from streamdet.stages.events import is_event_address, open_transport
+from streamdet.stages.video_outputs import is_playlist, is_rtsp
 
 _FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".txt": "mot", ".json": "coco"}
 _ENDINGS = {name: ending for ending, name in _FORMATS.items()}
@@ -19,36 +26,39 @@ _ENDINGS = {name: ending for ending, name in _FORMATS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Every file that a run writes.
+    """Where a run's results go.
 
     Attributes:
-        videos: by source name; empty where no video is written.
-        detections: by source name; empty where none are written, or to standard output.
+        videos: files, or addresses to publish to, by source name; empty where no video is written.
+        detections: by source name; empty where none are written, or all to one place.
         form: of the detections: jsonl, mot or coco; None where no detections are written.
-        stdout: detections of all sources go to standard output.
+        shared: where the detections of all sources go: standard output, or an address, credentials included.
         report: the run report.
         folders: to be made.
     """
 
-    videos: Mapping[str, Path] = field(default_factory=dict)
+    videos: Mapping[str, str | Path] = field(default_factory=dict)
     detections: Mapping[str, Path] = field(default_factory=dict)
     form: Format | None = None
-    stdout: bool = False
+    shared: str | None = None
     report: Path | None = None
     folders: tuple[Path, ...] = ()
 
     def paths(self) -> list[Path]:
         """All files."""
-        return [*self.videos.values(), *self.detections.values(), *([self.report] if self.report else [])]
+        return [*self._results(), *([self.report] if self.report else [])]
 
     def versions(self) -> dict[Path, tuple[int, int] | None]:
         """Which version of each file is there now, the report aside; None where there is none."""
-        return {path: _version(path) for path in (*self.videos.values(), *self.detections.values())}
+        return {path: _version(path) for path in self._results()}
 
     def make_folders(self) -> None:
         """Make the folders that outputs go into."""
         for folder in self.folders:
             folder.mkdir(exist_ok=True)
+
+    def _results(self) -> list[Path]:
+        return [path for path in (*self.videos.values(), *self.detections.values()) if isinstance(path, Path)]
 
 
 def plan_outputs(config: PipelineConfig, names: Sequence[str], inputs: Iterable[Path]) -> Outputs:
@@ -63,10 +73,10 @@ def plan_outputs(config: PipelineConfig, names: Sequence[str], inputs: Iterable[
         ConfigError: one line for every mistake.
     """
     mistakes: list[str] = []
-    videos: dict[str, Path] = {}
+    videos: dict[str, str | Path] = {}
     detections: dict[str, Path] = {}
     form: Format | None = None
-    stdout = "record" in config.stages and config.record.path == STDOUT
+    shared: str | None = None
     if "encode" in config.stages:
         with _noted(mistakes):
             encoder_settings(config.encode.codec, config.encode.crf, config.encode.preset)
@@ -74,15 +84,19 @@ def plan_outputs(config: PipelineConfig, names: Sequence[str], inputs: Iterable[
             videos = _videos(config.encode, names)
     if "record" in config.stages:
         with _noted(mistakes):
+            shared = _shared(config.record)
             form = _format(config.record)
-            detections = {} if stdout else _files(config.record.path, names, _ENDINGS[form])
+            detections = {} if shared else _files(config.record.path, names, _ENDINGS[form])
     report = Path(config.report) if config.report else None
-    wanted = [*videos.values(), *detections.values(), *([report] if report else [])]
-    folders = tuple(_to_make(config.encode.path if videos else None, config.record.path if detections else None))
-    mistakes += _obstacles(wanted, folders, inputs, config.overwrite)
+    outputs = Outputs(videos, detections, form, shared, report)
+    video_folder = config.encode.path if any(isinstance(video, Path) for video in videos.values()) else None
+    folders = tuple(_to_make(video_folder, config.record.path if detections else None))
+    mistakes += _obstacles(outputs.paths(), folders, inputs, config.overwrite)
+    if not config.overwrite:
+        mistakes += _pieces_in_the_way(outputs, config.encode)
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    return Outputs(videos, detections, form, stdout, report, folders)
+    return replace(outputs, folders=folders)
 
 
 def _version(path: Path) -> tuple[int, int] | None:
@@ -115,24 +129,72 @@ def _obstacles(paths: Sequence[Path], folders: Sequence[Path], inputs: Iterable[
     return [*_collisions(paths), *_unwritable(paths, folders), *_taken(paths, inputs, overwrite)]
 
 
-def _videos(settings: EncodeConfig, names: Sequence[str]) -> dict[str, Path]:
-    path = settings.path
-    if path is not None and ("://" in path or path.endswith(".m3u8")):
-        what = f"an output to {path.partition('://')[0]}://" if "://" in path else "an .m3u8 output"
-        raise ConfigError(f"{what} is not available in this version; expected a file such as .mp4 or .mkv, or a folder")
-    videos = _files(path, names, ".annotated.mp4")
+def _videos(settings: EncodeConfig, names: Sequence[str]) -> dict[str, str | Path]:
+    path = settings.path or ""
+    if "://" in path and not is_rtsp(path):
+        raise ConfigError(f"output {redact(path)}: expected rtsp:// or rtsps://, a file such as .mp4, or a folder")
+    if (is_rtsp(path) or is_playlist(path)) and (settings.codec != "h264" or settings.segment_s is not None):
+        what = f"codec {settings.codec}: expected h264" if settings.codec != "h264" else "segments: expected a file"
+        raise ConfigError(f"output {redact(path)}: {what}; what goes there is H.264, and one stream")
+    if settings.window_s is not None and not is_playlist(path):
+        raise ConfigError(
+            f"encode.window_s is for playlists; expected an output that ends in .m3u8, got {redact(path)}"
+        )
+    if is_rtsp(path):
+        return _addresses(path, names)
+    if is_playlist(path):
+        playlist = Path(path)
+        return {name: playlist if len(names) == 1 else _with_name(playlist, name) for name in names}
+    videos = _files(settings.path, names, ".annotated.mp4")
     for video in videos.values():
         output_format(video, settings.codec)
-    return videos
+    return {**videos}
+
+
+def _addresses(url: str, names: Sequence[str]) -> dict[str, str | Path]:
+    """One address a source: below the one that is given, where there are several."""
+    try:
+        Address.of(url)
+    except ValueError as error:
+        raise ConfigError(f"output {redact(url)}: expected rtsp://host/path: {error}") from error
+    if len(names) == 1:
+        return {names[0]: url}
+    parts = urlsplit(url)
+    folder = parts.path.rstrip("/")
+    return {name: parts._replace(path=f"{folder}/{quote(name, safe='')}").geturl() for name in names}
+
+
+def _with_name(playlist: Path, name: str) -> Path:
+    return playlist.with_name(f"{playlist.stem}-{name}{playlist.suffix}")
+
+
+def _pieces_in_the_way(outputs: Outputs, settings: EncodeConfig) -> Iterator[str]:
+    """Segments of a run before: they would be mixed with new ones."""
+    for video in outputs.videos.values():
+        if isinstance(video, Path) and video.parent.is_dir():
+            pieces = old_segments(video) if is_playlist(video) else file_segments(video) if settings.segment_s else []
+            if pieces:
+                yield f"output {min(pieces)} is there already; choose another name, or replace it with --overwrite"
+
+
+def _shared(settings: RecordConfig) -> str | None:
+    """Where the detections of all sources go, if that is no file."""
+    path = settings.path
+    if path is None or (path != STDOUT and not is_event_address(path)):
+        return None
+    if settings.format not in (None, "jsonl"):
+        where = "standard output" if path == STDOUT else redact(path)
+        raise ConfigError(f"detections to {where}: expected the format jsonl, got {settings.format}")
+    if path != STDOUT:
+        open_transport(path)
+    return path
 
 
 def _format(settings: RecordConfig) -> Format:
     path = settings.path
-    if path == STDOUT and settings.format not in (None, "jsonl"):
-        raise ConfigError(f"detections to standard output: expected the format jsonl, got {settings.format}")
     if settings.format is not None:
         return settings.format
-    if path is None or path == STDOUT or _is_folder(path):
+    if path is None or path == STDOUT or is_event_address(path) or _is_folder(path):
         return "jsonl"
     ending = Path(path).suffix.lower()
     if ending not in _FORMATS:

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +16,10 @@ from streamdet.cli.tally import Tally
 from streamdet.config import PipelineConfig
 from streamdet.errors import SinkError
 from streamdet.flow import RunStats
+from streamdet.media.delivery import Delivery
+from streamdet.media.locations import redact
 from streamdet.media.part_file import PartFile
 from streamdet.runtimes.contract import Detector
-from streamdet.stages.detection_files import STDOUT
 from streamdet.stages.job import OutputFailures
 from streamdet.version import __version__
 
@@ -57,6 +58,7 @@ class Outcome:
         stats: where its time went.
         failures: in the order in which they happened, sources first.
         written: the files that are there now because of it, the report aside.
+        deliveries: what outputs that may fail and recover have counted, by path or address.
         exit_status: of the command.
     """
 
@@ -65,6 +67,7 @@ class Outcome:
     stats: RunStats
     failures: tuple[Failure, ...]
     written: frozenset[Path]
+    deliveries: Mapping[str, Delivery]
     exit_status: int
 
     @property
@@ -104,7 +107,7 @@ class Outcome:
                 {"what": failure.what, "source": failure.source, "message": failure.message}
                 for failure in self.failures
             ],
-            "settings": config.model_dump(exclude={"sources"}, mode="json"),  # they may hold a password
+            "settings": _without_credentials(config),
             "machine": machine(),
         }
 
@@ -112,18 +115,16 @@ class Outcome:
         failed = {(failure.what, failure.source): failure.message for failure in self.failures}
         for kind, files in (("video", outputs.videos), ("detections", outputs.detections)):
             for source, path in files.items():
-                size = path.stat().st_size if path in self.written else None
-                error = failed.get((kind, source))
-                yield {"kind": kind, "source": source, "path": str(path), "bytes": size, "error": error}
-        if outputs.stdout:
+                yield self._output(kind, source, path, failed.get((kind, source)))
+        if outputs.shared is not None:
             errors = [failure.message for failure in self.failures if failure.what == "detections"]
-            yield {
-                "kind": "detections",
-                "source": None,
-                "path": STDOUT,
-                "bytes": None,
-                "error": errors[0] if errors else None,
-            }
+            yield self._output("detections", None, outputs.shared, errors[0] if errors else None)
+
+    def _output(self, kind: str, source: str | None, path: str | Path, error: str | None) -> dict[str, Any]:
+        size = path.stat().st_size if isinstance(path, Path) and path in self.written else None
+        row = {"kind": kind, "source": source, "path": redact(str(path)), "bytes": size, "error": error}
+        delivery = self.deliveries.get(str(path))
+        return row if delivery is None else row | delivery.to_dict()
 
 
 def of_outputs(failures: OutputFailures) -> Iterator[Failure]:
@@ -146,6 +147,14 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
         part.discard()
         raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
     part.publish(part.path)
+
+
+def _without_credentials(config: PipelineConfig) -> dict[str, Any]:
+    """The job's settings without its sources, which may hold a password, and without those in outputs' addresses."""
+    settings = config.model_dump(exclude={"sources"}, mode="json")
+    for section in ("encode", "record"):
+        settings[section]["path"] = settings[section]["path"] and redact(settings[section]["path"])
+    return settings
 
 
 def machine() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from streamdet.yaml_file import Override, load_yaml
 # Which option sets which key of the job; an option that is not given leaves the file's value.
 _KEYS = {
     "output": "encode.path",
+    "segment": "encode.segment_s",
     "detections": "record.path",
     "model": "detect.model",
     "conf": "detect.conf",
@@ -56,15 +57,21 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            metavar="PATH|DIR",
-            help="Annotated video: .mp4, .mkv or a folder. Default: <stem>.annotated.mp4 here.",
+            metavar="PATH|DIR|URL",
+            help="Annotated video: .mp4, .mkv or a folder, .m3u8 (HLS), or rtsp:// to publish it. "
+            "Default: <stem>.annotated.mp4 here.",
         ),
+    ] = None,
+    segment: Annotated[
+        str | None, typer.Option(metavar="90s|10m|1h", help="A new video file so often, named after its start.")
     ] = None,
     no_video: Annotated[bool, typer.Option("--no-video", help="Write no video.")] = False,
     detections: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH|DIR|-", help="Detections: .jsonl, .txt (MOTChallenge) or .json (COCO); - for standard output."
+            metavar="PATH|DIR|-|URL",
+            help="Detections: .jsonl, .txt (MOTChallenge) or .json (COCO); - for standard output; "
+            "mqtt://host/topic or http(s):// to send them.",
         ),
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="street (default), or a checkpoint.")] = None,

@@ -14,13 +14,15 @@ class Delivery:
 
     Attributes:
         shown: its path or address as messages may show it.
-        sent: what has arrived: frames of a published stream, files of a segmented one, lines of events.
+        unit: what is counted: pictures, files of a segmented video, lines of events.
+        sent: how many have arrived.
         dropped: what was given to it and did not, by cause.
         failures: how often it failed, the tries to recover included.
         failing: why it is failing now, one line; None while it works.
     """
 
     shown: str
+    unit: str = "pictures"
     sent: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     failures: int = 0
@@ -44,6 +46,11 @@ class Delivery:
             _log.info("%s: works again", self.shown)
         self.failing = None
 
+    def __str__(self) -> str:
+        drops = ", ".join(f"{cause} {count}" for cause, count in self.dropped.items())
+        dropped = f", {self.dropped.total()} dropped ({drops})" if drops else ""
+        return f"{self.shown}: {self.sent} {self.unit} delivered{dropped}"
+
     def to_dict(self) -> dict[str, Any]:
         """For the report."""
-        return {"sent": self.sent, "dropped": dict(self.dropped), "failures": self.failures}
+        return {"unit": self.unit, "sent": self.sent, "dropped": dict(self.dropped), "failures": self.failures}

@@ -1,5 +1,6 @@
 """Writes video as a row of files of equal length, each playable whatever happens to the run."""
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +23,7 @@ class SegmentedWriter:
 
     - A live stream is cut at multiples of segment_s of the clock (10 minutes: at 10:00, 10:10, ...), and a file is
       `cam.20261124T101000Z.mp4`, UTC. It never replaces one that is there.
-    - A file is cut at multiples of its own time: `street.00h10m00s.mp4`.
+    - A file is cut at multiples of its own time: `street.00h10m00s.mp4`. Those of a run before are removed.
     - Every file has its name from its first frame on and is playable while it grows, so also after a kill.
     - One that fails costs a live stream what is left of it: the next one is tried anew.
 
@@ -76,6 +77,8 @@ class SegmentedWriter:
         number = now_s // self._segment_s
         try:
             if number != self._number:
+                if self._number is None and not self._info.live:
+                    self._remove_old()
                 self._number = number
                 self.close()
                 self._writer = self._begin(now_s, pts * time_base - now_s)
@@ -136,6 +139,11 @@ class SegmentedWriter:
     def _named(self, start: str) -> Path:
         return self._path.with_name(f"{self._path.stem}.{start}{self._path.suffix}")
 
+    def _remove_old(self) -> None:
+        if self._path.parent.is_dir():
+            for segment in file_segments(self._path):
+                segment.unlink(missing_ok=True)
+
     def _give_up(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
@@ -143,9 +151,10 @@ class SegmentedWriter:
                 writer.close()
 
 
-def segment_pattern(path: Path) -> str:
-    """Glob, in the folder of path, that finds the segments of a file."""
-    return f"{path.stem}.??h??m??s{path.suffix}"
+def file_segments(path: Path) -> list[Path]:
+    """Segments of a file (not of a live stream) that are there, in their order."""
+    name = re.compile(rf"{re.escape(path.stem)}\.\d{{2,}}h\d\dm\d\ds{re.escape(path.suffix)}")
+    return sorted(file for file in path.parent.iterdir() if name.fullmatch(file.name))
 
 
 def _beginning_s(info: StreamInfo) -> Fraction:

@@ -12,8 +12,12 @@ from typing import Any, Literal, Protocol
 
 from streamdet.errors import SinkError
 from streamdet.frames import Marker, StreamEnded, StreamGap
+from streamdet.media.delivery import Delivery
+from streamdet.media.locations import redact
 from streamdet.media.part_file import PartFile, write_error
+from streamdet.stages.events import EventSender, is_event_address, open_transport
 from streamdet.stages.result import Result, finite
+from streamdet.stages.sinks import Deliveries
 
 Format = Literal["jsonl", "mot", "coco"]
 STDOUT = "-"
@@ -49,24 +53,37 @@ class DetectionFile(Protocol):
         ...
 
 
-def open_detection_file(path: str | Path, form: Format, header: RunHeader, sources: list[str]) -> DetectionFile:
+def open_detection_file(
+    path: str | Path, form: Format, header: RunHeader, sources: list[str], deliveries: Deliveries | None = None
+) -> DetectionFile:
     """Begin a file.
 
     Args:
-        path: the file, replaced where it exists; "-" for standard output.
+        path: the file, replaced where it exists; "-" for standard output; the address of a broker or a web server.
         form: jsonl takes any number of streams, mot and coco one.
         header: what JSON Lines begin with.
         sources: names of the streams that go into it.
+        deliveries: gets what is counted at an address.
 
     Raises:
         SinkError: it cannot be written.
+        ConfigError: the address is wrong.
     """
     if form == "coco":
         return _CocoFile(Path(path))
-    lines = _Stdout() if path == STDOUT else _GrowingFile(Path(path), Path(path))
+    lines = _lines(str(path), {} if deliveries is None else deliveries)
     if form == "mot":
         return _MotFile(lines)
     return _JsonLinesFile(lines, header, sources)
+
+
+def _lines(path: str, deliveries: Deliveries) -> "_Bytes":
+    if path == STDOUT:
+        return _Stdout()
+    if is_event_address(path):
+        transport = open_transport(path)
+        return EventSender(transport, deliveries.setdefault(path, Delivery(redact(path), "lines")))
+    return _GrowingFile(Path(path), Path(path))
 
 
 class _Bytes(Protocol):

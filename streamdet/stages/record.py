@@ -8,31 +8,39 @@ from pathlib import Path
 from streamdet.errors import SinkError
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Marker, StreamEnded, StreamStarted
+from streamdet.media.locations import redact
 from streamdet.stages.detection_files import DetectionFile, Format, RunHeader, open_detection_file
 from streamdet.stages.result import Result
-from streamdet.stages.sinks import Failures, close_all, remembered
+from streamdet.stages.sinks import Deliveries, Failures, close_all, remembered
 
 Item = Result | Marker
 
 
-def record(files: Mapping[str, str | Path], form: Format, header: RunHeader, failures: Failures) -> Stage:
+def record(
+    files: Mapping[str, str | Path],
+    form: Format,
+    header: RunHeader,
+    failures: Failures,
+    deliveries: Deliveries | None = None,
+) -> Stage:
     """Write every stream's detections to its file; everything passes through.
 
     A file is finished at the end of its streams, or when the run ends for whatever reason. One that fails is given
     up, and the others and the run go on.
 
     Args:
-        files: by name of the stream; "-" is standard output. Streams may share a file of JSON Lines. A stream that
-            is not named here is not recorded.
+        files: by name of the stream; "-" is standard output, `mqtt://` and `http://` addresses are sent to. Streams may
+            share a file of JSON Lines. A stream that is not named here is not recorded.
         form: jsonl, mot (MOTChallenge) or coco (COCO results).
         header: what JSON Lines begin with.
         failures: gets (stream, error) for every file that failed.
+        deliveries: gets what is counted at addresses.
     """
     if form != "jsonl" and len({str(path) for path in files.values()}) < len(files):
         raise ValueError(f"streams cannot share a file in the format {form}, got {dict(files)}")
 
     def process(inbox: Inbox[Item]) -> Iterator[Item]:
-        recorder = _Recorder(files, form, header, failures)
+        recorder = _Recorder(files, form, header, failures, {} if deliveries is None else deliveries)
         try:
             for item in inbox:
                 recorder.write(item)
@@ -46,11 +54,19 @@ def record(files: Mapping[str, str | Path], form: Format, header: RunHeader, fai
 class _Recorder:
     """The files of a run: opened by their first stream, finished by their last."""
 
-    def __init__(self, files: Mapping[str, str | Path], form: Format, header: RunHeader, failures: Failures) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, str | Path],
+        form: Format,
+        header: RunHeader,
+        failures: Failures,
+        deliveries: Deliveries,
+    ) -> None:
         self._paths = {source: str(path) for source, path in files.items()}
         self._form = form
         self._header = header
         self._failures = failures
+        self._deliveries = deliveries
         self._open: dict[str, DetectionFile] = {}
         self._given_up: set[str] = set()
         self._to_end = set(files)
@@ -74,14 +90,14 @@ class _Recorder:
             for ended in list(self._delivered.values()):
                 self.write(ended)
         finally:
-            close_all(self._open, self._failures)
+            close_all({redact(path): file for path, file in self._open.items()}, self._failures)
 
     def _write(self, item: Item, path: str) -> None:
         sources = [source for source, its_path in self._paths.items() if its_path == path]
         if path not in self._open:
             if isinstance(item, StreamEnded) and len(sources) == 1:
                 return  # it never began: no file, rather than one that seems to say that nothing was found
-            self._open[path] = open_detection_file(path, self._form, self._header, sources)
+            self._open[path] = open_detection_file(path, self._form, self._header, sources, self._deliveries)
         self._open[path].write(item)
         if isinstance(item, StreamEnded):
             self._to_end.discard(item.source)

@@ -5,8 +5,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from streamdet.errors import SinkError
+from streamdet.media.delivery import Delivery
 
 Failures = list[tuple[str, SinkError]]  # by stream
+Deliveries = dict[str, Delivery]  # by path or address, of outputs that may fail and recover
 
 
 class Output(Protocol):

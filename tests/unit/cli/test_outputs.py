@@ -68,7 +68,68 @@ def test_detections(plan, path, form, expected):
 
 def test_standard_output(plan):
     outputs = plan(("a", "b"), record__path="-")
-    assert (outputs.stdout, outputs.detections, outputs.form) == (True, {}, "jsonl")
+    assert (outputs.shared, outputs.detections, outputs.form) == ("-", {}, "jsonl")
+
+
+@pytest.mark.parametrize(
+    ("path", "names", "expected"),
+    [
+        ("rtsp://me:pw@server/out", ("a",), {"a": "rtsp://me:pw@server/out"}),
+        (
+            "rtsps://me:pw@server:8554/out/?k=v",
+            ("a", "b c"),
+            {"a": "rtsps://me:pw@server:8554/out/a?k=v", "b c": "rtsps://me:pw@server:8554/out/b%20c?k=v"},
+        ),
+        ("live.m3u8", ("a",), {"a": "live.m3u8"}),
+        ("live.m3u8", ("a", "b"), {"a": "live-a.m3u8", "b": "live-b.m3u8"}),
+    ],
+)
+def test_live_videos(plan, path, names, expected):
+    assert texts(plan(names, encode__path=path).videos) == expected
+
+
+@pytest.mark.parametrize("path", ["mqtt://me:pw@broker/events", "https://me:pw@server/hook?token=pw"])
+def test_detections_that_are_sent(plan, path):
+    outputs = plan(("a", "b"), record__path=path)
+    assert (outputs.shared, outputs.detections, outputs.form) == (path, {}, "jsonl")
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"encode__path": "srt://me:pw@server/x"}, r"output srt://server/x: expected rtsp:// or rtsps://"),
+        ({"encode__path": "rtsp://me:pw@"}, r"output rtsp://: expected rtsp://host/path: no host"),
+        ({"encode__path": "rtsp://me:pw@server/x", "encode__codec": "hevc"}, "server/x: codec hevc: expected h264"),
+        ({"encode__path": "x.m3u8", "encode__codec": "av1"}, "x.m3u8: codec av1: expected h264"),
+        ({"encode__path": "x.m3u8", "encode__segment_s": "10m"}, "x.m3u8: segments: expected a file"),
+        ({"encode__path": "x.mp4", "encode__window_s": 60}, "window_s is for playlists"),
+        ({"record__path": "ftp://me:pw@server/x"}, "detections to ftp://: expected mqtt://host/topic"),
+        ({"record__path": "mqtt://me:pw@broker"}, "detections to mqtt://broker: expected mqtt://host/topic"),
+        ({"record__path": "mqtt://me:pw@broker/all/#"}, "expected mqtt://host/topic"),
+        ({"record__path": "mqtt://me:pw@broker:x/all"}, "expected mqtt://host/topic"),
+        ({"record__path": "http://me:pw@/x"}, "detections to http:///x: expected http://host/path"),
+        ({"record__path": "http://me:pw@h/x", "record__format": "coco"}, "http://h/x: expected the format jsonl"),
+    ],
+)
+def test_addresses_that_are_wrong(plan, settings, problem):
+    with pytest.raises(ConfigError, match=problem) as caught:
+        plan(**settings)
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("there", "settings"),
+    [
+        ("out.00h10m00s.mp4", {"encode__path": "out.mp4", "encode__segment_s": 60}),
+        ("live-3.ts", {"encode__path": "live.m3u8"}),
+    ],
+)
+def test_pieces_of_a_run_before_are_not_mixed_with_new_ones(plan, tmp_path, there, settings):
+    (tmp_path / there).touch()
+    with pytest.raises(ConfigError, match=f"{there} is there already"):
+        plan(**settings)
+    plan(**settings, overwrite=True)
+    assert (tmp_path / there).exists()
 
 
 def test_stages_that_do_not_run_write_nothing(plan):

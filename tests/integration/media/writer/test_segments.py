@@ -10,7 +10,7 @@ import pytest
 from streamdet.errors import SinkError
 from streamdet.frames import StreamInfo
 from streamdet.media.delivery import Delivery
-from streamdet.media.segments import SegmentedWriter, segment_pattern
+from streamdet.media.segments import SegmentedWriter, file_segments
 
 BASE = Fraction(1, 25)
 NOON_S = 1_795_348_800  # 2026-11-22T12:00:00Z
@@ -44,10 +44,12 @@ def test_a_file_is_cut_at_multiples_of_its_time(
     tmp_path, write_source, Track, info_of, copy_frames, read_video, read_audio, delivery
 ):
     source = write_source("in.mp4", [Track("aac")], 100)
+    (tmp_path / "out.00h01m00s.mp4").write_text("of a longer run before")
+    (tmp_path / "out.xxhxxmxxs.mp4").write_text("somebody else's")
     writer = SegmentedWriter(tmp_path / "out.mp4", info_of(source), 2, delivery)
     copy_frames(source, writer)
     writer.close()
-    files = sorted(tmp_path.glob(segment_pattern(tmp_path / "out.mp4")))
+    files = file_segments(tmp_path / "out.mp4")
     assert [file.name for file in files] == ["out.00h00m00s.mp4", "out.00h00m02s.mp4"]
     assert [len(read_video(file).times) for file in files] == [50, 50]
     whole = read_audio(source)[0]
