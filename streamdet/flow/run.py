@@ -291,7 +291,7 @@ class Run(Iterator[Any]):
         Raises:
             RuntimeError: if the run has not begun, or nothing can join it any more: its sources have all ended.
         """
-        if not self._inside_block:
+        if not self._inside_block and self._started_s is None:
             raise RuntimeError("a source joins a run inside its with block")
         worker = self._engine.add(source)
         if self._stopping:
