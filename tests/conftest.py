@@ -37,3 +37,13 @@ def rtsp_servers():
     """The same for servers that all tests of a file share."""
     with _starting_rtsp_servers() as start:
         yield start
+
+
+@pytest.fixture
+def mosquitto(tmp_path_factory):
+    """Start a real MQTT broker: `mosquitto(user="u", password="p")`. Skips without one."""
+    from mosquitto_broker import Mosquitto, require_mosquitto
+
+    require_mosquitto()
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(Mosquitto(tmp_path_factory.mktemp("mosquitto"), **options))

@@ -95,11 +95,14 @@ class MqttTransport:
             answered.set()
 
         client.on_connect = on_connect
+        client.on_disconnect = lambda *_: answered.set()
         client.connect(self._host, self._port, _KEEPALIVE_S)
         client.loop_start()
         try:
             if not answered.wait(_TIMEOUT_S):
                 raise DeliveryError(f"no answer within {_TIMEOUT_S:g} s")
+            if not answers:
+                raise DeliveryError("the broker has closed the connection")
             if answers[0].is_failure:
                 raise DeliveryError(f"the broker refuses: {answers[0]}", refused=True)
         except DeliveryError:
