@@ -17,9 +17,10 @@ from streamdet.cli.report import Failure, Outcome, of_outputs, write_report
 from streamdet.cli.signals import StopOnSignal
 from streamdet.cli.sources import find_sources
 from streamdet.cli.tally import Tally
+from streamdet.cli.watched import Members, SourcesFile, Watching
 from streamdet.config import PipelineConfig
 from streamdet.errors import ConfigError, SinkError, StageError
-from streamdet.flow import Cancelled, Run
+from streamdet.flow import Cancelled
 from streamdet.frames import StreamEnded, StreamStarted
 from streamdet.media.locations import SourceSpec
 from streamdet.runtimes.contract import Detector
@@ -27,7 +28,6 @@ from streamdet.runtimes.loading import load
 from streamdet.stages.detection_files import RunHeader
 from streamdet.stages.job import OutputFailures, Recording, assemble, streams_of
 from streamdet.stages.result import Result
-from streamdet.stages.streams import Streams
 from streamdet.version import __version__
 
 _MOST_NAMED = 8  # of written files; more of them are counted by folder
@@ -76,12 +76,13 @@ def _check_classes(wanted: Sequence[str], known: Sequence[str]) -> None:
         raise ConfigError("\n".join(mistakes))
 
 
-def execute(job: Job, progress: bool | None) -> Outcome:
+def execute(job: Job, progress: bool | None, sources: SourcesFile | None = None) -> Outcome:
     """Run a job to its end, or until a signal; say how it went, and write its report.
 
     Args:
         job: from `prepare`.
         progress: as in `make_progress`.
+        sources: names the sources of a live job, and may be changed while it runs.
     """
     tally, failures = Tally(job.specs), OutputFailures()
     streams = streams_of(job.config, job.specs, watch=tally.timed)
@@ -91,11 +92,15 @@ def execute(job: Job, progress: bool | None) -> Outcome:
         raise ConfigError(f"cannot make folder {error.filename}: {error.strerror}") from error
     before = job.outputs.versions()
     started = datetime.now(UTC)
-    run = _assemble(job, streams, failures)
+    outputs = job.outputs
+    shared = dict.fromkeys((spec.name for spec in job.specs), outputs.shared) if outputs.shared is not None else None
+    recording = _recording(job, outputs.detections if shared is None else shared)
+    run = assemble(job.config, streams, job.detector, videos=outputs.videos, recording=recording, failures=failures)
+    members = Members(job.config, job.specs, outputs, streams, tally, shared)
     crash = None
     with make_progress(progress, len(job.specs)) as bars, StopOnSignal(run) as stop:
         try:
-            with run:
+            with run, Watching(sources if streams.live else None, members):
                 for item in run:
                     tally.count(item)
                     _show(item, bars)
@@ -110,7 +115,7 @@ def execute(job: Job, progress: bool | None) -> Outcome:
     for name, source in tally.sources.items():
         source.drops = dict(streams.dropped(name))
         source.dropped = sum(source.drops.values()) or source.dropped
-    written = frozenset(path for path, now in job.outputs.versions().items() if now not in (None, before[path]))
+    written = frozenset(path for path, now in job.outputs.versions().items() if now not in (None, before.get(path)))
     failed = tuple(_failed(tally, failures, crash))
     status = stop.exit_status or (FAILED if failed else DONE)
     outcome = Outcome(started, tally, run.stats, failed, written, failures.deliveries, status)
@@ -129,15 +134,11 @@ def _show(item: Any, bars: ShownProgress) -> None:
             log.error("%s", item.error)
 
 
-def _assemble(job: Job, streams: Streams, failures: OutputFailures) -> Run:
-    outputs, recording = job.outputs, None
-    if outputs.form is not None:
-        header = RunHeader(__version__, job.detector.name, job.detector.sha256 or None, job.detector.classes)
-        files: Mapping[str, str | Path] = outputs.detections
-        if outputs.shared is not None:
-            files = dict.fromkeys((spec.name for spec in job.specs), outputs.shared)
-        recording = Recording(files, outputs.form, header)
-    return assemble(job.config, streams, job.detector, videos=outputs.videos, recording=recording, failures=failures)
+def _recording(job: Job, files: Mapping[str, str | Path]) -> Recording | None:
+    if job.outputs.form is None:
+        return None
+    header = RunHeader(__version__, job.detector.name, job.detector.sha256 or None, job.detector.classes)
+    return Recording(files, job.outputs.form, header)
 
 
 def _writes_nothing_more(job: Job, tally: Tally, failures: OutputFailures) -> bool:

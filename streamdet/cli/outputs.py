@@ -2,10 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 from streamdet.config import EncodeConfig, PipelineConfig, RecordConfig
@@ -19,6 +20,8 @@ from streamdet.media.segments import file_segments
 from streamdet.stages.detection_files import STDOUT, Format
 from streamdet.stages.events import is_event_address, open_transport
 from streamdet.stages.video_outputs import is_playlist, is_rtsp
+
+Target = TypeVar("Target")
 
 _FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".txt": "mot", ".json": "coco"}
 _ENDINGS = {name: ending for ending, name in _FORMATS.items()}
@@ -37,8 +40,8 @@ class Outputs:
         folders: to be made.
     """
 
-    videos: Mapping[str, str | Path] = field(default_factory=dict)
-    detections: Mapping[str, Path] = field(default_factory=dict)
+    videos: dict[str, str | Path] = field(default_factory=dict)
+    detections: dict[str, Path] = field(default_factory=dict)
     form: Format | None = None
     shared: str | None = None
     report: Path | None = None
@@ -61,13 +64,16 @@ class Outputs:
         return [path for path in (*self.videos.values(), *self.detections.values()) if isinstance(path, Path)]
 
 
-def plan_outputs(config: PipelineConfig, names: Sequence[str], inputs: Iterable[Path]) -> Outputs:
+def plan_outputs(
+    config: PipelineConfig, names: Sequence[str], inputs: Iterable[Path], beside: Sequence[str] = ()
+) -> Outputs:
     """Name every output and make sure that it can be written.
 
     Args:
         config: the job.
         names: the sources' names, each once.
         inputs: files that are read, and so must not be written.
+        beside: names of sources whose outputs, and the report, are planned and at work already.
 
     Raises:
         ConfigError: one line for every mistake.
@@ -81,13 +87,14 @@ def plan_outputs(config: PipelineConfig, names: Sequence[str], inputs: Iterable[
         with _noted(mistakes):
             encoder_settings(config.encode.codec, config.encode.crf, config.encode.preset)
         with _noted(mistakes):
-            videos = _videos(config.encode, names)
+            videos = _without(beside, _videos(config.encode, [*beside, *names]))
     if "record" in config.stages:
         with _noted(mistakes):
             shared = _shared(config.record)
             form = _format(config.record)
-            detections = {} if shared else _files(config.record.path, names, _ENDINGS[form])
-    report = Path(config.report) if config.report else None
+            files = {} if shared else _files(config.record.path, [*beside, *names], _ENDINGS[form])
+            detections = _without(beside, files)
+    report = Path(config.report) if config.report and not beside else None
     outputs = Outputs(videos, detections, form, shared, report)
     video_folder = config.encode.path if any(isinstance(video, Path) for video in videos.values()) else None
     folders = tuple(_to_make(video_folder, config.record.path if detections else None))
@@ -97,6 +104,10 @@ def plan_outputs(config: PipelineConfig, names: Sequence[str], inputs: Iterable[
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return replace(outputs, folders=folders)
+
+
+def _without(names: Sequence[str], targets: dict[str, Target]) -> dict[str, Target]:
+    return {name: target for name, target in targets.items() if name not in names}
 
 
 def _version(path: Path) -> tuple[int, int] | None:

@@ -129,8 +129,14 @@ def run(
 
     from streamdet.cli.execution import execute, prepare  # loads torch: not before the options are right
 
-    job = prepare(config, [Path(pipeline)] if pipeline else [])
-    return execute(job, progress).exit_status
+    if pipeline is None:
+        return execute(prepare(config), progress).exit_status
+    from streamdet.cli.watched import SourcesFile
+
+    job, watched = prepare(config, [Path(pipeline)]), None
+    if not options["sources"]:
+        watched = SourcesFile(Path(pipeline), lambda: load_yaml(pipeline, PipelineConfig, overrides).sources)
+    return execute(job, progress, watched).exit_status
 
 
 def _refuse_what_comes_later(options: Mapping[str, Any]) -> None:

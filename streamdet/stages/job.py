@@ -29,7 +29,7 @@ class Recording:
     """Where detections go.
 
     Attributes:
-        files: by name of the stream; "-" is standard output, an address is sent to.
+        files: by name of the stream; "-" is standard output, an address is sent to. Looked up when a stream starts.
         form: of the files.
         header: what JSON Lines begin with.
     """

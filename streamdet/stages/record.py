@@ -30,7 +30,7 @@ def record(
 
     Args:
         files: by name of the stream; "-" is standard output, `mqtt://` and `http://` addresses are sent to. Streams may
-            share a file of JSON Lines. A stream that is not named here is not recorded.
+            share a file of JSON Lines. A stream that is not named here is not recorded; looked up when it starts.
         form: jsonl, mot (MOTChallenge) or coco (COCO results).
         header: what JSON Lines begin with.
         failures: gets (stream, error) for every file that failed.
@@ -62,19 +62,19 @@ class _Recorder:
         failures: Failures,
         deliveries: Deliveries,
     ) -> None:
-        self._paths = {source: str(path) for source, path in files.items()}
+        self._files = files
         self._form = form
         self._header = header
         self._failures = failures
         self._deliveries = deliveries
         self._open: dict[str, DetectionFile] = {}
         self._given_up: set[str] = set()
-        self._to_end = set(files)
+        self._ended: set[str] = set()
         self._delivered: dict[str, StreamEnded] = {}  # how each stream would end now
 
     def write(self, item: Item) -> None:
-        path = self._paths.get(item.source)
-        if path is None or path in self._given_up:
+        path = str(self._files.get(item.source, ""))
+        if not path or path in self._given_up:
             return
         self._count(item)
         with remembered(self._failures, item.source):
@@ -93,15 +93,15 @@ class _Recorder:
             close_all({redact(path): file for path, file in self._open.items()}, self._failures)
 
     def _write(self, item: Item, path: str) -> None:
-        sources = [source for source, its_path in self._paths.items() if its_path == path]
+        sources = [source for source, its_path in list(self._files.items()) if str(its_path) == path]
         if path not in self._open:
             if isinstance(item, StreamEnded) and len(sources) == 1:
                 return  # it never began: no file, rather than one that seems to say that nothing was found
             self._open[path] = open_detection_file(path, self._form, self._header, sources, self._deliveries)
         self._open[path].write(item)
         if isinstance(item, StreamEnded):
-            self._to_end.discard(item.source)
-            if self._to_end.isdisjoint(sources):
+            self._ended.add(item.source)
+            if self._ended.issuperset(sources):
                 self._open.pop(path).close()
 
     def _count(self, item: Item) -> None:
