@@ -3,7 +3,7 @@
 import av
 import cv2
 import numpy as np
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 
 from streamdet.frames import Image
 
@@ -17,7 +17,9 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 
     Source: libavutil/display.h; x' = a x + c y, y' = b x + d y with a, b, _, c, d the first five of nine int32.
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    # frame.side_data would stay with the frame and point back to it: such a picture is only freed when Python collects
+    # garbage, dozens of pictures later.
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # PyAV's stub forgets __init__
     if not isinstance(matrix, SideData):
         return UPRIGHT
     a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].tolist()

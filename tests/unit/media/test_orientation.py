@@ -1,7 +1,10 @@
+import sys
+
+import av
 import numpy as np
 import pytest
 
-from streamdet.media.orientation import UPRIGHT, oriented, rotation_of
+from streamdet.media.orientation import UPRIGHT, orientation_of, oriented, rotation_of
 
 IMAGE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 
@@ -22,3 +25,10 @@ IMAGE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 def test_lays_a_picture_down_in_all_eight_ways(orientation, expected, rotation):
     assert np.array_equal(oriented(IMAGE, orientation), expected)
     assert rotation_of(orientation) == rotation
+
+
+def test_a_frame_that_was_looked_at_is_freed_with_its_last_use():
+    frame = av.VideoFrame(16, 16, "yuv420p")
+    uses = sys.getrefcount(frame)
+    assert orientation_of(frame) == UPRIGHT
+    assert sys.getrefcount(frame) == uses
