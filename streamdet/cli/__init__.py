@@ -18,6 +18,7 @@ from streamdet.cli.exit_status import DONE, WRONG, guard
 from streamdet.cli.export import export
 from streamdet.cli.messages import messages
 from streamdet.cli.probe import probe as probe_command
+from streamdet.cli.process_title import hide_credentials
 from streamdet.cli.run import run as run_command
 from streamdet.cli.scene import scene as scene_command
 from streamdet.cli.train import train
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; those of the process when None.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        hide_credentials(words)
     # A mistake in the command line is found before its options are read.
     as_json = "--log-format=json" in words or ("--log-format", "json") in pairwise(words)
     with messages("json" if as_json else "text"), _leaving_on_terminate():
