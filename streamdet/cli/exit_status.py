@@ -37,7 +37,7 @@ def guard(command: Callable[[], int]) -> int:
         log.error("%s", _without_usage(error))
         return WRONG
     except StreamdetError as error:
-        log.error("%s", error, exc_info=log.isEnabledFor(logging.DEBUG))
+        log.error("%s", _brief(str(error)), exc_info=log.isEnabledFor(logging.DEBUG))
         return WRONG if isinstance(error, ConfigError | ModelError) else FAILED
     except Exception as error:
         log.error(
@@ -48,6 +48,11 @@ def guard(command: Callable[[], int]) -> int:
         )
         return FAILED
     return status
+
+
+def _brief(text: str) -> str:
+    """A message whose lines fit on a screen: what a file holds, and a message quotes, may be of any length."""
+    return "\n".join(line if len(line) <= 600 else f"{line[:400]} ... {line[-150:]}" for line in text.splitlines())
 
 
 def _without_usage(error: Any) -> str:

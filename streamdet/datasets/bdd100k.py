@@ -7,6 +7,7 @@ Source: https://doc.bdd100k.com/format.html; Yu et al. 2020.
 """
 
 from collections.abc import Sequence
+from os.path import isfile
 from pathlib import Path
 
 from pydantic import BaseModel, Field, RootModel
@@ -141,6 +142,6 @@ def _find_folder(path: Path, name: str, below: Sequence[str]) -> Path:
     """The folder with that picture: beside the labels, or below the set's root, which is some folders up."""
     for folder in path.parents[:4]:
         for candidate in (folder / place for place in (*below, ".")):
-            if (candidate / name).is_file():
+            if isfile(candidate / name):
                 return candidate
     raise ConfigError(f"{path}: its picture {name} is neither beside it nor in {', '.join(below)} of the set")

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -68,7 +69,7 @@ def _find_frames(path: Path, source: str | None) -> VideoFile | ImageFiles:
     folder = path.parent
     # Only the name: the source is a path on the machine that made the task.
     named = folder / Path(source or "").name
-    if named.is_file() and named.suffix.lower() in VIDEO_SUFFIXES:
+    if isfile(named) and named.suffix.lower() in VIDEO_SUFFIXES:
         return VideoFile(named)
     videos = list_videos(folder)
     same_stem = [video for video in videos if video.stem == path.stem] or videos

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from os.path import isfile
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ def _wrong_in(video: LabelledVideo) -> Iterator[tuple[str, str, int]]:
 
 def _wrong_pictures(video: LabelledVideo) -> Iterator[tuple[str, str, int]]:
     if isinstance(video.frames, ImageFiles):
-        missing = [path for path in video.frames.paths if not path.is_file()]
+        missing = [path for path in video.frames.paths if not isfile(path)]
         if missing:
             yield "frames without a picture", str(missing[0]), len(missing)
     if isinstance(video.frames, VideoFile):

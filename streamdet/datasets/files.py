@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, TypeVar
 from xml.etree import ElementTree
 
@@ -89,7 +90,7 @@ def parse_numbers(where: str, texts: Sequence[str | None], columns: int) -> list
     try:
         values = [float(text) for text in texts if text is not None]
     except ValueError as error:
-        raise ConfigError(f"{where}: expected numbers: {error}") from None
+        raise ConfigError(f"{where}: expected numbers: {shorten(str(error), 120)}") from None
     if len(values) < columns or not all(map(math.isfinite, values)):
         raise ConfigError(f"{where}: expected at least {columns} finite numbers")
     return values

@@ -4,15 +4,16 @@ import struct
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
+from os.path import isfile  # False, where Path's raises an error: a name of 5000 letters is no file
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.errors import ConfigError
 from streamdet.frames import Image, StreamGap
 from streamdet.media.frame_times import frame_times
+from streamdet.media.images import read_image
 from streamdet.media.locations import VIDEO_SUFFIXES, SourceSpec
 from streamdet.media.source import open_source
 
@@ -29,7 +30,7 @@ class VideoFile:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
+        if not isfile(path):
             raise ConfigError(f"{path}: the video that the labels are for does not exist")
         self.path = path
         self._spec = SourceSpec(location=str(path), name=path.stem, kind="file")
@@ -101,10 +102,10 @@ class ImageFiles:
 
 def read_picture(path: Path) -> Image:
     """(H, W, 3) uint8 RGB, turned as the file's orientation tag says."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+    image = read_image(path)
     if image is None:
         raise ConfigError(f"{path}: expected a picture, but it is missing or cannot be decoded")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    return image
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -151,7 +152,7 @@ def find_pictures(annotations: Path, file_names: Sequence[str], *, more: Sequenc
     below = (".", "images", split, f"images/{split}", *more)
     for folder in (annotations.parent, annotations.parent.parent):
         for name in below:
-            if any((folder / name / file_name).is_file() for file_name in file_names[:100]):
+            if any(isfile(folder / name / file_name) for file_name in file_names[:100]):
                 return folder / name
     raise ConfigError(f"{annotations}: its picture {file_names[0]} is neither beside it nor in {', '.join(below[1:])}")
 

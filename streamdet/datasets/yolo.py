@@ -12,6 +12,7 @@ Source: https://docs.ultralytics.com/datasets/detect/
 import re
 from collections import defaultdict
 from collections.abc import Mapping
+from os.path import exists
 from pathlib import Path
 from typing import Annotated
 
@@ -138,7 +139,7 @@ def _describe(path: Path) -> tuple[_Description, Path]:
 def _list_files(path: Path, root: Path, entry: str) -> list[Path]:
     # Roboflow writes ../train/images for what lies beside data.yaml.
     places = [root / entry, root / entry.removeprefix("../")]
-    place = next((place for place in places if place.exists()), None)
+    place = next((place for place in places if exists(place)), None)
     if place is None:
         raise ConfigError(f"{path}: {places[0]} does not exist")
     if place.is_dir():

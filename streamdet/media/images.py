@@ -99,7 +99,7 @@ def read_image(path: Path) -> Image | None:
     try:
         encoded = np.fromfile(path, np.uint8)  # cv2.imread knows no Unicode paths on Windows
         bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if _is_plausible(encoded) else None
-    except (OSError, cv2.error):
+    except (OSError, ValueError, cv2.error):  # ValueError: a name with a zero byte
         return None
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 

@@ -44,3 +44,15 @@ def test_verbose_shows_where(capsys):
         start_messages(verbose=True)
         guard(command)
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_quoting_what_a_hostile_file_holds_does_not_fill_the_screen(capsys):
+    def fail():
+        raise ConfigError(f"labels.txt: line 1: expected numbers, got {'9' * 100_000}; see the readme")
+
+    with messages("text"):
+        assert guard(fail) == WRONG
+    said = capsys.readouterr().err
+    assert len(said) < 700
+    assert said.startswith("error: labels.txt: line 1: expected numbers, got 999")
+    assert said.endswith("99; see the readme\n")
