@@ -7,11 +7,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+
+
+class Picture(Protocol):
+    """A frame's pixels as its codec has them: most frames are drawn on and encoded without ever being RGB."""
+
+    @property
+    def width(self) -> int:
+        """Pixels, as displayed."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Pixels, as displayed."""
+        ...
+
+    def rgb(self) -> Image:
+        """(H, W, 3) uint8 RGB, converted at the first call."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +73,7 @@ class Frame:
         index: counts the source's frames from 0; skipped and dropped ones count too.
         pts: presentation time in units of time_base, as in the source.
         time_base: seconds a unit.
-        image: (H, W, 3) uint8 RGB, as displayed.
+        picture: (H, W, 3) uint8 RGB, or what becomes that when it is asked for; as displayed.
         duration: units of time_base, 0 where unknown.
         wall_time: UTC time of capture or arrival; live sources only.
         captured_s: time.monotonic() of capture, as near as is known; no change of a clock moves it. Live sources only.
@@ -66,7 +85,7 @@ class Frame:
     index: int
     pts: int
     time_base: Fraction
-    image: Image
+    picture: Image | Picture
     duration: int = 0
     wall_time: datetime | None = None
     dropped_before: int = 0
@@ -76,6 +95,21 @@ class Frame:
     def pts_s(self) -> float:
         """Presentation time in seconds."""
         return float(self.pts * self.time_base)
+
+    @property
+    def image(self) -> Image:
+        """(H, W, 3) uint8 RGB, as displayed."""
+        return self.picture if isinstance(self.picture, np.ndarray) else self.picture.rgb()
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.picture.shape[1] if isinstance(self.picture, np.ndarray) else self.picture.width
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.picture.shape[0] if isinstance(self.picture, np.ndarray) else self.picture.height
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,8 +102,8 @@ def rgb_from_frame(frame: av.VideoFrame) -> Image:
     if layout is None:
         return _rgb_by_swscale(frame, matrix, range_)
     bits, shift_x, shift_y = layout
-    to_rgb = _to_rgb(matrix, range_, bits)
-    luma, *chroma = (_plane(frame, number, bits) for number in range(3))
+    to_rgb = matrix_to_rgb(matrix, range_, bits)
+    luma, *chroma = (plane_of(frame, number, bits) for number in range(3))
     image = np.empty((frame.height, frame.width, 3), np.uint8)
     for top in range(0, frame.height, _STRIP):
         strip = image[top : top + _STRIP]
@@ -135,16 +135,27 @@ def frame_from_rgb(image: Image, colour: Colour) -> av.VideoFrame:
     if height % 2 or width % 2:
         even = np.asarray(cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)
     frame = av.VideoFrame(width, height, "yuv420p")
-    planes = [_plane(frame, number, 8) for number in range(3)]
+    planes = [plane_of(frame, number, 8) for number in range(3)]
     for top in range(0, height, _STRIP):
         luma, *chroma = cv2.split(cv2.transform(even[top : top + _STRIP], _from_rgb(matrix, range_)))
         planes[0][top : top + _STRIP] = luma[: height - top, :width]
         half_size = (luma.shape[1] // 2, luma.shape[0] // 2)
         for plane, samples in zip(planes[1:], chroma, strict=True):
             plane[top // 2 : (top + _STRIP) // 2] = cv2.resize(samples, half_size, interpolation=cv2.INTER_AREA)
-    frame.colorspace, frame.color_range = matrix, range_
-    frame.color_primaries, frame.color_trc = primaries, transfer
+    tag(frame, (matrix, range_, primaries, transfer))
     return frame
+
+
+def tag(frame: av.VideoFrame, colour: Colour) -> None:
+    """Say what a frame's samples mean."""
+    frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc = colour
+
+
+@lru_cache(maxsize=4096)
+def samples_of(rgb: tuple[int, int, int], matrix: int, range_: int) -> tuple[int, int, int]:
+    """An RGB colour, 0 to 255 each, as 8 bit Y, Cb and Cr."""
+    y, cb, cr = (_from_rgb(matrix, range_) @ (*rgb, 1)).round().clip(0, 255).astype(int).tolist()
+    return y, cb, cr
 
 
 def _rgb_by_swscale(frame: av.VideoFrame, matrix: int, range_: int) -> Image:
@@ -161,7 +172,7 @@ def _rgb_by_swscale(frame: av.VideoFrame, matrix: int, range_: int) -> Image:
     return np.asarray(rgb, np.uint8)
 
 
-def _plane(frame: av.VideoFrame, number: int, bits: int) -> Plane:
+def plane_of(frame: av.VideoFrame, number: int, bits: int) -> Plane:
     """View a plane's samples without copying: (H, W) of the plane, padding cut off."""
     plane = frame.planes[number]
     samples: Plane = np.frombuffer(memoryview(plane), "u1" if bits == 8 else "<u2")
@@ -179,7 +190,7 @@ def _doubled(plane: Plane, shift_x: int, shift_y: int) -> Plane:
 
 
 @lru_cache
-def _to_rgb(matrix: int, range_: int, bits: int) -> NDArray[np.float64]:
+def matrix_to_rgb(matrix: int, range_: int, bits: int) -> NDArray[np.float64]:
     """(3, 4) affine map from Y'CbCr samples of that many bits to R'G'B' in 0..255.
 
     Source: ITU-T H.273, equations 38 to 43.
@@ -201,6 +212,6 @@ def _to_rgb(matrix: int, range_: int, bits: int) -> NDArray[np.float64]:
 @lru_cache
 def _from_rgb(matrix: int, range_: int) -> NDArray[np.float64]:
     """The inverse for 8 bit: (3, 4) affine map from R'G'B' in 0..255 to Y'CbCr samples."""
-    to_rgb = _to_rgb(matrix, range_, 8)
+    to_rgb = matrix_to_rgb(matrix, range_, 8)
     linear = np.linalg.inv(to_rgb[:, :3])
     return np.column_stack([linear, -linear @ to_rgb[:, 3]])

@@ -10,13 +10,14 @@ from typing import Self
 import av
 
 from streamdet.errors import DecodeError, SourceOpenError
-from streamdet.frames import Frame, Image, StreamInfo
-from streamdet.media.colour import colour_of, rgb_from_frame
+from streamdet.frames import Frame, Image, Picture, StreamInfo
+from streamdet.media.colour import colour_of
 from streamdet.media.container import VideoPackets, reason
 from streamdet.media.decoder import Decoder
 from streamdet.media.deinterlace import Label, LabelledFrame, deinterlaced
 from streamdet.media.locations import SourceSpec
-from streamdet.media.orientation import orientation_of, oriented
+from streamdet.media.orientation import orientation_of
+from streamdet.media.planes import picture_of
 from streamdet.media.seeking import FrameCounter, jump, skip
 from streamdet.media.timeline import Part, beginning_s, end_s
 
@@ -117,14 +118,14 @@ class FileSource:
                 index=label.index,
                 pts=label.pts,
                 time_base=time_base,
-                image=self._picture(frame),
+                picture=self._picture(frame),
                 duration=label.duration,
                 wall_time=datetime.now(UTC) if live else None,
             )
 
-    def _picture(self, frame: av.VideoFrame) -> Image:
+    def _picture(self, frame: av.VideoFrame) -> Image | Picture:
         try:
-            return oriented(rgb_from_frame(frame), orientation_of(frame))
+            return picture_of(frame)
         except (av.FFmpegError, ValueError) as error:
             what = f"a picture of {frame.width}x{frame.height} {frame.format.name}"
             raise DecodeError(f"{self._spec.shown}: {what} cannot be converted: {reason(error)}") from error

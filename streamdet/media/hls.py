@@ -13,7 +13,7 @@ from typing import Literal
 import av
 
 from streamdet.errors import SinkError
-from streamdet.frames import Image, StreamInfo
+from streamdet.frames import Image, Picture, StreamInfo
 from streamdet.media.audio import AudioTrack, open_tracks
 from streamdet.media.delivery import Delivery
 from streamdet.media.encoder import streaming_settings
@@ -111,8 +111,8 @@ class HlsWriter:
         self._retry_s: float | None = None
         self._recording: Recording | None = None
 
-    def write(self, image: Image, pts: int, time_base: Fraction, duration: int = 0) -> None:
-        """Add a frame: (H, W, 3) uint8 RGB.
+    def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
+        """Add a frame: (H, W, 3) uint8 RGB, or as a source gives it.
 
         Raises:
             SinkError: it cannot be written, and the stream is none that goes on for ever.
@@ -121,8 +121,8 @@ class HlsWriter:
             self._delivery.drop("failed")
             return
         try:
-            self._recording = self._recording or self._begin(image, pts, time_base)
-            self._recording.add(image, pts, time_base, duration)
+            self._recording = self._recording or self._begin(picture, pts, time_base)
+            self._recording.add(picture, pts, time_base, duration)
         except (av.FFmpegError, OSError, SinkError) as error:
             failure = write_error(self._path, error)
             self._delivery.fail(str(failure))
@@ -153,7 +153,7 @@ class HlsWriter:
         except (av.FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
 
-    def _begin(self, image: Image, pts: int, time_base: Fraction) -> Recording:
+    def _begin(self, picture: Image | Picture, pts: int, time_base: Fraction) -> Recording:
         if not self._path.parent.is_dir():
             raise SinkError(f"{self._path}: there is no folder {self._path.parent}; create it first")
         self._path.unlink(missing_ok=True)  # first: it must never name what is not there
@@ -165,7 +165,7 @@ class HlsWriter:
             self._settings,
             self._info,
             self._tracks(),
-            image=image,
+            picture=picture,
             pts=pts,
             time_base=time_base,
         )

@@ -89,7 +89,7 @@ class ImageSource:
                 index=number,
                 pts=number,
                 time_base=1 / DEFAULT_RATE,
-                image=image,
+                picture=image,
                 duration=1,
             )
 

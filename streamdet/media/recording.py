@@ -8,12 +8,13 @@ import av
 import cv2
 import numpy as np
 
-from streamdet.frames import Image, StreamInfo
+from streamdet.frames import Image, Picture, StreamInfo
 from streamdet.media.audio import AudioCopier, AudioTrack, video_goes_on
-from streamdet.media.colour import frame_from_rgb
+from streamdet.media.colour import Colour, frame_from_rgb, resolve_colour
 from streamdet.media.encoder import EncoderSettings, VideoEncoder, VideoPacket
 from streamdet.media.formats import OutputFormat
 from streamdet.media.output_times import OutputTimes
+from streamdet.media.planes import Planes, size_of
 from streamdet.media.timeline import DEFAULT_RATE
 
 # A fragmented mp4 cannot begin before all of its tracks have; audio that begins later than this joins at the end.
@@ -28,7 +29,7 @@ class Recording:
         container, settings: how.
         info: of the stream; colour tags, rate, and the file that audio comes from.
         tracks: audio to copy.
-        image, pts, time_base: of the first frame, which is still to be added. Its size is the video's.
+        picture, pts, time_base: of the first frame, which is still to be added. Its size is the video's.
         origin_s: moment of the source that is the file's 0; None: the source's own 0.
         indexed: the file is complete as it is at its end: an mp4 needs no rewriting.
 
@@ -49,7 +50,7 @@ class Recording:
         info: StreamInfo,
         tracks: Sequence[AudioTrack],
         *,
-        image: Image,
+        picture: Image | Picture,
         pts: int,
         time_base: Fraction,
         origin_s: Fraction | None = None,
@@ -57,9 +58,9 @@ class Recording:
     ) -> None:
         self.times = OutputTimes(container, pts, time_base, origin_s)
         self._info = info
-        self._size = image.shape[1], image.shape[0]
+        self._size = size_of(picture)
         self._smallest_side = settings.smallest_side
-        self._picture = self._convert(image)
+        self._picture = self._convert(picture)
         options = container.growing_options(self.times.time_base, indexed=indexed)
         # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
         self._output = av.open(str(path.absolute()), "w", format=container.muxer, container_options=options)
@@ -88,12 +89,12 @@ class Recording:
         """Number of packets written so far."""
         return self.frames + self._audio.packets
 
-    def add(self, image: Image, pts: int, time_base: Fraction, duration: int) -> None:
+    def add(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int) -> None:
         """Encode a frame and write what the encoder has ready, with the audio up to there."""
         placed, repeated = self.times.place(pts, time_base)
         for gap in repeated:
             self._mux(self._encoder.encode(self._picture, gap, self._frame_duration))
-        self._picture = self._convert(image)
+        self._picture = self._convert(picture)
         units = self.times.duration(duration, time_base) or self._frame_duration
         self.end = placed + units
         self._mux(self._encoder.encode(self._picture, placed, units))
@@ -126,8 +127,28 @@ class Recording:
         reach = self.times.last + 2 * (self.times.interval or self._frame_duration)
         return video_goes_on(Path(self._info.path), reach * self.times.time_base - self.times.shift_s)
 
-    def _convert(self, image: Image) -> av.VideoFrame:
-        return frame_from_rgb(padded(letterboxed(image, *self._size), self._smallest_side), self._info.colour)
+    def _convert(self, picture: Image | Picture) -> av.VideoFrame:
+        return fitted(picture, self._size, self._smallest_side, self._info.colour)
+
+
+def fitted(picture: Image | Picture, size: tuple[int, int], smallest_side: int, colour: Colour) -> av.VideoFrame:
+    """A picture as a frame of a video: planes as they are if they fit, all else by way of RGB.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, or planes.
+        size: (width, height) of the video.
+        smallest_side: pixels that the encoder wants at least.
+        colour: tags of the video; undecided ones are resolved.
+    """
+    if (
+        isinstance(picture, Planes)
+        and size_of(picture) == size
+        and min(size) >= smallest_side
+        and picture.colour == resolve_colour(colour, *size)
+    ):
+        return picture.for_encoder()
+    image = picture if isinstance(picture, np.ndarray) else picture.rgb()
+    return frame_from_rgb(padded(letterboxed(image, *size), smallest_side), colour)
 
 
 def letterboxed(image: Image, width: int, height: int) -> Image:

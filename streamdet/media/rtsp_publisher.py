@@ -9,14 +9,14 @@ from fractions import Fraction
 import av
 
 from streamdet.errors import ConfigError, SinkError
-from streamdet.frames import Image, StreamInfo
+from streamdet.frames import Image, Picture, StreamInfo
 from streamdet.media.backoff import Backoff
-from streamdet.media.colour import frame_from_rgb
 from streamdet.media.container import reason
 from streamdet.media.delivery import Delivery
 from streamdet.media.encoder import EncoderSettings, VideoEncoder, streaming_settings
 from streamdet.media.locations import redact
-from streamdet.media.recording import letterboxed, padded
+from streamdet.media.planes import size_of
+from streamdet.media.recording import fitted
 from streamdet.media.rtp import CLOCK_RATE, nal_units
 from streamdet.media.rtsp_client import Address, RtspError, RtspSession
 from streamdet.media.timeline import DEFAULT_RATE
@@ -30,7 +30,7 @@ _LONGEST_PAUSE_S = 1.0  # of a file that is played: a gap in its times is not wa
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Picture:
-    image: Image
+    pixels: Image | Picture
     pts_s: Fraction
     wall_s: float
 
@@ -73,15 +73,15 @@ class RtspPublisher:
         self._thread = threading.Thread(target=self._run, name=f"publish {self._shown}", daemon=True)
         self._thread.start()
 
-    def write(self, image: Image, pts: int, time_base: Fraction, duration: int = 0) -> None:
-        """Hand over the next picture: (H, W, 3) uint8 RGB, which nobody changes afterwards."""
-        picture = _Picture(image, pts * time_base, time.time())
+    def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
+        """Hand over the next picture: (H, W, 3) uint8 RGB or as a source gives it, which nobody changes afterwards."""
+        arrived = _Picture(picture, pts * time_base, time.time())
         with self._changed:
             if not self._info.live:
-                self._play(float(picture.pts_s))
+                self._play(float(arrived.pts_s))
             if self._waiting is not None:
                 self._drop()
-            self._waiting = picture
+            self._waiting = arrived
             self._given += 1
             self._changed.notify_all()
 
@@ -149,7 +149,7 @@ class RtspPublisher:
         picture = self._next()
         if picture is None:
             return
-        encoder = _Encoder(picture.image, self._info, self._settings)
+        encoder = _Encoder(picture.pixels, self._info, self._settings)
         data, pts = encoder.encode(picture)
         with RtspSession(self._address) as session:
             self._session = session
@@ -181,8 +181,8 @@ class RtspPublisher:
 class _Encoder:
     """H.264 of one connection: pictures of one size, in units of 1/90000 s from its first one on."""
 
-    def __init__(self, like: Image, info: StreamInfo, settings: EncoderSettings) -> None:
-        self._size = like.shape[1], like.shape[0]
+    def __init__(self, like: Image | Picture, info: StreamInfo, settings: EncoderSettings) -> None:
+        self._size = size_of(like)
         self._info = info
         self._smallest_side = settings.smallest_side
         self._first_s: Fraction | None = None
@@ -203,8 +203,8 @@ class _Encoder:
         """A picture as H.264 with start codes, and its pts."""
         self._first_s = picture.pts_s if self._first_s is None else self._first_s
         self._last = max(self._last + 1, round((picture.pts_s - self._first_s) / _TIME_BASE))
-        packets = self._encoder.encode(self._convert(picture.image), self._last, 0)
+        packets = self._encoder.encode(self._convert(picture.pixels), self._last, 0)
         return b"".join(bytes(packet) for packet in packets), self._last
 
-    def _convert(self, image: Image) -> av.VideoFrame:
-        return frame_from_rgb(padded(letterboxed(image, *self._size), self._smallest_side), self._info.colour)
+    def _convert(self, pixels: Image | Picture) -> av.VideoFrame:
+        return fitted(pixels, self._size, self._smallest_side, self._info.colour)

@@ -12,7 +12,7 @@ from typing import Literal
 import av
 
 from streamdet.errors import SinkError
-from streamdet.frames import Image, StreamInfo
+from streamdet.frames import Image, Picture, StreamInfo
 from streamdet.media.delivery import Delivery
 from streamdet.media.timeline import beginning_s
 from streamdet.media.writer import VideoWriter
@@ -66,8 +66,8 @@ class SegmentedWriter:
         self._number: int | None = None  # which segment of the source or of the clock is being written
         self._writer: VideoWriter | None = None
 
-    def write(self, image: Image, pts: int, time_base: Fraction, duration: int = 0) -> None:
-        """Add a frame: (H, W, 3) uint8 RGB.
+    def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
+        """Add a frame: (H, W, 3) uint8 RGB, or as a source gives it.
 
         Raises:
             SinkError: it cannot be written, and the stream is none that goes on for ever.
@@ -85,7 +85,7 @@ class SegmentedWriter:
             if self._writer is None:
                 self._delivery.drop("failed")
                 return
-            self._writer.write(image, pts, time_base, duration)
+            self._writer.write(picture, pts, time_base, duration)
             self._delivery.recover()
         except SinkError as error:
             self._delivery.fail(str(error))

@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from streamdet.errors import SinkError
-from streamdet.frames import Image, StreamInfo
+from streamdet.frames import Image, Picture, StreamInfo
 from streamdet.media.audio import open_tracks
 from streamdet.media.container import reason
 from streamdet.media.encoder import encoder_settings
@@ -82,11 +82,11 @@ class VideoWriter:
         self._closed = False
         self._part = PartFile(self.path, in_place=in_place)
 
-    def write(self, image: Image, pts: int, time_base: Fraction, duration: int = 0) -> None:
+    def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
         """Add a frame.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
+            picture: (H, W, 3) uint8 RGB, or as a source gives it.
             pts: presentation time in units of time_base.
             time_base: seconds a unit.
             duration: units of time_base, 0 where unknown.
@@ -96,13 +96,13 @@ class VideoWriter:
         """
         if self._closed:
             raise ValueError(f"{self.path}: is closed")
-        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
-            raise ValueError(f"expected an image of (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        if isinstance(picture, np.ndarray):
+            _check(picture)
         if self._failure is not None:
             raise SinkError(str(self._failure))
         try:
-            recording = self._recording or self._begin(image, pts, time_base)
-            recording.add(image, pts, time_base, duration)
+            recording = self._recording or self._begin(picture, pts, time_base)
+            recording.add(picture, pts, time_base, duration)
         except (av.FFmpegError, OSError, SinkError) as error:
             self._failure = write_error(self.path, error)
             raise self._failure from error
@@ -144,7 +144,7 @@ class VideoWriter:
                 raise
             _log.error("%s", failure)
 
-    def _begin(self, image: Image, pts: int, time_base: Fraction) -> Recording:
+    def _begin(self, picture: Image | Picture, pts: int, time_base: Fraction) -> Recording:
         tracks = [] if self._audio_from is None else open_tracks(self._audio_from, self._container, *self._part_s)
         return Recording(
             self._part.path,
@@ -152,7 +152,7 @@ class VideoWriter:
             self._settings,
             self._info,
             tracks,
-            image=image,
+            picture=picture,
             pts=pts,
             time_base=time_base,
             origin_s=self._origin_s,
@@ -215,3 +215,8 @@ class VideoWriter:
                 _log.warning("%s: left out with it", track.description)
             return self._part.path
         return target
+
+
+def _check(image: Image) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
+        raise ValueError(f"expected an image of (H, W, 3) uint8, got {image.shape} {image.dtype}")

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamdet.frames import Image
+from streamdet.frames import Image, Picture
+from streamdet.media.planes import Planes
 
 PADDING_GREY = 114
 CELL_PX = 32
@@ -51,19 +52,25 @@ class Letterbox:
             -(-scaled_height // CELL_PX) * CELL_PX,
         )
 
-    def shrink(self, image: Image, out: Image) -> None:
+    def shrink(self, picture: Image | Picture, out: Image) -> None:
         """Write a frame into a model image.
 
         Args:
-            image: (height, width, 3) uint8 RGB.
+            picture: (height, width, 3) uint8 RGB, or planes of that size.
             out: (model_height, model_width, 3) uint8, overwritten.
         """
-        smaller = self.scaled_width < self.width
-        size = (self.scaled_width, self.scaled_height)
         out[self.scaled_height :] = PADDING_GREY
         out[:, self.scaled_width :] = PADDING_GREY
         inside = out[: self.scaled_height, : self.scaled_width]
-        inside[:] = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+        inside[:] = self._scaled(picture)
+
+    def _scaled(self, picture: Image | Picture) -> Image:
+        if isinstance(picture, Planes):
+            return picture.scaled(self.scaled_width, self.scaled_height)
+        image = picture if isinstance(picture, np.ndarray) else picture.rgb()
+        smaller, size = self.scaled_width < self.width, (self.scaled_width, self.scaled_height)
+        scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+        return np.asarray(scaled, np.uint8)
 
     def restore(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes of the model image as boxes of the frame, clipped to it: (N, 4) float32, xyxy, pixels."""

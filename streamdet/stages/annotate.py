@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Marker
-from streamdet.stages.drawing import draw
+from streamdet.media.planes import Planes
+from streamdet.stages.canvas import PlanarCanvas
+from streamdet.stages.drawing import draw, draw_on
 from streamdet.stages.result import Result
 
 Item = Result | Marker
@@ -17,4 +19,15 @@ def annotate() -> Stage:
 
 def _process(inbox: Inbox[Item]) -> Iterator[Item]:
     for item in inbox:
-        yield item.with_image(draw(item.image, item.detections)) if isinstance(item, Result) else item
+        yield _annotated(item) if isinstance(item, Result) else item
+
+
+def _annotated(result: Result) -> Result:
+    picture = result.frame.picture
+    if not isinstance(picture, Planes):
+        return result.with_picture(draw(result.image, result.detections))
+    if len(result.detections) == 0:
+        return result
+    copied = picture.copy()
+    draw_on(PlanarCanvas(copied), result.detections)
+    return result.with_picture(copied)

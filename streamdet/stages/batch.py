@@ -86,7 +86,7 @@ def _side_by_side(frames: dict[str, Frame]) -> Iterator[Clip]:
     """Let all of them go, those of one size in a clip."""
     sizes: dict[object, list[Frame]] = {}
     for frame in frames.values():
-        sizes.setdefault(frame.image.shape, []).append(frame)
+        sizes.setdefault((frame.width, frame.height), []).append(frame)
     frames.clear()
     for alike in sizes.values():
         yield Clip(tuple((frame,) for frame in alike))
@@ -122,7 +122,7 @@ class _Waiting:
         """Let go all that waits, streams of equal size and length side by side."""
         groups: dict[tuple[object, int], list[str]] = {}
         for source, frames in self._frames.items():
-            groups.setdefault((frames[0].image.shape, len(frames)), []).append(source)
+            groups.setdefault(((frames[0].width, frames[0].height), len(frames)), []).append(source)
         for sources in groups.values():
             for start in range(0, len(sources), self._max_streams):
                 yield self._take(sources[start : start + self._max_streams])
@@ -131,7 +131,7 @@ class _Waiting:
         return [
             source
             for source, frames in self._frames.items()
-            if len(frames) == self._frames_per_clip and frames[0].image.shape == like.image.shape
+            if len(frames) == self._frames_per_clip and (frames[0].width, frames[0].height) == (like.width, like.height)
         ]
 
     def _take(self, sources: Iterable[str]) -> Clip:
@@ -139,4 +139,4 @@ class _Waiting:
 
 
 def _kind(frame: Frame) -> tuple[object, int]:
-    return frame.image.shape, frame.session
+    return (frame.width, frame.height), frame.session

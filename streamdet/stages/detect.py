@@ -96,15 +96,15 @@ class _Watcher:
 
     def look(self, clip: Clip) -> Iterator[tuple[tuple[tuple[Frame, ...], ...], Letterbox, Outputs]]:
         """Run the detector; a clip of one stream is split where its picture cuts to another scene."""
-        height, width = clip.streams[0][0].image.shape[:2]
-        letterbox = Letterbox.fit(width, height, self._image_size)
+        first = clip.streams[0][0]
+        letterbox = Letterbox.fit(first.width, first.height, self._image_size)
         B, T = len(clip.streams), len(clip.streams[0])
         images = np.empty((B, T, letterbox.model_height, letterbox.model_width, 3), np.uint8)
         cuts = {0, T}
         for b, stream in enumerate(clip.streams):
             self._forget_if_resized(stream[0])
             for t, frame in enumerate(stream):
-                letterbox.shrink(frame.image, images[b, t])
+                letterbox.shrink(frame.picture, images[b, t])
                 # Without the padding: it would make every picture resemble the one before.
                 inside = images[b, t, : letterbox.scaled_height, : letterbox.scaled_width]
                 if self._is_cut(frame.source, inside):
@@ -153,7 +153,7 @@ class _Watcher:
         return torch.tensor(rows)
 
     def _forget_if_resized(self, frame: Frame) -> None:
-        size = frame.image.shape
+        size = frame.width, frame.height
         if self._sizes.get(frame.source, size) != size:
             self.forget(frame.source)
         self._sizes[frame.source] = size

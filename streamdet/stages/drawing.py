@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from streamdet.detections import Detections
 from streamdet.frames import Image
+from streamdet.stages.canvas import FONT, Canvas, Colour, Lettering, RgbCanvas
 from streamdet.stages.result import finite
 
-Colour = tuple[int, int, int]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _GOLDEN_RATIO = 0.618033988749895
 
 # Where a label may stand, relative to its box: multiples of the box's (width, height) and of the label's that are
@@ -50,19 +49,24 @@ def draw(image: Image, detections: Detections) -> Image:
         (H, W, 3) uint8 RGB.
     """
     drawn = image.copy()
+    draw_on(RgbCanvas(drawn), detections)
+    return drawn
+
+
+def draw_on(canvas: Canvas, detections: Detections) -> None:
+    """Draw as `draw` does, on a picture that may be changed."""
     detections = finite(detections)
     if len(detections) == 0:
-        return drawn
-    boxes, thicknesses = _outlines(detections, *image.shape[:2])
+        return
+    boxes, thicknesses = _outlines(detections, canvas.height, canvas.width)
     colours = [
         _colour(track if track >= 0 else class_id)
         for track, class_id in zip(detections.track_ids.tolist(), detections.class_ids.tolist(), strict=True)
     ]
     # The largest first, so that a small box in front of it is whole.
     for n in np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable").tolist():
-        _draw_outline(drawn, boxes[n].tolist(), int(thicknesses[n]), colours[n])
-    _draw_labels(drawn, detections, boxes, colours)
-    return drawn
+        _draw_outline(canvas, boxes[n].tolist(), int(thicknesses[n]), colours[n])
+    _draw_labels(canvas, detections, boxes, colours)
 
 
 def _outlines(detections: Detections, height: int, width: int) -> tuple[Ints, Ints]:
@@ -80,7 +84,7 @@ def _outlines(detections: Detections, height: int, width: int) -> tuple[Ints, In
     return np.concatenate([low, high], axis=1).astype(np.int64), thicknesses.astype(np.int64)
 
 
-def _draw_outline(image: Image, box: list[int], thickness: int, colour: Colour) -> None:
+def _draw_outline(canvas: Canvas, box: list[int], thickness: int, colour: Colour) -> None:
     x1, y1, x2, y2 = box
     bars = (
         (x1, y1, x2, y1 + thickness),
@@ -89,12 +93,12 @@ def _draw_outline(image: Image, box: list[int], thickness: int, colour: Colour) 
         (x2 - thickness, y1, x2, y2),
     )
     # Their sides lie on whole pixels, so there is nothing to anti-alias; cv2's thick line would round the corners.
-    for left, top, right, bottom in bars:
-        cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
+    for bar in bars:
+        canvas.fill(bar, colour)
 
 
-def _draw_labels(image: Image, detections: Detections, boxes: Ints, colours: list[Colour]) -> None:
-    height, width = image.shape[:2]
+def _draw_labels(canvas: Canvas, detections: Detections, boxes: Ints, colours: list[Colour]) -> None:
+    height, width = canvas.height, canvas.width
     scale = max(0.36, 0.18 + min(height, width) / 2200)
     weight = 1 if scale < 0.8 else round(scale * 1.6)
     padding = max(1, round(scale * 4))
@@ -102,16 +106,15 @@ def _draw_labels(image: Image, detections: Detections, boxes: Ints, colours: lis
         _text(*row)
         for row in zip(detections.class_names, detections.track_ids.tolist(), detections.scores.tolist(), strict=True)
     ]
-    (_, ascent), descent = cv2.getTextSize("0", _FONT, scale, weight)
-    widths = [cv2.getTextSize(text, _FONT, scale, weight)[0][0] for text in texts]
+    (_, ascent), descent = cv2.getTextSize("0", FONT, scale, weight)
+    widths = [cv2.getTextSize(text, FONT, scale, weight)[0][0] for text in texts]
     sizes = np.array([[w + 2 * padding, ascent + descent + 2 * padding] for w in widths])
     labels = _place(boxes, sizes, width, height).tolist()
     # The surest last, on top.
     for n in np.argsort(detections.scores, kind="stable").tolist():
         left, top, right, bottom = labels[n]
-        cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colours[n], cv2.FILLED)
-        at = (left + padding, top + padding + ascent)
-        cv2.putText(image, texts[n], at, _FONT, scale, _text_colour(colours[n]), weight, cv2.LINE_AA)
+        lettering = Lettering((padding, padding + ascent), _text_colour(colours[n]), scale, weight)
+        canvas.label((left, top, right, bottom), colours[n], texts[n], lettering)
 
 
 def _text(class_name: str, track: int, score: float) -> str:

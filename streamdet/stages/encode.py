@@ -7,7 +7,7 @@ from typing import Protocol
 
 from streamdet.errors import SinkError
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Image, Marker, StreamEnded, StreamStarted
+from streamdet.frames import Image, Marker, Picture, StreamEnded, StreamStarted
 from streamdet.stages.result import Result
 from streamdet.stages.sinks import Failures, close_all, remembered
 
@@ -17,8 +17,8 @@ Item = Result | Marker
 class VideoOutput(Protocol):
     """Where pictures go; streamdet.media.writer.VideoWriter is one. Both methods raise SinkError."""
 
-    def write(self, image: Image, pts: int, time_base: Fraction, duration: int = 0) -> None:
-        """Add a picture: (H, W, 3) uint8 RGB."""
+    def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
+        """Add a picture: (H, W, 3) uint8 RGB, or as a source gives it."""
         ...
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ def _write(item: Item, videos: dict[str, VideoOutput], outputs: Callable[[Stream
             video.close()
     elif isinstance(item, Result) and (video := videos.get(source)):
         try:
-            video.write(item.image, item.pts, item.frame.time_base, item.frame.duration)
+            video.write(item.frame.picture, item.pts, item.frame.time_base, item.frame.duration)
         except SinkError:
             del videos[source]
             with suppress(SinkError):  # what is wrong with it is said already

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from streamdet.detections import Detections
-from streamdet.frames import Frame, Image
+from streamdet.frames import Frame, Image, Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -13,7 +13,7 @@ class Result:
     """A frame and what was found in it.
 
     Attributes:
-        frame: the frame; once annotated, its image has the boxes drawn on it.
+        frame: the frame; once annotated, its picture has the boxes drawn on it.
         detections: boxes in pixels of the frame.
         latency_s: from capture to here; live sources only.
     """
@@ -60,16 +60,16 @@ class Result:
     @property
     def width(self) -> int:
         """Pixels."""
-        return int(self.frame.image.shape[1])
+        return self.frame.width
 
     @property
     def height(self) -> int:
         """Pixels."""
-        return int(self.frame.image.shape[0])
+        return self.frame.height
 
-    def with_image(self, image: Image) -> "Result":
+    def with_picture(self, picture: Image | Picture) -> "Result":
         """The same result with another picture."""
-        return replace(self, frame=replace(self.frame, image=image))
+        return replace(self, frame=replace(self.frame, picture=picture))
 
     def with_detections(self, detections: Detections) -> "Result":
         """The same frame with other boxes."""

@@ -8,13 +8,14 @@ from typing import Self
 
 from streamdet.errors import SourceTimeout
 from streamdet.frames import Frame, StreamGap, StreamInfo
-from streamdet.media.colour import colour_of, rgb_from_frame
+from streamdet.media.colour import colour_of
 from streamdet.media.live.handover import Arrival, Cause, Handover
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.reader import Reader
 from streamdet.media.live.timeline import TIME_BASE
 from streamdet.media.locations import SourceSpec
-from streamdet.media.orientation import orientation_of, oriented
+from streamdet.media.orientation import orientation_of
+from streamdet.media.planes import picture_of, size_of
 from streamdet.media.timeline import Part
 
 # A thread that waits for a server gets so long to notice that it shall stop.
@@ -197,9 +198,9 @@ class LiveSource:
             yield StreamGap(self.name, self.session, "resized")
 
     def _frame(self, arrival: Arrival, dropped: int) -> Frame:
-        image = oriented(rgb_from_frame(arrival.picture), orientation_of(arrival.picture))
+        picture = picture_of(arrival.picture)
         if self._info is None:
-            self._info = self._describe(arrival, image.shape[1], image.shape[0])
+            self._info = self._describe(arrival, *size_of(picture))
         age = timedelta(seconds=monotonic() - arrival.captured_s)
         return Frame(
             source=self.name,
@@ -207,7 +208,7 @@ class LiveSource:
             index=arrival.index,
             pts=arrival.pts,
             time_base=TIME_BASE,
-            image=image,
+            picture=picture,
             duration=arrival.duration,
             wall_time=arrival.sender_time or datetime.now(UTC) - age,
             dropped_before=dropped,

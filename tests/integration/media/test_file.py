@@ -282,6 +282,7 @@ def test_memory_does_not_grow_with_length(make_clip):
         peaks = []
         tracemalloc.start()
         for frame in source:
+            assert frame.image.shape == (frame.height, frame.width, 3)
             if frame.index % 50 == 49:
                 peaks.append(tracemalloc.get_traced_memory()[1])
                 tracemalloc.reset_peak()

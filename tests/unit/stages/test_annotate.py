@@ -3,6 +3,8 @@
 import numpy as np
 
 from streamdet.frames import StreamEnded
+from streamdet.media.colour import frame_from_rgb
+from streamdet.media.planes import picture_of
 from streamdet.stages.annotate import annotate
 from streamdet.stages.drawing import draw
 
@@ -20,3 +22,13 @@ def test_the_picture_is_another_and_the_rest_is_the_same(run_stage, make_result)
 def test_markers_pass(run_stage, started):
     markers = [started("a"), StreamEnded("a", 0)]
     assert run_stage(annotate(), markers) == markers
+
+
+def test_draws_on_a_copy_of_planes(run_stage, make_result):
+    result = make_result([(10, 10, 40, 40, 0.9, 0, 7)])
+    planes = picture_of(frame_from_rgb(np.full((48, 64, 3), 90, np.uint8), (1, 1, 1, 1)))
+    nothing = make_result([]).with_picture(planes)
+    annotated, untouched = run_stage(annotate(), [result.with_picture(planes), nothing])
+    assert np.ptp(annotated.image) > 60
+    assert np.ptp(planes.luma) == 0
+    assert untouched.frame.picture is planes

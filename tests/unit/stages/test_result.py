@@ -18,7 +18,7 @@ def test_a_result_shows_its_frame(make_result):
 def test_another_picture_leaves_the_rest(make_result):
     result = make_result(latency_s=0.1)
     picture = np.zeros_like(result.image)
-    other = result.with_image(picture)
+    other = result.with_picture(picture)
     assert other.image is picture
     assert result.image is not picture
     assert (other.pts, other.latency_s, other.detections) == (result.pts, 0.1, result.detections)

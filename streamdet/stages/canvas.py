@@ -1,0 +1,115 @@
+"""What drawing needs of a picture, whichever way its pixels lie: filled rectangles, and labels.
+
+Planes are drawn on as they are. Their chroma is coarser than their luma: it takes a rectangle's colour in every sample
+that the rectangle touches, so that thin lines keep their full colour.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamdet.frames import Image
+from streamdet.media.planes import Planes
+
+Colour = tuple[int, int, int]  # RGB
+Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in whole pixels, the last two exclusive
+Point = tuple[int, int]
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+@dataclass(frozen=True, slots=True)
+class Lettering:
+    """How a text is set.
+
+    Attributes:
+        at: where its base line begins, from the rectangle's corner.
+        colour: of the letters.
+        scale, weight: of the font.
+    """
+
+    at: Point
+    colour: Colour
+    scale: float
+    weight: int
+
+    def write(self, image: Image, corner: Point, text: str, colour: Colour | int) -> None:
+        """Write into pixels, in a colour that has as many parts as they have."""
+        at = corner[0] + self.at[0], corner[1] + self.at[1]
+        cv2.putText(image, text, at, FONT, self.scale, colour, self.weight, cv2.LINE_AA)
+
+
+class Canvas(Protocol):
+    """A picture that is drawn on."""
+
+    width: int
+    height: int
+
+    def fill(self, rectangle: Rectangle, colour: Colour) -> None:
+        """Fill a rectangle."""
+        ...
+
+    def label(self, rectangle: Rectangle, colour: Colour, text: str, lettering: Lettering) -> None:
+        """Fill a rectangle and write a text into it; in a tiny picture it may reach over the right and lower edge."""
+        ...
+
+
+class RgbCanvas:
+    """(H, W, 3) uint8 RGB pixels."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self.height, self.width = image.shape[:2]
+
+    def fill(self, rectangle: Rectangle, colour: Colour) -> None:
+        """See Canvas."""
+        left, top, right, bottom = rectangle
+        cv2.rectangle(self._image, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
+
+    def label(self, rectangle: Rectangle, colour: Colour, text: str, lettering: Lettering) -> None:
+        """See Canvas."""
+        self.fill(rectangle, colour)
+        lettering.write(self._image, rectangle[:2], text, lettering.colour)
+
+
+class PlanarCanvas:
+    """Planes that may be written to."""
+
+    def __init__(self, planes: Planes) -> None:
+        self._planes = planes
+        self.width, self.height = planes.width, planes.height
+
+    def fill(self, rectangle: Rectangle, colour: Colour) -> None:
+        """See Canvas."""
+        left, top, right, bottom = rectangle
+        luma, *chroma = self._planes.samples(colour)
+        self._planes.luma[top:bottom, left:right] = luma
+        for plane, sample in zip(self._planes.chroma, chroma, strict=True):
+            plane[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2] = sample
+
+    def label(self, rectangle: Rectangle, colour: Colour, text: str, lettering: Lettering) -> None:
+        """See Canvas."""
+        left, top, right, bottom = rectangle
+        right, bottom = min(right, self.width), min(bottom, self.height)
+        # How much of each pixel is ink; it begins on a sample of chroma, so that this lies on the same grid.
+        odd_x, odd_y = left % 2, top % 2
+        height, width = bottom - top + odd_y, right - left + odd_x
+        ink = np.zeros((height + height % 2, width + width % 2), np.uint8)
+        lettering.write(ink, (odd_x, odd_y), text, 255)
+        half = cv2.resize(ink, (ink.shape[1] // 2, ink.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        samples = zip(self._planes.samples(colour), self._planes.samples(lettering.colour), strict=True)
+        luma, *chroma = (_shades(*pair) for pair in samples)
+        self._planes.luma[top:bottom, left:right] = cv2.LUT(ink, luma)[odd_y:height, odd_x:width]
+        for plane, shades in zip(self._planes.chroma, chroma, strict=True):
+            y, x = top // 2, left // 2
+            plane[y : y + half.shape[0], x : x + half.shape[1]] = cv2.LUT(half, shades)
+
+
+@lru_cache(maxsize=4096)
+def _shades(ground: int, ink: int) -> NDArray[np.uint8]:
+    """(256,) uint8: the sample for each share of ink."""
+    return np.linspace(ground, ink, 256).round().astype(np.uint8)
