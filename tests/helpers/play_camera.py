@@ -1,0 +1,21 @@
+"""A camera to try things on: plays a clip for ever at rtsp://cam:s3cret@127.0.0.1:8554/camera, until Ctrl-C.
+
+python tests/helpers/play_camera.py street.mp4
+"""
+
+import signal
+import sys
+from pathlib import Path
+
+from rtsp_server import Files, RtspServer
+
+PORT = 8554
+
+if __name__ == "__main__":
+    clip = Path(sys.argv[1]).resolve(strict=True)
+    with RtspServer({"/camera": Files((clip,))}, port=PORT, user="cam", password="s3cret") as server:
+        print(f"playing {clip.name} at {server.url('/camera')}", flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            print()
