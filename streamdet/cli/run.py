@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from streamdet.cli.loading import collector_at_rest
 from streamdet.cli.messages import start_messages
 from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
 from streamdet.config import PipelineConfig, StageName
@@ -127,14 +128,12 @@ def run(
     overrides: list[str | Override] = [*(settings or ()), *_overrides(options)]
     config = with_stages(load_yaml(pipeline, PipelineConfig, overrides), options)
 
-    from streamdet.cli.execution import execute, prepare  # loads torch: not before the options are right
+    with collector_at_rest():
+        from streamdet.cli.execution import execute, prepare  # loads torch: not before the options are right
+        from streamdet.cli.watched import SourcesFile
 
-    if pipeline is None:
-        return execute(prepare(config), progress).exit_status
-    from streamdet.cli.watched import SourcesFile
-
-    job, watched = prepare(config, [Path(pipeline)]), None
-    if not options["sources"]:
+        job, watched = prepare(config, [] if pipeline is None else [Path(pipeline)]), None
+    if pipeline is not None and not options["sources"]:
         watched = SourcesFile(Path(pipeline), lambda: load_yaml(pipeline, PipelineConfig, overrides).sources)
     return execute(job, progress, watched).exit_status
 
