@@ -12,6 +12,7 @@ import typer
 from streamdet.cli.contenders import Contender, open_contender, parse_contender
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
+from streamdet.cli.options import Device, Overwrite, Quiet, Split, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def evaluate(
     model: Annotated[str, typer.Option(metavar="NAME|PATH", help="street, a checkpoint, or NanoDet-m's .ckpt.")] = (
         "street"
     ),
-    split: Annotated[str | None, typer.Option(metavar="S", help="Part of a set that has several.")] = None,
+    split: Split = None,
     memory: Annotated[
         str,
         typer.Option(metavar="carry|reset|shuffle", help="reset: forget every frame; shuffle: frames out of order."),
@@ -50,11 +51,11 @@ def evaluate(
     classes: Annotated[str | None, typer.Option(metavar="A,B", help="Only these classes.")] = None,
     track: Annotated[bool, typer.Option("--track/--no-track", help="Identities, for HOTA and IDF1.")] = True,
     imgsz: Annotated[int | None, typer.Option(metavar="N", min=64, max=4096, help="Longer side, pixels.")] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Where to run.")] = "auto",
+    device: Device = "auto",
     json_path: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="The figures as JSON.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    overwrite: Overwrite = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Judge a detector on labelled footage: accuracy, motion, flicker, stability, identities, speed."""
     start_messages(verbose=verbose, quiet=quiet)

@@ -8,6 +8,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
+from streamdet.cli.options import Overwrite, Quiet, Verbose
 from streamdet.errors import ConfigError
 
 _ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
@@ -25,9 +26,9 @@ def export(
     ] = None,
     frames: Annotated[int, typer.Option(metavar="T", min=1, max=_MOST, help="Frames of a stream in one step.")] = 1,
     batch: Annotated[str, typer.Option(metavar="N|any", help="Streams side by side in one step.")] = "1",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    overwrite: Overwrite = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Write a detector's step as an ONNX or OpenVINO file, its memory explicit inputs and outputs; check it."""
     start_messages(verbose=verbose, quiet=quiet)

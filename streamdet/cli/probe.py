@@ -9,6 +9,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
+from streamdet.cli.options import Overwrite, Split, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ def probe(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE|DATA", help="A file, a folder of images, an address, or a labelled set.")
     ],
-    split: Annotated[str | None, typer.Option(metavar="S", help="Part of a labelled set that has several.")] = None,
+    split: Split = None,
     sheet: Annotated[
         Path | None, typer.Option(metavar="OUT.png", help="Draw some frames of a labelled set with their labels.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sheet if it is there.")] = False,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tracebacks.")] = False,
+    verbose: Verbose = False,
 ) -> int:
     """Show what a source holds (streams, sizes, times, colour, audio) or a labelled set (frames, boxes by class and
     size, gaps), and what looks wrong."""

@@ -8,7 +8,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
+from streamdet.cli.options import LogFormat, Overwrite, Progress, Quiet, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def scene(
     fps: Annotated[str, typer.Option(metavar="N|N/M", help="Frames per second, such as 30000/1001.")] = "25",
     width: Annotated[int, typer.Option(metavar="N", help="Pixels.")] = 1280,
     height: Annotated[int, typer.Option(metavar="N", help="Pixels.")] = 720,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    overwrite: Overwrite = False,
     progress: Progress = None,
     log_format: LogFormat = "text",
     verbose: Verbose = False,

@@ -12,6 +12,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
+from streamdet.cli.options import Device, LogFormat, Progress, Quiet, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from streamdet.datasets.labels import LabelledSet
     from streamdet.models.detector import RecurrentDetector
     from streamdet.training.config import TrainingConfig
-    from streamdet.training.loop import Progress, Trainer
+    from streamdet.training.loop import Progress as Position
+    from streamdet.training.loop import Trainer
     from streamdet.training.ranks import Ranks
 
 _EXTRAS = {"faster_coco_eval": "faster-coco-eval", "matplotlib": "matplotlib", "tensorboard": "tensorboard"}
@@ -35,13 +37,11 @@ def train(
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Default: runs/<model's name>.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Where to train.")] = "auto",
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Default: a bar on a terminal.")
-    ] = None,
-    log_format: Annotated[str, typer.Option(metavar="text|json", help="Lines on standard error.")] = "text",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    device: Device = "auto",
+    progress: Progress = None,
+    log_format: LogFormat = "text",
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Train a detector on labelled footage, per frame and then through time, and judge it on what was held out."""
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
@@ -161,7 +161,7 @@ def _run(
                 bar.begin(phase.name, phase.steps, trainer.progress.step - 1)
             bar.advance(phase.name)
 
-        def report(progress: "Progress", means: dict[str, float]) -> None:
+        def report(progress: "Position", means: dict[str, float]) -> None:
             figures.add_training(progress, means)
             log.debug("%s step %d: loss %.4f", phases[progress.phase].name, progress.step, means.get("loss", math.nan))
 
