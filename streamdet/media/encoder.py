@@ -165,9 +165,11 @@ class VideoEncoder:
     def encode(self, frame: av.VideoFrame, pts: int, duration: int) -> list[VideoPacket]:
         """Encode the next frame; pts must ascend. Packets come later, and out of order where there are B-frames."""
         frame.pts, frame.time_base = self._frames, self._context.time_base
-        if self._keyframe_every_s and (self._frames == 0 or pts * self._time_base >= self._next_keyframe_s):
-            frame.pict_type = PictureType.I
-            self._next_keyframe_s = pts * self._time_base + self._keyframe_every_s
+        if self._keyframe_every_s is not None:
+            is_due = self._frames == 0 or pts * self._time_base >= self._next_keyframe_s
+            frame.pict_type = PictureType.I if is_due else PictureType.NONE  # a frame may come twice
+            if is_due:
+                self._next_keyframe_s = pts * self._time_base + self._keyframe_every_s
         self._first_pts = pts if self._frames == 0 else self._first_pts
         self._end = pts + duration
         self._times[self._frames] = pts, duration

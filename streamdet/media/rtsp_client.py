@@ -21,6 +21,7 @@ from streamdet.media.rtp import RtpSender, session_description
 
 _TIMEOUT_S = 5.0
 _REPORT_EVERY_S = 5.0
+_LONGEST_SILENCE_S = 10.0  # of a server that has answered before; buffers hide for longer that it stands still
 _SEND_BUFFER_BYTES = 256 * 1024  # a second or two: what waits in it is old when it arrives
 _LARGEST_ANSWER = 64 * 1024
 _PORTS = {"rtsp": 554, "rtsps": 322}
@@ -93,7 +94,8 @@ class RtspSession:
         self._session: str | None = None
         self._challenge: Mapping[str, str] | None = None
         self._sender = RtpSender()
-        self._report_s = 0.0
+        self._report_s = self._asked_s = 0.0
+        self._heard_s: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -136,12 +138,20 @@ class RtspSession:
         self.look()
 
     def look(self) -> None:
-        """Take what the server says, receiver reports mostly, and notice when it has gone."""
+        """Take what the server says, receiver reports mostly, and notice when it has gone or says nothing any more.
+
+        Now and then it is asked something, so that it has to say something and does not give up the session.
+        """
+        if time.monotonic() - self._asked_s > _REPORT_EVERY_S:
+            self._asked_s = time.monotonic()
+            self._socket.sendall(self._message("OPTIONS", self._address.url, {}, b""))
         self._socket.setblocking(False)
         try:
             while self._socket.recv(_LARGEST_ANSWER):
-                pass
+                self._heard_s = time.monotonic()
         except (BlockingIOError, ssl.SSLWantReadError):
+            if self._heard_s is not None and time.monotonic() - self._heard_s > _LONGEST_SILENCE_S:
+                raise TimeoutError(f"has said nothing for {_LONGEST_SILENCE_S:g} s") from None
             return
         finally:
             self._socket.settimeout(_TIMEOUT_S)
