@@ -205,8 +205,10 @@ def _read(path: Path, way: str) -> int:
             for frame in source:
                 if (last_pts is not None and frame.pts <= last_pts) or frame.index <= last_index:
                     raise AssertionError(f"pts {frame.pts} after {last_pts}, frame {frame.index} after {last_index}")
+                if frame.image.shape != (frame.height, frame.width, 3):
+                    raise AssertionError(f"{frame.image.shape}, expected {frame.width}x{frame.height}")
                 if writer is not None:
-                    writer.write(frame.image, frame.pts, frame.time_base, frame.duration)
+                    writer.write(frame.picture, frame.pts, frame.time_base, frame.duration)
                 frames, last_pts, last_index = frames + 1, frame.pts, frame.index
         finally:
             if writer is not None:
