@@ -5,13 +5,17 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import av
 import numpy as np
 import pytest
 
-from streamdet.errors import SourceOpenError
+from streamdet.errors import SourceError, SourceOpenError
+from streamdet.media.container import open_container
+from streamdet.media.locations import SourceSpec
 from streamdet.media.source import open_source
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
@@ -103,3 +107,53 @@ def test_closing_does_not_wait_for_ever_for_threads_that_complain(make_clip):
         content[position + size // 4 : position + size] = random.Random(0).randbytes(size - size // 4)
     path.write_bytes(content)
     subprocess.run([sys.executable, "-c", CLOSE_WHILE_DECODING, str(path)], check=True, timeout=120)
+
+
+@pytest.fixture
+def serve():
+    """Serve one file over HTTP; gives its address and the list of what was asked for."""
+    servers = []
+
+    def start(content):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_):
+                pass
+
+        asked = []
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_address[1]}", asked
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+PLAYLIST = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n"
+
+
+@pytest.mark.parametrize("name", ["playlist.m3u8", "playlist.mp4", "concat.mp4"])
+def test_file_cannot_make_a_connection(make_clip, serve, tmp_path, name):
+    address, asked = serve(make_clip("segment.ts").read_bytes())
+    text = "ffconcat version 1.0\nfile {}\n" if name.startswith("concat") else PLAYLIST
+    path = tmp_path / name
+    path.write_text(text.format(f"{address}/segment.ts"))
+    with pytest.raises(SourceOpenError):
+        open_container(SourceSpec(str(path), "x", "file"))
+    assert asked == []
+
+
+def test_server_cannot_have_files_of_this_machine_read(make_clip, serve):
+    address, asked = serve(PLAYLIST.format(make_clip("secret.ts").absolute().as_uri()).encode())
+    with pytest.raises(SourceError):
+        open_container(SourceSpec(f"{address}/playlist.m3u8", "x", "network"))
+    assert asked
