@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 # Not under their own names, which are those of their modules.
+from streamdet.cli.bench import bench as bench_command
 from streamdet.cli.demo import demo as demo_command
 from streamdet.cli.doctor import doctor as doctor_command
 from streamdet.cli.eval import evaluate
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run_command, demo_command, probe_command, scene_command, doctor_command):
+for command in (run_command, demo_command, probe_command, scene_command, doctor_command, bench_command):
     app.command()(command)  # named as its function
 app.command()(train)
 app.command("eval")(evaluate)
