@@ -17,10 +17,10 @@ def plan(tmp_path, monkeypatch):
     """Plan in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
-    def make(names=("a",), inputs=(), **settings) -> Outputs:
+    def make(names=("a",), inputs=(), beside=(), **settings) -> Outputs:
         values = {"stages": ALL, **{key.replace("__", "."): value for key, value in settings.items()}}
         config = load_yaml(None, PipelineConfig, [Override(key, value, key) for key, value in values.items()])
-        return plan_outputs(config, list(names), [Path(path) for path in inputs])
+        return plan_outputs(config, list(names), [Path(path) for path in inputs], list(beside))
 
     return make
 
@@ -166,3 +166,17 @@ def test_a_broken_link_is_there_already(tmp_path):
 def test_checking_leaves_no_trace(tmp_path):
     check_files([tmp_path / "x", tmp_path / "y"], overwrite=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_joins_gets_outputs_beside_those_at_work(plan, tmp_path):
+    (tmp_path / "a.jsonl").touch()  # is being written, as the report will be
+    (tmp_path / "run.json").touch()
+    outputs = plan(names=("b",), beside=("a",), report="run.json", record__path="./")
+    assert texts(outputs.videos) == {"b": "b.annotated.mp4"}
+    assert texts(outputs.detections) == {"b": "b.jsonl"}
+    assert outputs.report is None
+
+
+def test_what_joins_a_job_with_one_file_fails(plan):
+    with pytest.raises(ConfigError, match=r"output one\.mp4: 2 sources need a folder"):
+        plan(names=("b",), beside=("a",), encode__path="one.mp4")

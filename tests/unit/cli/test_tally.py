@@ -1,5 +1,7 @@
 """What is counted while a run goes on."""
 
+import time
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -80,3 +82,24 @@ def test_the_last_frame_lasts(frames):
 def test_cut_off(announced_s, read_s, ended, expected):
     source = SourceTally("a", "a.mp4", announced_s=announced_s, read_s=read_s, ended=ended)
     assert source.seems_cut_off == expected
+
+
+def test_live_frames_are_timed_from_their_capture_on_by_source():
+    tally = Tally([SourceSpec("rtsp://h/a", "a", "network"), SourceSpec("b.mp4", "b", "file")])
+    assert tally.latency_s() is None
+    live = [replace(frame(n), captured_s=time.monotonic() - age_s, session=n) for n, age_s in enumerate((5, 20))]
+    with Run([tally.timed(Stage("items", lambda inbox: iter(live), 0, True))], []) as run:
+        for item in run:
+            tally.count(Result(item, Detections.empty(("x",))))
+    assert tally.latency_s("b") is None
+    assert tally.latency_s() == tally.latency_s("a")
+    assert 5 <= tally.latency_s("a")["p50"] < 15 < tally.latency_s("a")["max"] < 100
+    assert tally.sources["a"].sessions == 2
+
+
+def test_a_timed_source_stays_what_it_is():
+    tally = Tally([])
+    tally.add(SourceSpec("rtsp://h/a", "a", "network"))
+    stage = tally.timed(Stage("decode", iter, 0, True))
+    assert (stage.name, stage.capacity, stage.stops_itself) == ("decode", 0, True)
+    assert tally.sources["a"].location == "rtsp://h/a"

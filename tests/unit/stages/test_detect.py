@@ -1,5 +1,8 @@
 """The detect stage with a real detector of random weights: what it does with streams, time, gaps and sizes."""
 
+import random
+import time
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -144,3 +147,62 @@ def test_only_wanted_classes_are_found(detector):
 def test_unknown_class_fails(detector):
     with pytest.raises(ConfigError, match="test does not know dog; it finds person, car, bus"):
         detect(detector, classes=["dog", "car"])
+
+
+def _moments(dice, names):
+    """Rounds of a life with cameras: in each some streams give a frame; some lose time, change their size, or end."""
+    index, session, size = dict.fromkeys(names, 0), dict.fromkeys(names, 0), dict.fromkeys(names, (48, 64))
+    for _ in range(20):
+        for name in names:
+            fate = dice.random()
+            if fate < 0.04:
+                session[name] += 1
+                yield StreamGap(name, session[name], "reconnected")
+            elif fate < 0.08:
+                yield StreamEnded(name, index[name])
+            elif fate < 0.12:
+                size[name] = (40, 72) if size[name] == (48, 64) else (48, 64)
+        there = [name for name in names if dice.random() < 0.6]
+        for wanted in ((48, 64), (40, 72)):
+            together = [name for name in there if size[name] == wanted]
+            dice.shuffle(together)
+            if together:
+                yield Clip(
+                    tuple(
+                        tuple(_frames(name, 1, first=index[name], seed=len(name), size=wanted, session=session[name]))
+                        for name in together
+                    )
+                )
+        for name in there:
+            index[name] += dice.choice([1, 1, 1, 3])  # frames are dropped, too
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_streams_that_come_stall_and_go_in_any_order_see_what_they_would_alone(detector, seed):
+    names = ["a", "bb", "ccc", "dddd"]
+    items = list(_moments(random.Random(seed), names))
+    together = _run(detector, items)
+    for name in names:
+        own = [
+            Clip((stream,)) if isinstance(item, Clip) else item
+            for item in items
+            for stream in (item.streams if isinstance(item, Clip) else [(item,)])
+            if stream[0].source == name
+        ]
+        _assert_same(_scores(together, name), _scores(_run(detector, own)))
+
+
+def test_a_cut_in_one_of_several_streams_is_that_streams_alone(detector):
+    one, other = _frames("a", 3), _frames("a", 3, first=3, seed=77)
+    steady = _frames("b", 6, seed=9)
+    together = _run(detector, [Clip(((x,), (y,))) for x, y in zip(one + other, steady, strict=True)])
+    _assert_same(_scores(together, "a")[3:], _scores(_run(detector, _clips(other, 3))))
+    _assert_same(_scores(together, "b"), _scores(_run(detector, _clips(steady, 6))))
+
+
+def test_live_frames_have_a_latency_and_files_have_none(detector):
+    [file] = _frames("a", 1)
+    live = replace(_frames("b", 1)[0], captured_s=time.monotonic() - 5)
+    latencies_s = [result.latency_s for result in _run(detector, _clips([file], 1) + _clips([live], 1))]
+    assert latencies_s[0] is None
+    assert 5 <= latencies_s[1] < 60
