@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import av
 from av.container import InputContainer
+from av.format import Flags
 from av.video.frame import VideoFrame
 
 from streamdet.errors import DecodeError, SourceError, SourceOpenError, SourceTimeout
@@ -52,6 +53,7 @@ class Connection:
         rate: frames per second, None where unknown.
         finite: it has an end, as recordings that a server plays do.
         paced: it comes in bursts, as segments of HLS do, and not as it is captured.
+        timed: it carries times. Where it does not, as MJPEG over HTTP, FFmpeg's are made up.
         undecodable: packets so far that gave no frame because they are broken.
 
     Raises:
@@ -80,6 +82,7 @@ class Connection:
         self.rate = frame_rate(self.stream)
         self.finite = spec.kind == "network" and bool(self.container.duration)
         self.paced = self.container.format.name == "hls"
+        self.timed = Flags.no_timestamps not in Flags(self.container.format.flags)
         self.undecodable = 0
 
     def __enter__(self) -> Self:
@@ -148,8 +151,9 @@ def _open(spec: SourceSpec, options: LiveOptions) -> InputContainer:
 
 
 def _opened(spec: SourceSpec, options: LiveOptions) -> InputContainer:
-    # Without it, opening waits for enough frames to guess the rate from, 1.2 s of them.
-    settings = {"fpsprobesize": "0"}
+    # Without these, opening waits for enough frames to guess the rate from, 1.2 s of them, and for audio that may never
+    # come, 5 s. What is then still unknown, the decoder finds out.
+    settings = {"fpsprobesize": "0", "analyzeduration": "500000"}
     read_timeout_s = options.timeout_s / 2  # a read that is interrupted ends after twice that
     if spec.location.lower().startswith("rtsp"):
         settings |= {"rtsp_transport": options.transport, "allowed_media_types": "video"}

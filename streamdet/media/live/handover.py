@@ -60,6 +60,7 @@ class Handover:
         self._dropped: Counter[Cause] = Counter()
         self._dropped_since = 0
         self._last_fresh_s = monotonic()
+        self._refuses_since_s: float | None = None
         self._over = False
         self._failure: BaseException | None = None
         self._changed = Condition()
@@ -69,7 +70,9 @@ class Handover:
         with self._changed:
             if self._too_old(arrival):
                 self._drop("stale")
+                self._refuses_since_s = self._refuses_since_s or monotonic()
                 return
+            self._refuses_since_s = None
             while not self._newest_wins and len(self._waiting) >= _EVERY_FRAME_CAPACITY and not self._over:
                 self._changed.wait()
             if self._over:
@@ -145,6 +148,12 @@ class Handover:
         """When the last frame came that was not too old, or this was made: time.monotonic()."""
         with self._changed:
             return self._last_fresh_s
+
+    @property
+    def refuses_since_s(self) -> float | None:
+        """Since when all that comes is too old: time.monotonic(); None where it is not."""
+        with self._changed:
+            return self._refuses_since_s
 
     @property
     def dropped(self) -> dict[Cause, int]:

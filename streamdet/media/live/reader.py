@@ -13,6 +13,7 @@ from streamdet.errors import SourceError
 from streamdet.media.backoff import Backoff
 from streamdet.media.container import VideoPacket
 from streamdet.media.deinterlace import Label, LabelledFrame, deinterlaced
+from streamdet.media.live.backlog import Backlog
 from streamdet.media.live.connection import Connection, RefusedError
 from streamdet.media.live.handover import Arrival, Cause, Handover, Link
 from streamdet.media.live.options import LiveOptions
@@ -22,8 +23,8 @@ from streamdet.media.timeline import DEFAULT_RATE
 
 _log = logging.getLogger(__name__)
 
-# Decoding that is slower than the camera falls behind: from here on it goes on at the next keyframe.
-_HOPELESS_S = 2.0
+# While frames come and all of them seem too old, what they are compared with is wrong: a sender's clock that runs slow.
+_SILENT_S = 2.0
 
 # A connection that lasted so long was a good one: the next failure is the first one again.
 _GOOD_S = 1.0
@@ -55,6 +56,7 @@ class Reader:
         self._connection: Connection | None = None
         self._up_since_s: float | None = None  # when the connection gave its first frame
         self._gate: Cause | None = None
+        self._backlog = Backlog()
         self._times: dict[int, tuple[float, datetime | None]] = {}  # of frames that are being deinterlaced
         # What cannot be interrupted, such as a name service that does not answer, must not hold up the end.
         self._thread = Thread(target=self._run, name=f"live {spec.name}", daemon=True)
@@ -117,6 +119,7 @@ class Reader:
             try:
                 self._timeline.reconnected()
                 self._gate = None
+                self._backlog = Backlog()
                 aspect = connection.stream.sample_aspect_ratio or Fraction(1)
                 link = Link(self._connections, connection.rate, aspect)
                 self._connections += 1
@@ -139,12 +142,13 @@ class Reader:
                 self.problem = None
                 _log.info("%s: connected, %s", self._spec.name, connection.description)
             time_base = frame.time_base or Fraction(1, 90_000)
-            pts_s = None if frame.pts is None else frame.pts * time_base
+            pts_s = frame.pts * time_base if frame.pts is not None and connection.timed else None
             if connection.paced and pts_s is not None:
                 self._pace(pts_s)
             now_s = monotonic()
-            step_s = frame.duration * time_base if frame.duration else 1 / (connection.rate or DEFAULT_RATE)
-            pts = self._timeline.place(pts_s, now_s, step_s)
+            if self._handover.refuses_since_s is not None and now_s - self._handover.refuses_since_s > _SILENT_S:
+                self._timeline.forget_delay()
+            pts = self._timeline.place(pts_s, now_s, _step_s(connection, frame))
             captured_s = self._timeline.captured_s(pts_s, now_s)
             self._index += 1
             self._times[self._index] = captured_s, _sender_time(connection.container.start_time_realtime, pts_s)
@@ -160,15 +164,15 @@ class Reader:
                 yield from connection.decode(packet)
 
     def _gate_at(self, connection: Connection, packet: VideoPacket) -> Cause | None:
-        """Why a packet is not worth decoding: what follows a loss, or is hopelessly late, up to the next keyframe."""
+        """Why a packet is not decoded: it follows a loss, or decoding falls behind; up to the next keyframe."""
         if connection.lost_packets():
             return "keyframe"
-        if packet.is_keyframe:
+        if self._gate == "keyframe" and not packet.is_keyframe:
+            return "keyframe"
+        if not self._options.freshest or connection.paced or not connection.timed or packet.pts is None:
             return None
-        if self._gate is None and self._options.freshest and not connection.paced and packet.pts is not None:
-            late_s = self._timeline.late_s(packet.pts * packet.time_base, monotonic())
-            return "late" if late_s > _HOPELESS_S else None
-        return self._gate
+        pts_s = float(packet.pts * packet.time_base)
+        return "late" if self._backlog.skips(pts_s, monotonic(), keyframe=packet.is_keyframe) else None
 
     def _pace(self, pts_s: Fraction) -> None:
         """Wait until it is a frame's turn; where the source was late, time starts anew from there."""
@@ -177,6 +181,15 @@ class Reader:
             self._stop.wait(ahead_s)
         elif ahead_s < -1:
             self._timeline.reconnected()
+
+
+def _step_s(connection: Connection, frame: VideoFrame) -> Fraction:
+    """From one frame to the next, for want of a better guess; 0 where there is none."""
+    if not connection.timed:
+        return Fraction(0)
+    if frame.duration and frame.time_base:
+        return frame.duration * frame.time_base
+    return 1 / (connection.rate or DEFAULT_RATE)
 
 
 def _sender_time(zero_us: int | None, pts_s: Fraction | None) -> datetime | None:

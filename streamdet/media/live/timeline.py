@@ -11,13 +11,13 @@ TIME_BASE = Fraction(1, 1_000_000)
 # What deviates by more from one frame to the next is a clock that was set.
 MAX_DEVIATION_S = 10.0
 
-_WINDOW_S = 30.0
+_WINDOW_S = 2.5
 
 
 class _LeastDelay:
-    """The smallest arrival minus pts of the last 30 to 60 s: frames that come later than that were held up on the way.
+    """The smallest arrival minus pts of the last 2.5 to 5 s: frames that come later than that were held up on the way.
 
-    It forgets, because the sender's clock and ours drift apart.
+    It forgets, because clocks drift apart; those of cameras that stamp 25 frames a second and send 24, soon.
     """
 
     def __init__(self) -> None:
@@ -31,10 +31,6 @@ class _LeastDelay:
             self._before, self._now, self._since_s = self._now, float("inf"), arrived_s
         self._now = min(self._now, delay_s)
         return min(self._before, self._now)
-
-    def get(self) -> float | None:
-        least = min(self._before, self._now)
-        return None if least == float("inf") else least
 
 
 class LiveTimeline:
@@ -88,10 +84,9 @@ class LiveTimeline:
             return arrived_s
         return min(arrived_s, float(pts_s) + self._delay.observe(arrived_s - float(pts_s), arrived_s))
 
-    def late_s(self, pts_s: Fraction, now_s: float) -> float:
-        """By how much a packet is later than the earliest ones of late."""
-        least = self._delay.get()
-        return 0.0 if least is None else now_s - float(pts_s) - least
+    def forget_delay(self) -> None:
+        """Take the next frame as one that was not held up."""
+        self._delay = _LeastDelay()
 
     def _by_anchor(self, pts_s: Fraction | None, arrived_s: float) -> int | None:
         if pts_s is None or self._anchor is None:

@@ -50,6 +50,19 @@ def test_too_old_a_frame_does_not_replace_a_fresh_one():
     assert handover.dropped == {"stale": 1}
 
 
+def test_it_knows_since_when_all_is_too_old():
+    handover = Handover(newest_wins=True, max_age_s=60)
+    assert handover.refuses_since_s is None
+    before_s = time.monotonic()
+    handover.put(arrival(0, age_s=61))
+    since_s = handover.refuses_since_s
+    assert before_s <= since_s <= time.monotonic()
+    handover.put(arrival(1, age_s=61))
+    assert handover.refuses_since_s == since_s
+    handover.put(arrival(2))
+    assert handover.refuses_since_s is None
+
+
 def test_frame_that_grew_old_while_it_waited_is_not_taken():
     handover = Handover(newest_wins=True, max_age_s=0.05)
     handover.put(arrival(0))
