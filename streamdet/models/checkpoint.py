@@ -5,6 +5,7 @@ Nothing is ever unpickled: a model file cannot run code.
 
 import hashlib
 import json
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,22 @@ def save_checkpoint(path: Path, detector: RecurrentDetector, training: Mapping[s
         for name, value in detector.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    data = save(tensors, metadata=header)
+    data = _in_fixed_order(save(tensors, metadata=header))
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(data)
     part.replace(path)
     return hashlib.sha256(data).hexdigest()
+
+
+def _in_fixed_order(data: bytes) -> bytes:
+    """The same file with its header sorted: safetensors writes it in random order, and the hash would change with it.
+
+    Source: https://github.com/huggingface/safetensors, "Format".
+    """
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at multiples of 8
+    return struct.pack("<Q", len(header)) + header + data[8 + length :]
 
 
 def load_checkpoint(path: Path) -> tuple[RecurrentDetector, dict[str, Any]]:

@@ -15,6 +15,11 @@ def saved(detector, tmp_path):
     return path, sha256
 
 
+def test_same_weights_and_facts_give_the_same_file(tmp_path, detector):
+    facts = {"steps": 12, "ap50": 0.5}
+    assert len({save_checkpoint(tmp_path / "model.safetensors", detector, facts) for _ in range(12)}) == 1
+
+
 def test_loaded_model_sees_the_same(detector, images, saved):
     path, sha256 = saved
     loaded, training = load_checkpoint(path)
