@@ -84,7 +84,7 @@ def encoder_settings(codec: str, crf: int | None = None, preset: str | None = No
 
 
 def streaming_settings(crf: int | None, preset: str | None, *, live: bool) -> EncoderSettings:
-    """Settings of H.264 for viewers who join at any moment: a keyframe every two seconds.
+    """Settings of H.264 for viewers who join at any moment: a keyframe every second or two.
 
     Args:
         crf, preset: as in `encoder_settings`.
@@ -98,7 +98,7 @@ def streaming_settings(crf: int | None, preset: str | None, *, live: bool) -> En
     if live:
         # One thread, one slice: GStreamer's parser puts parameter sets between slices, which makes two pictures of one.
         options |= {"tune": "zerolatency", "threads": "1"}
-    return replace(settings, options=options, keyframe_every_s=Fraction(2))
+    return replace(settings, options=options, keyframe_every_s=Fraction(1 if live else 2))
 
 
 class VideoEncoder:

@@ -1,4 +1,4 @@
-"""Writes video as HLS, which browsers play while it is written: a playlist and segments of two seconds beside it."""
+"""Writes video as HLS, which browsers play while it is written: a playlist and its short segments."""
 
 import re
 import time
@@ -21,7 +21,6 @@ from streamdet.media.formats import OutputFormat, output_format
 from streamdet.media.part_file import write_error
 from streamdet.media.recording import Recording
 
-_SEGMENT_S = 2
 _LIVE_WINDOW_S = 60  # of a camera that runs for weeks nobody wants a playlist of weeks
 _KEPT_FOR_LATE_VIEWERS = 5  # segments that are no longer in the playlist
 _RETRY_AFTER_S = 5.0
@@ -34,11 +33,13 @@ class _Hls(OutputFormat):
 
     Attributes:
         playlist: its path.
+        segment_s: least length of a segment; players are three of them behind.
         window_s: seconds that it reaches back; None: to the beginning.
         live: it goes on where the one of a run before this ended.
     """
 
     playlist: Path = Path()
+    segment_s: int = 2
     window_s: int | None = None
     live: bool = False
 
@@ -49,12 +50,12 @@ class _Hls(OutputFormat):
     def growing_options(self, time_base: Fraction, *, indexed: bool = False) -> dict[str, str]:
         """Segments appear when they are complete, and then the playlist is replaced in one step."""
         flags = ["temp_file", "independent_segments", "program_date_time"]
-        options = {"hls_time": str(_SEGMENT_S), "hls_list_size": "0", "max_interleave_delta": "1000000"}
+        options = {"hls_time": str(self.segment_s), "hls_list_size": "0", "max_interleave_delta": "1000000"}
         if self.window_s is None:
             options["hls_playlist_type"] = "event"
         else:
             flags.append("delete_segments")
-            options["hls_list_size"] = str(max(3, ceil(self.window_s / _SEGMENT_S)))
+            options["hls_list_size"] = str(max(3, ceil(self.window_s / self.segment_s)))
             options["hls_delete_threshold"] = str(_KEPT_FOR_LATE_VIEWERS)
         if self.live:
             # Numbers that grow from run to run: a player that stays goes on with the new run's segments.
@@ -66,6 +67,8 @@ class _Hls(OutputFormat):
 
 class HlsWriter:
     """Writes one playlist and its segments, H.264 with the source's AAC or MP3 audio.
+
+    Segments last two seconds, of a live stream one, so that its viewers are less far behind.
 
     Whatever a viewer fetches at whatever moment is whole, also after a kill. A live stream's failure (a full disk) is
     counted and tried anew after some seconds; a file's is final.
@@ -104,7 +107,7 @@ class HlsWriter:
         self._delivery = delivery
         self._settings = streaming_settings(crf, preset, live=info.live)
         window_s = _LIVE_WINDOW_S if window_s is None and info.live else window_s
-        self._container = _Hls("hls", ("h264",), path, window_s, info.live)
+        self._container = _Hls("hls", ("h264",), path, 1 if info.live else 2, window_s, info.live)
         self._audio_from = Path(info.path) if audio == "copy" and info.path is not None else None
         self._part_s = start_s, end_s
         self._clock = clock
