@@ -13,6 +13,7 @@ import av
 
 from streamdet.errors import SinkError
 from streamdet.frames import Image, Picture, StreamInfo
+from streamdet.media.container import open_file
 from streamdet.media.delivery import Delivery
 from streamdet.media.timeline import beginning_s
 from streamdet.media.writer import VideoWriter
@@ -162,7 +163,7 @@ def _beginning_s(info: StreamInfo) -> Fraction:
     if info.path is None:
         return Fraction(0)
     try:
-        with av.open(str(Path(info.path).absolute()), metadata_errors="replace") as source:
+        with open_file(Path(info.path)) as source:
             return beginning_s(source)
     except (av.FFmpegError, OSError):  # whoever reads it says so
         return Fraction(0)
