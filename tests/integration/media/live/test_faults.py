@@ -187,7 +187,9 @@ def test_udp_that_loses_and_reorders_goes_on(rtsp_server, proxy):
 
 def test_damage_of_udp_loss_is_not_shown_where_that_is_asked_for(rtsp_server, proxy):
     # Coarse pictures of several packets: one that is lost tears a picture, and all up to the next keyframe.
-    chaos, url = proxy(rtsp_server({"/live": Live(640, 480, keyframe_every=12)}), udp_loss=0.05, udp_reorder=0.05)
+    chaos, url = proxy(
+        rtsp_server({"/live": Live(640, 480, fps=50, keyframe_every=12)}), udp_loss=0.05, udp_reorder=0.05
+    )
     with Watcher(url, LiveOptions(transport="udp", wait_for_keyframe=True)) as watcher:
         watcher.wait_until(lambda: chaos.seen["lost"] > 10 and len(watcher.frames) > 40)
         dropped = watcher.source.dropped
