@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from streamdet.errors import SourceError, SourceOpenError
+from streamdet.errors import SourceError, SourceOpenError, SourceTimeout
 from streamdet.media.container import open_container
 from streamdet.media.locations import SourceSpec
 from streamdet.media.source import open_source
@@ -157,3 +157,20 @@ def test_server_cannot_have_files_of_this_machine_read(make_clip, serve):
     with pytest.raises(SourceError):
         open_container(SourceSpec(f"{address}/playlist.m3u8", "x", "network"))
     assert asked
+
+
+def test_file_of_packets_that_give_nothing_is_given_up(make_clip, monkeypatch):
+    """Behind a good beginning; how long it is read on without a frame is a minute otherwise."""
+    monkeypatch.setattr("streamdet.media.decoder.FILE_TIMEOUT_S", 0.01)
+    path = make_clip(frames=1600, size=(32, 32), options={"g": "1", "preset": "ultrafast"})
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for position, size in packets[10:]:
+        content[position : position + size] = b"\xff" * size
+    path.write_bytes(content)
+    with open_source(path) as source:
+        frames = iter(source)
+        assert [next(frames).index for _ in range(10)] == list(range(10))
+        with pytest.raises(SourceTimeout, match="nothing in 1001 packets can be decoded"):
+            next(frames)
