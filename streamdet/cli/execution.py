@@ -184,8 +184,9 @@ def _say(job: Job, outcome: Outcome) -> None:
     if outcome.tally.frames:
         _say_pace(outcome, job.detector.runtime)
     _say_written([path for path in job.outputs.paths() if path in outcome.written])
-    for delivery in outcome.deliveries.values():
-        log.info("%s", delivery, extra={"fields": delivery.to_dict()})
+    for path, delivery in outcome.deliveries.items():
+        if Path(path) not in outcome.written or delivery.dropped:
+            log.info("%s", delivery, extra={"fields": delivery.to_dict()})
     if outcome.exit_status > FAILED:
         log.warning("stopped before the end; what was written is complete up to there")
 

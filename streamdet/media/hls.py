@@ -1,5 +1,6 @@
 """Writes video as HLS, which browsers play while it is written: a playlist and its short segments."""
 
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from streamdet.media.formats import OutputFormat, output_format
 from streamdet.media.part_file import write_error
 from streamdet.media.recording import Recording
 
+_log = logging.getLogger(__name__)
 _LIVE_WINDOW_S = 60  # of a camera that runs for weeks nobody wants a playlist of weeks
 _KEPT_FOR_LATE_VIEWERS = 5  # segments that are no longer in the playlist
 _RETRY_AFTER_S = 5.0
@@ -178,6 +180,10 @@ class HlsWriter:
             return []
         # mp4 tells whether a track can be read at all; MPEG-TS cannot, since it repacks AAC.
         tracks = open_tracks(self._audio_from, output_format(Path("any.mp4"), "h264"), *self._part_s)
+        for track in tracks:
+            if track.codec not in _CODECS_OF_BROWSERS:
+                _log.warning("%s: browsers do not play it, left out", track.description)
+                track.close()
         return [track for track in tracks if track.codec in _CODECS_OF_BROWSERS]
 
     def _give_up(self) -> None:

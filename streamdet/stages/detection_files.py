@@ -54,7 +54,13 @@ class DetectionFile(Protocol):
 
 
 def open_detection_file(
-    path: str | Path, form: Format, header: RunHeader, sources: list[str], deliveries: Deliveries | None = None
+    path: str | Path,
+    form: Format,
+    header: RunHeader,
+    sources: list[str],
+    deliveries: Deliveries | None = None,
+    *,
+    live: bool = False,
 ) -> DetectionFile:
     """Begin a file.
 
@@ -63,7 +69,9 @@ def open_detection_file(
         form: jsonl takes any number of streams, mot and coco one.
         header: what JSON Lines begin with.
         sources: names of the streams that go into it.
-        deliveries: gets what is counted at an address.
+        deliveries: gets what is counted at an address, or of a live file.
+        live: a file of JSON Lines of a stream that goes on: while it cannot be written (a full disk), lines are
+            dropped and counted.
 
     Raises:
         SinkError: it cannot be written.
@@ -71,19 +79,20 @@ def open_detection_file(
     """
     if form == "coco":
         return _CocoFile(Path(path))
-    lines = _lines(str(path), {} if deliveries is None else deliveries)
+    lines = _lines(str(path), {} if deliveries is None else deliveries, live)
     if form == "mot":
         return _MotFile(lines)
     return _JsonLinesFile(lines, header, sources)
 
 
-def _lines(path: str, deliveries: Deliveries) -> "_Bytes":
+def _lines(path: str, deliveries: Deliveries, live: bool) -> "_Bytes":
     if path == STDOUT:
         return _Stdout()
     if is_event_address(path):
         transport = open_transport(path)
         return EventSender(transport, deliveries.setdefault(path, Delivery(redact(path), "lines")))
-    return _GrowingFile(Path(path), Path(path))
+    file = _GrowingFile(Path(path), Path(path))
+    return _LastingFile(file, deliveries.setdefault(path, Delivery(path, "lines"))) if live else file
 
 
 class _Bytes(Protocol):
@@ -129,6 +138,29 @@ class _GrowingFile:
     def _put(self, data: bytes) -> None:
         self._file.seek(self._end)
         _write_all(self._file.write, data)
+
+
+class _LastingFile:
+    """A file of lines that loses some while it cannot be written, and goes on."""
+
+    def __init__(self, file: _GrowingFile, delivery: Delivery) -> None:
+        self._file = file
+        self._delivery = delivery
+
+    def append(self, data: bytes) -> None:
+        try:
+            self._file.append(data)
+        except SinkError as error:
+            self._delivery.fail(str(error))
+            self._delivery.drop("failed")
+        else:
+            self._delivery.sent += 1
+            self._delivery.recover()
+
+    def close(self) -> None:
+        self._file.close()
+        if lost := self._delivery.dropped.total():
+            raise SinkError(f"{self._delivery.shown}: could not be written for a time; {lost} lines are missing")
 
 
 class _Stdout:

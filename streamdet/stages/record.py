@@ -26,7 +26,7 @@ def record(
     """Write every stream's detections to its file; everything passes through.
 
     A file is finished at the end of its streams, or when the run ends for whatever reason. One that fails is given
-    up, and the others and the run go on.
+    up, unless its stream is live: then it is tried again with every line. The others and the run go on.
 
     Args:
         files: by name of the stream; "-" is standard output, `mqtt://` and `http://` addresses are sent to. Streams may
@@ -97,7 +97,8 @@ class _Recorder:
         if path not in self._open:
             if isinstance(item, StreamEnded) and len(sources) == 1:
                 return  # it never began: no file, rather than one that seems to say that nothing was found
-            self._open[path] = open_detection_file(path, self._form, self._header, sources, self._deliveries)
+            live = isinstance(item, StreamStarted) and item.info.live
+            self._open[path] = open_detection_file(path, self._form, self._header, sources, self._deliveries, live=live)
         self._open[path].write(item)
         if isinstance(item, StreamEnded):
             self._ended.add(item.source)

@@ -201,6 +201,21 @@ def test_a_folder_that_is_not_there_fails(tmp_path, form):
         open_detection_file(tmp_path / "nowhere" / "out", form, HEADER, ["a"])
 
 
+def test_a_live_file_goes_on_when_there_is_room_again(tmp_path, make_result):
+    path, deliveries = tmp_path / "out.jsonl", {}
+    file = open_detection_file(path, "jsonl", HEADER, ["a"], deliveries, live=True)
+    with file_size_limit(path.stat().st_size + 10):
+        for index in range(3):
+            file.write(make_result([ROW], index=index))
+    file.write(make_result([ROW], index=3))
+    with pytest.raises(SinkError, match="could not be written for a time; 3 lines are missing"):
+        file.close()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line.get("frame") for line in lines] == [None, 3]
+    delivery = deliveries[str(path)]
+    assert (delivery.sent, delivery.dropped, delivery.failing) == (2, {"failed": 3}, None)
+
+
 def test_a_coco_file_that_fails_at_once_leaves_nothing(tmp_path):
     with file_size_limit(0), pytest.raises(SinkError):
         open_detection_file(tmp_path / "out.json", "coco", HEADER, ["a"])
