@@ -1,6 +1,6 @@
 """decode: opens sources and gives their frames between the markers of their life."""
 
-from collections.abc import Container, Iterator, MutableMapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -98,15 +98,31 @@ class LiveStreams:
 
     Attributes:
         leaving: names of streams that shall end.
-        sources: those that are, or were, open; for their counts.
+        sources: those that are open.
+        dropped: frames dropped, by cause, of those that have ended.
     """
 
     leaving: set[str] = field(default_factory=set)
-    sources: MutableMapping[str, LiveSource] = field(default_factory=dict)
+    sources: dict[str, LiveSource] = field(default_factory=dict)
+    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def dropped_of(self, name: str) -> dict[str, int]:
+        """So far; from any thread."""
+        source = self.sources.get(name)
+        return self.dropped.get(name, {}) if source is None else _by_cause(source)
+
+
+def _by_cause(source: LiveSource) -> dict[str, int]:
+    return {str(cause): count for cause, count in source.dropped.items()}
 
 
 def decode_live(
-    spec: SourceSpec, options: LiveOptions, part: Part | None = None, *, streams: LiveStreams | None = None
+    spec: SourceSpec,
+    options: LiveOptions,
+    part: Part | None = None,
+    *,
+    on_error: OnError = "end",
+    streams: LiveStreams | None = None,
 ) -> Stage:
     """Give a live source's frames as they come, each when the next stage is free: whatever is the newest then.
 
@@ -117,6 +133,7 @@ def decode_live(
         spec: a source that `is_live`.
         options: how it is read.
         part: the part that is read.
+        on_error: what happens when the part ends without a frame, as in `decode`.
         streams: what is shared.
     """
     shared = streams or LiveStreams()
@@ -139,13 +156,15 @@ def decode_live(
 
     def process(inbox: Inbox[Item]) -> Iterator[Item]:
         life = _Life()
-        with life.may_fail("end"), LiveSource(spec, options, part) as source:
+        with life.may_fail(on_error), LiveSource(spec, options, part) as source:
             shared.sources[spec.name] = source
             yield from read(inbox, source, life)
             life.undecodable = source.undecodable
             if life.frames == 0:
                 life.error = f"{spec.shown}: gave no frame: {source.problem or 'no answer yet'}"
-        life.dropped = sum(source.dropped.values())
+        shared.dropped[spec.name] = _by_cause(source)
+        del shared.sources[spec.name]  # it holds a picture
+        life.dropped = sum(shared.dropped[spec.name].values())
         yield life.ended(spec.name)
 
     return Stage("decode", process, capacity=0, stops_itself=True)

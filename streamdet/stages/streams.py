@@ -21,7 +21,8 @@ class Streams:
         specs: the sources at the start.
         config: the part of each that is read, and how live ones are.
         side_by_side: files that are read at the same time.
-        on_error: what happens when a file fails, as in `decode`. A live source never fails: it is connected to anew.
+        on_error: what happens when a file fails, as in `decode`. A live source is connected to anew; it fails where its
+            part ends without a frame.
         watch: wraps every source's stage, to look at what it gives.
 
     Attributes:
@@ -111,11 +112,11 @@ class Streams:
 
     def dropped(self, name: str) -> Mapping[str, int]:
         """Frames of a live stream that were dropped so far, by cause; empty of any other."""
-        source = self._shared.sources.get(name)
-        return {} if source is None else {str(cause): count for cause, count in source.dropped.items()}
+        return self._shared.dropped_of(name)
 
     def _decode_live(self, spec: SourceSpec) -> Stage:
-        return self._watched(decode_live(spec, self._options, self._part, streams=self._shared))
+        stage = decode_live(spec, self._options, self._part, on_error=self._on_error, streams=self._shared)
+        return self._watched(stage)
 
     def _decode(self, specs: Sequence[SourceSpec]) -> Stage:
         stage = decode(specs, self._part, on_error=self._on_error, leaving=self._shared.leaving)

@@ -13,6 +13,7 @@ from live_watcher import PATIENCE_S
 from rtsp_server import Live, clock_ms_in, now_ms
 
 from streamdet.config import PipelineConfig
+from streamdet.errors import SourceTimeout
 from streamdet.flow import Run, Stage
 from streamdet.frames import Clip, Frame, StreamEnded, StreamGap, StreamStarted
 from streamdet.media.locations import SourceSpec, expand_sources
@@ -280,6 +281,11 @@ def test_a_part_of_a_live_source(rtsp_server, detector):
     results = list(stream(server.url("/a"), detector, conf=0.0, max_frames=7, mode="every-frame"))
     assert len(results) == 7
     assert 0.4 < list(stream(server.url("/a"), detector, conf=0.0, end_s=1.0))[-1].pts_s < 1.0
+
+
+def test_a_part_without_a_frame_fails(detector):
+    with pytest.raises(SourceTimeout, match=r"rtsp://127\.0\.0\.1:1/x: gave no frame within 0\.5 s: cannot"):
+        next(stream("rtsp://cam:s3cret@127.0.0.1:1/x", detector, end_s=0.5))
 
 
 def test_a_live_stream_cannot_join_files(make_clip, detector):
