@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
 from streamdet.cli.options import Overwrite, Quiet, Verbose
 from streamdet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streamdet.models.detector import RecurrentDetector
 
 _ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
 _MOST = 64
@@ -50,7 +53,15 @@ def export(
     if size is None:
         widescreen = Letterbox.fit(16, 9, detector.config.image_size)
         size = widescreen.model_height, widescreen.model_width
+    _write(detector, form, path, streams, frames, size)
+    log.info("wrote %s", " and ".join(str(file) for file in files))
+    return DONE
 
+
+def _write(
+    detector: "RecurrentDetector", form: str, path: Path, streams: int | None, frames: int, size: tuple[int, int]
+) -> None:
+    """Write the file, run it beside torch on a street, and say how near it comes."""
     from streamdet.scenes.scene import SceneSpec, render
 
     try:
@@ -61,13 +72,8 @@ def export(
 
     height, width = size
     scene = render(SceneSpec(width=width, height=height, frames=max(8, 2 * frames)))
-    parity = write(
-        detector,
-        StepShape(streams, frames, height, width),
-        "onnx" if form == "onnx" else "openvino",
-        path,
-        [frame.image for frame in scene],
-    )
+    shape = StepShape(streams, frames, height, width)
+    parity = write(detector, shape, "onnx" if form == "onnx" else "openvino", path, [frame.image for frame in scene])
     log.info(
         "same as torch over %d frames in %s: boxes within %.1g px, scores within %.1g, memory within %.1g",
         parity.frames,
@@ -76,8 +82,6 @@ def export(
         parity.score,
         parity.memory,
     )
-    log.info("wrote %s", " and ".join(str(file) for file in files))
-    return DONE
 
 
 def _streams(text: str) -> int | None:
