@@ -98,7 +98,9 @@ def plan_outputs(
     outputs = Outputs(videos, detections, form, shared, report)
     video_folder = config.encode.path if any(isinstance(video, Path) for video in videos.values()) else None
     folders = tuple(_to_make(video_folder, config.record.path if detections else None))
-    mistakes += _obstacles(outputs.paths(), folders, inputs, config.overwrite)
+    mistakes += [*_collisions(outputs.paths()), *_unwritable(outputs.paths(), folders)]
+    whole = replace(outputs, videos={}) if config.encode.segment_s else outputs
+    mistakes += _taken(whole.paths(), inputs, config.overwrite)
     if not config.overwrite:
         mistakes += _pieces_in_the_way(outputs, config.encode)
     if mistakes:
@@ -132,12 +134,8 @@ def check_files(paths: Sequence[Path], *, overwrite: bool) -> None:
     Raises:
         ConfigError: one line for every mistake.
     """
-    if mistakes := _obstacles(paths, (), (), overwrite):
+    if mistakes := [*_collisions(paths), *_unwritable(paths, ()), *_taken(paths, (), overwrite)]:
         raise ConfigError("\n".join(mistakes))
-
-
-def _obstacles(paths: Sequence[Path], folders: Sequence[Path], inputs: Iterable[Path], overwrite: bool) -> list[str]:
-    return [*_collisions(paths), *_unwritable(paths, folders), *_taken(paths, inputs, overwrite)]
 
 
 def _videos(settings: EncodeConfig, names: Sequence[str]) -> dict[str, str | Path]:

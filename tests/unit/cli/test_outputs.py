@@ -163,6 +163,13 @@ def test_a_broken_link_is_there_already(tmp_path):
     check_files([tmp_path / "x"], overwrite=True)
 
 
+def test_segments_are_beside_what_they_are_named_after(plan, tmp_path):
+    (tmp_path / "street.mp4").touch()
+    plan(encode__path="street.mp4", encode__segment_s=60, inputs=["street.mp4"])
+    with pytest.raises(ConfigError, match=r"is the input street\.mp4 itself"):
+        plan(encode__path="street.mp4", inputs=["street.mp4"])
+
+
 def test_checking_leaves_no_trace(tmp_path):
     check_files([tmp_path / "x", tmp_path / "y"], overwrite=False)
     assert list(tmp_path.iterdir()) == []
