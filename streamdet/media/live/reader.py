@@ -7,11 +7,12 @@ from fractions import Fraction
 from threading import Event, Thread
 from time import monotonic
 
+import av
 from av.video.frame import VideoFrame
 
 from streamdet.errors import SourceError
 from streamdet.media.backoff import Backoff
-from streamdet.media.container import VideoPacket
+from streamdet.media.container import VideoPacket, reason
 from streamdet.media.deinterlace import Label, LabelledFrame, deinterlaced
 from streamdet.media.live.backlog import Backlog
 from streamdet.media.live.connection import Connection, RefusedError
@@ -90,6 +91,8 @@ class Reader:
                     why, pause_s = str(error), self._options.refused_retry_s
                 except SourceError as error:
                     why = str(error)
+                except av.FFmpegError as error:  # of the deinterlacer, on damaged pictures
+                    why = f"decoding stopped: {reason(error)}"
                 if self._was_good():
                     self._backoff.reset()
                 pause_s = pause_s or self._backoff.next_s()

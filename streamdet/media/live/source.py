@@ -6,8 +6,10 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+import av
+
 from streamdet.errors import SourceTimeout
-from streamdet.frames import Frame, StreamGap, StreamInfo
+from streamdet.frames import Frame, Image, Picture, StreamGap, StreamInfo
 from streamdet.media.colour import colour_of
 from streamdet.media.live.handover import Arrival, Cause, Handover
 from streamdet.media.live.options import LiveOptions
@@ -57,6 +59,7 @@ class LiveSource:
         self._last: Arrival | None = None
         self._opened_s = monotonic()
         self._began_s: float | None = None
+        self._unusable = 0
         max_age_s = options.max_staleness_s if options.freshest else None
         self._handover = Handover(newest_wins=options.freshest, max_age_s=max_age_s)
         self._reader = Reader(spec, options, self._handover, part.stride)
@@ -107,8 +110,8 @@ class LiveSource:
 
     @property
     def undecodable(self) -> int:
-        """Packets so far that gave no frame because they are broken."""
-        return self._reader.undecodable
+        """Packets so far that gave no picture because they are broken."""
+        return self._reader.undecodable + self._unusable
 
     @property
     def dropped(self) -> dict[Cause, int]:
@@ -153,33 +156,39 @@ class LiveSource:
                 self._began_s = arrival.captured_s - pts_s
             if pts_s < (self._part.start_s or 0):
                 continue
+            try:
+                picture = picture_of(arrival.picture)
+            except (av.FFmpegError, ValueError):  # of a size or format that nothing can make a picture of
+                self._unusable += 1
+                continue
             self._in_hand = True
             yield from self._gap_before(arrival)
             self._in_hand = False
             self._given += 1
-            yield self._frame(arrival, dropped)
+            yield self._frame(arrival, picture, dropped)
 
     def _part_is_over(self) -> bool:
-        end_s = self._part.end_s
-        if end_s is None:
+        if monotonic() < self._gives_up_s():
             return False
-        if self._began_s is None and monotonic() >= self._opened_s + end_s:
+        if self._began_s is None:
             why = f": {self.problem}" if self.problem else ""
-            raise SourceTimeout(f"{self._spec.shown}: gave no frame within {end_s:g} s{why}")
-        return self._began_s is not None and monotonic() >= self._began_s + end_s + self._options.timeout_s
+            raise SourceTimeout(f"{self._spec.shown}: gave no frame within {monotonic() - self._opened_s:.1f} s{why}")
+        return True
+
+    def _gives_up_s(self) -> float:
+        """When the part is over although no frame says so: a camera that is dead, or was never there."""
+        if self._part.end_s is None:
+            return float("inf")
+        began_s = self._opened_s if self._began_s is None else self._began_s
+        return began_s + self._part.end_s + self._options.timeout_s
 
     def _stale_at_s(self) -> float:
         """When the stream counts as stale if no frame comes; never before its first one."""
         return self._handover.last_fresh_s + self._options.stale_after_s if self._last else float("inf")
 
     def _next_check_s(self) -> float:
-        checks = [monotonic() + _FOREVER_S]
-        if not self.stale:
-            checks.append(self._stale_at_s())
-        if self._part.end_s is not None:
-            grace_s = 0 if self._began_s is None else self._options.timeout_s
-            checks.append((self._began_s or self._opened_s) + self._part.end_s + grace_s)
-        return min(checks)
+        stale_at_s = float("inf") if self.stale else self._stale_at_s()
+        return min(monotonic() + _FOREVER_S, stale_at_s, self._gives_up_s())
 
     def _gap_before(self, arrival: Arrival) -> Iterator[StreamGap]:
         last, was_stale = self._last, self.stale
@@ -197,8 +206,7 @@ class LiveSource:
             self.session += 1
             yield StreamGap(self.name, self.session, "resized")
 
-    def _frame(self, arrival: Arrival, dropped: int) -> Frame:
-        picture = picture_of(arrival.picture)
+    def _frame(self, arrival: Arrival, picture: Image | Picture, dropped: int) -> Frame:
         if self._info is None:
             self._info = self._describe(arrival, *size_of(picture))
         age = timedelta(seconds=monotonic() - arrival.captured_s)

@@ -9,6 +9,7 @@ import pytest
 
 from streamdet.errors import DecodeError, SourceOpenError, SourceTimeout
 from streamdet.media import container
+from streamdet.media.live.options import LiveOptions
 from streamdet.media.source import open_source
 
 
@@ -94,7 +95,7 @@ def test_file_that_is_not_there_fails_without_showing_the_password(server):
 )
 def test_live_source_that_is_not_there_is_waited_for_until_its_part_is_over(location, says):
     with (
-        open_source(location, end_s=0.5) as source,
+        open_source(location, end_s=0.5, live=LiveOptions(timeout_s=0.5)) as source,
         pytest.raises(SourceTimeout, match="gave no frame within") as caught,
     ):
         next(iter(source))

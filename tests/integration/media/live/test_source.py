@@ -118,9 +118,12 @@ def test_part_ends_although_the_camera_is_dead(camera):
 
 def test_camera_that_never_comes_fails_at_the_end_of_the_part():
     [spec] = expand_sources(["rtsp://cam:s3cret@127.0.0.1:1/live"])
-    with LiveSource(spec, part=Part(end_s=0.5)) as source, pytest.raises(SourceTimeout) as caught:
+    with (
+        LiveSource(spec, LiveOptions(timeout_s=0.5), Part(end_s=0.5)) as source,
+        pytest.raises(SourceTimeout) as caught,
+    ):
         next(iter(source))
-    assert str(caught.value).startswith("rtsp://127.0.0.1:1/live: gave no frame within 0.5 s: ")
+    assert str(caught.value).startswith("rtsp://127.0.0.1:1/live: gave no frame within 1.0 s: ")
 
 
 @pytest.mark.parametrize("codec", ["h265", "mjpeg"])
