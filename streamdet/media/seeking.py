@@ -10,7 +10,8 @@ from av.video.stream import VideoStream
 from streamdet.media.container import VideoPacket, VideoPackets
 
 # Packets since the last keyframe that are held while looking for the next; a stream with none for so long is decoded.
-_HELD_PACKETS = 2000
+# A forged index can make the same megabytes a packet again and again.
+_HELD_PACKETS, _HELD_BYTES = 2000, 2**28
 
 
 class FrameCounter:
@@ -81,13 +82,15 @@ def skip(pts: int, packets: VideoPackets) -> tuple[int, VideoPackets]:
         The number of packets before the keyframe that are shown, and the packets from it on.
     """
     held: list[VideoPacket] = []
-    skipped = 0
+    skipped = held_bytes = 0
     for packet in packets:
         if packet.is_keyframe and packet.pts is not None and packet.pts <= pts:
             skipped += sum(not before.is_discard for before in held)
             held.clear()
+            held_bytes = 0
         held.append(packet)
+        held_bytes += packet.size
         time = packet.pts if packet.dts is None else packet.dts
-        if len(held) > _HELD_PACKETS or (time is not None and time > pts):
+        if len(held) > _HELD_PACKETS or held_bytes > _HELD_BYTES or (time is not None and time > pts):
             break
     return skipped, chain(held, packets)

@@ -174,3 +174,11 @@ def test_file_of_packets_that_give_nothing_is_given_up(make_clip, monkeypatch):
         assert [next(frames).index for _ in range(10)] == list(range(10))
         with pytest.raises(SourceTimeout, match="nothing in 1001 packets can be decoded"):
             next(frames)
+
+
+@pytest.mark.parametrize("limit", ["_HELD_PACKETS", "_HELD_BYTES"])
+def test_looking_for_a_keyframe_holds_a_bounded_part_and_still_starts_where_asked(make_clip, monkeypatch, limit):
+    monkeypatch.setattr(f"streamdet.media.seeking.{limit}", 5)
+    path = make_clip("clip.mkv", 60, options={"g": "20", "bf": "2"})
+    with open_source(path, start_s=1.6) as source:
+        assert [frame.index for frame in source] == list(range(40, 60))
