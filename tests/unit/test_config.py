@@ -38,6 +38,12 @@ def test_image_size(value: object, expected: object) -> None:
     assert config.detect.image_size == expected
 
 
+@pytest.mark.parametrize(("value", "seconds"), [("90s", 90), ("10m", 600), ("1h", 3600), ("90", 90), (90, 90)])
+def test_lengths_of_time(value: object, seconds: int) -> None:
+    config = load_yaml(None, PipelineConfig, [Override("encode.segment_s", value, "--segment")])
+    assert config.encode.segment_s == seconds
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
@@ -68,6 +74,9 @@ def test_image_size(value: object, expected: object) -> None:
         ("encode.codec", "mpeg4", "expected 'h264', 'hevc' or 'av1', got \"mpeg4\""),
         ("encode.crf", 23.5, "expected a whole number, got 23.5"),
         ("encode.preset", True, "expected text, got true"),
+        ("encode.segment_s", "10 min", "expected a length of time such as 90s, 10m or 1h, got 10 min"),
+        ("encode.segment_s", "0m", "expected at least 1, got"),
+        ("encode.window_s", 1.5, "expected a whole number, got 1.5"),
         ("encode.audio", True, "expected 'copy' or 'drop', got true"),
         ("stages", ["decode", "detect"], "expected decode, batch, detect and then each of the others at most once"),
         ("stages", ["decode", "batch", "detect", "track", "track"], "expected decode, batch, detect and then each"),
