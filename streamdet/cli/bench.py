@@ -65,7 +65,7 @@ def bench(
 
     with tempfile.TemporaryDirectory(prefix="streamdet-bench-") as folder:
         clip = source or _scene(Path(folder) / "street.mp4")
-        figures = end_to_end(_job(clip, model, imgsz), Path(folder), rounds)
+        figures = end_to_end(job_of(clip, model, imgsz), Path(folder), rounds)
         figures |= {
             "runtimes": {name: pace._asdict() for name, pace in runtimes(model, imgsz, rounds)},
             "machine": machine(),
@@ -86,12 +86,13 @@ def _scene(path: Path) -> Path:
     return path
 
 
-def _job(clip: Path, model: str, imgsz: int | None) -> PipelineConfig:
+def job_of(clip: Path, model: str, imgsz: int | None, most_frames: int = _MOST_FRAMES) -> PipelineConfig:
+    """The job that is measured."""
     settings = {
         "sources": [str(clip)],
         "detect.model": model,
         "detect.image_size": imgsz,
-        "decode.max_frames": _MOST_FRAMES,
+        "decode.max_frames": most_frames,
         "encode.audio": "drop",
     }
     return load_yaml(None, PipelineConfig, [Override(key, value, key) for key, value in settings.items()])
@@ -120,7 +121,7 @@ def end_to_end(config: PipelineConfig, folder: Path, rounds: int) -> dict[str, A
     runs: list[RunStats] = []
 
     def annotate() -> int:
-        runs.append(_annotate(config, spec, detector, folder / "annotated.mp4"))
+        runs.append(annotate_clip(config, spec, detector, folder / "annotated.mp4"))
         return runs[-1].consumer.items_in - 2  # a marker at each end
 
     def copy() -> int:
@@ -152,7 +153,8 @@ def end_to_end(config: PipelineConfig, folder: Path, rounds: int) -> dict[str, A
     }
 
 
-def _annotate(config: PipelineConfig, spec: "SourceSpec", detector: "Detector", path: Path) -> "RunStats":
+def annotate_clip(config: PipelineConfig, spec: "SourceSpec", detector: "Detector", path: Path) -> "RunStats":
+    """Run a job of one file, as `streamdet run` does."""
     from streamdet.stages.job import OutputFailures, assemble, streams_of
 
     path.unlink(missing_ok=True)
