@@ -1,6 +1,7 @@
 """The command line as a user has it: real clips, a real (small, untrained) model, exit status and messages."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -73,6 +74,14 @@ def read_video(path: Path) -> Video:
         tracks = container.streams.audio
         audio = [bytes(packet) for packet in container.demux(tracks) if packet.size] if tracks else []
     return Video([time_s for time_s, _ in frames], frames[0][1], audio)
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """A background job's SIGINT is ignored, and stays so in what it starts: not here."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -12,14 +12,6 @@ SECRET = "s3cr et/"
 QUOTED = "s3cr%20et%2F"
 
 
-@pytest.fixture(autouse=True)
-def heard():
-    """A background job's SIGINT is ignored, and stays so in what it starts: not here."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def wait_until(condition, timeout_s=120):
     deadline_s = time.monotonic() + timeout_s
     while not condition():
