@@ -93,7 +93,7 @@ def test_live_frames_are_timed_from_their_capture_on_by_source():
             tally.count(Result(item, Detections.empty(("x",))))
     assert tally.latency_s("b") is None
     assert tally.latency_s() == tally.latency_s("a")
-    assert 5 <= tally.latency_s("a")["p50"] < 15 < tally.latency_s("a")["max"] < 100
+    assert 4.9 < tally.latency_s("a")["p50"] < 15 < tally.latency_s("a")["max"] < 100
     assert tally.sources["a"].sessions == 2
 
 
