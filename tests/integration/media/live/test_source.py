@@ -87,13 +87,13 @@ def test_frames_that_were_held_up_on_the_way_are_not_shown(camera):
             watcher.wait_for_frames(25)
             held_ms = now_ms(time.time())
             proxy.flowing.clear()
-            time.sleep(5)
+            time.sleep(3)
             proxy.flowing.set()
             watcher.wait_for_frames(10)
             dropped = watcher.source.dropped
-    assert not [seen for seen in watcher.frames if 1000 < seen.clock_ms - held_ms < 4000]
-    assert dropped["stale"] > 0
-    assert watcher.gaps == []
+    assert not [seen for seen in watcher.frames if 500 < seen.clock_ms - held_ms < 2000]
+    # A server whose buffers fill up meanwhile may give its client up, and sends nothing of what it held.
+    assert dropped["stale"] > 0 or [gap.reason for gap in watcher.gaps] == ["reconnected"]
 
 
 def test_part_of_a_live_source_counts_from_its_first_frame(camera):
