@@ -81,8 +81,10 @@ def open_stream(spec: SourceSpec, options: dict[str, str], timeout_s: tuple[floa
     if spec.kind == "network":
         return av.open(spec.location, options=options, timeout=timeout_s, metadata_errors="replace")
     capture = _CAPTURE_FORMATS.get(sys.platform, "")
-    if capture not in av.formats_available:
-        raise ValueError(f"this build of FFmpeg has no {capture or 'camera'} input")
+    try:
+        av.ContainerFormat(capture, "r")
+    except ValueError:
+        raise ValueError(f"this build of FFmpeg has no {capture or 'camera'} input") from None
     device = f"/dev/video{spec.location}" if capture == "v4l2" else spec.location
     return av.open(device, format=capture, options=options, timeout=timeout_s)
 
