@@ -1,8 +1,8 @@
-"""A camera to try things on: plays a clip for ever at rtsp://cam:s3cret@127.0.0.1:8554/camera, until Ctrl-C.
+"""A camera to try things on: rtsp://cam:s3cret@127.0.0.1:8554/camera plays an H.264 or H.265 clip until Ctrl-C.
 
 What is published to /in there is played at /out.
 
-python tests/helpers/play_camera.py street.mp4
+python tests/helpers/play_camera.py demo.annotated.mp4
 """
 
 import signal

@@ -20,7 +20,6 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import numpy as np
-import pytest
 
 _PYTHON = "/usr/bin/python3"
 _SCRIPT = Path(__file__).with_name("gst_rtsp_server.py")
@@ -181,6 +180,8 @@ class RtspServer:
 
 def require_rtsp_server() -> None:
     """Skip the test where the server is not installed; fail it where STREAMDET_REQUIRE_SERVERS says that it must be."""
+    import pytest  # play_camera.py does without
+
     missing = _missing()
     if missing and os.environ.get("STREAMDET_REQUIRE_SERVERS"):
         pytest.fail(f"STREAMDET_REQUIRE_SERVERS is set, but {missing}")
