@@ -61,14 +61,15 @@ class LiveFactory(GstRtspServer.RTSPMediaFactory):
         stripes = bytes((x * 7) % 200 for x in range(self.width)) * (self.height - CLOCK_ROWS)
         began_s, number = time.monotonic(), 0
         while not stop.wait(max(0.0, began_s + number / self.fps - time.monotonic())):
-            buffer = Gst.Buffer.new_wrapped(self.clock() * CLOCK_ROWS + stripes)
+            # After a stop of the whole process, go on from now, as a camera would: the clock and pts of a frame agree.
+            passed_s, clock = time.monotonic() - began_s, self.clock()
+            number = max(number, int(passed_s * self.fps))
+            buffer = Gst.Buffer.new_wrapped(clock * CLOCK_ROWS + stripes)
             buffer.pts = number * Gst.SECOND // self.fps
             buffer.duration = Gst.SECOND // self.fps
             if source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
                 return
             number += 1
-            # After a stop of the whole process, go on from now, as a camera would.
-            number = max(number, int((time.monotonic() - began_s) * self.fps))
 
     def clock(self):
         now_ms = int(time.time() * 1000) & 0xFFFFFFFF

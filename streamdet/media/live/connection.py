@@ -67,17 +67,22 @@ class Connection:
         self._options = options
         self._stop = stop
         self._closing = ExitStack()
-        self.container = self._closing.enter_context(_open(spec, options))
+        self._losses: LossListener | None = None
+        began_s = monotonic()
         try:
-            self.stream = best_video_stream(self.container, spec.shown)
-            self._losses: LossListener | None = None
             if options.wait_for_keyframe and options.transport == "udp":
                 self._losses = self._closing.enter_context(LossListener())
+            self.container = self._closing.enter_context(_open(spec, options))
+            self.stream = best_video_stream(self.container, spec.shown)
+            if self._losses is not None:
                 # No thread of the decoder may wait for Python's lock, to log, while this one waits for it.
                 self.stream.codec_context.thread_count = 1
         except BaseException:
             self._closing.close()
             raise
+        # Opening reads ahead: what was lost then is among the packets to come, of no more time than opening took.
+        self._suspect_s = monotonic() - began_s if self._losses is not None and self._losses.heard() else 0.0
+        self._first_pts_s: float | None = None
         self.stream.thread_type = "SLICE"  # frame threads hold back a frame each
         self.rate = frame_rate(self.stream)
         self.finite = spec.kind == "network" and bool(self.container.duration)
@@ -132,9 +137,21 @@ class Connection:
             self.undecodable += 1
             return []
 
-    def lost_packets(self) -> bool:
-        """True if packets were lost on the way since the last call; only with the options' wait_for_keyframe."""
-        return self._losses is not None and self._losses.heard()
+    def lost_before(self, packet: VideoPacket) -> bool:
+        """True if packets were lost on the way to this one; only with the options' wait_for_keyframe.
+
+        Args:
+            packet: the next of `packets()`.
+        """
+        if self._losses is None:
+            return False
+        if self._suspect_s and packet.pts is not None:
+            pts_s = float(packet.pts * packet.time_base)
+            if self._first_pts_s is None:
+                self._first_pts_s = pts_s
+            if pts_s - self._first_pts_s > self._suspect_s:
+                self._suspect_s = 0.0
+        return self._losses.heard() or self._suspect_s > 0
 
 
 def _open(spec: SourceSpec, options: LiveOptions) -> InputContainer:

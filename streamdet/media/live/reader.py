@@ -168,7 +168,7 @@ class Reader:
 
     def _gate_at(self, connection: Connection, packet: VideoPacket) -> Cause | None:
         """Why a packet is not decoded: it follows a loss, or decoding falls behind; up to the next keyframe."""
-        if connection.lost_packets():
+        if connection.lost_before(packet):
             return "keyframe"
         if self._gate == "keyframe" and not packet.is_keyframe:
             return "keyframe"
