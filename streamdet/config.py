@@ -165,7 +165,12 @@ class RecordConfig(Section):
 
 
 class PipelineConfig(Section):
-    """A complete job, as a file of pipelines/ holds it."""
+    """A complete job, as a file of pipelines/ holds it.
+
+    Attributes:
+        state_in, state_out: files of the memory that a source begins with, and of what it is at its end.
+        resume: go on with the same job where it was interrupted; begin at the beginning where it has not begun.
+    """
 
     sources: tuple[str, ...] = ()
     stages: tuple[StageName, ...] = ("decode", "batch", "detect", "track", "annotate", "encode")
@@ -175,7 +180,17 @@ class PipelineConfig(Section):
     encode: EncodeConfig = EncodeConfig()
     record: RecordConfig = RecordConfig()
     report: str | None = Field(default=None, min_length=1)
+    state_in: str | None = Field(default=None, min_length=1)
+    state_out: str | None = Field(default=None, min_length=1)
     overwrite: bool = False
+    resume: bool = False
+
+    @check("resume")
+    @classmethod
+    def _or_overwrite(cls, resume: bool, info: ValidationInfo) -> bool:
+        if resume and info.data.get("overwrite"):
+            raise ValueError("expected resume or overwrite, not both")
+        return resume
 
     @check("stages")
     @classmethod

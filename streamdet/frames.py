@@ -1,13 +1,13 @@
 """What travels from stage to stage: frames, clips and the markers of a stream's life.
 
-All of it is in band and in order: StreamStarted, then frames and gaps, then StreamEnded.
+All of it is in band and in order: StreamStarted, then frames, gaps and checkpoints, then StreamEnded.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,11 +113,39 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """All stages have done what came before this: each adds what it needs to go on from here.
+
+    Attributes:
+        source: name of the stream.
+        frames: that it delivered so far.
+        last: no frame follows: outputs add nothing.
+        facts: by name of the stage, as JSON holds it.
+        arrays: by name of the stage and of the array.
+    """
+
+    source: str
+    frames: int
+    last: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStarted:
-    """A stream begins: comes before its first frame."""
+    """A stream begins: comes before its first frame.
+
+    Attributes:
+        source: name of the stream.
+        info: what is known of it.
+        resume: where an interrupted run left off, which this one goes on from.
+        memory: what was remembered at the end of another file, whose continuation this one is.
+    """
 
     source: str
     info: StreamInfo
+    resume: Checkpoint | None = None
+    memory: Checkpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +176,7 @@ class StreamEnded:
     error: str | None = None
 
 
-Marker = StreamStarted | StreamGap | StreamEnded
+Marker = StreamStarted | StreamGap | Checkpoint | StreamEnded
 
 
 @dataclass(frozen=True, slots=True, eq=False)

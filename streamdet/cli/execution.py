@@ -14,6 +14,7 @@ from streamdet.cli.messages import log
 from streamdet.cli.outputs import Outputs, plan_outputs
 from streamdet.cli.progress import ShownProgress, expected_frames, make_progress
 from streamdet.cli.report import Failure, Outcome, of_outputs, write_report
+from streamdet.cli.resuming import Continued, Keeper, go_on, interrupted_job, same_runtime
 from streamdet.cli.signals import StopOnSignal
 from streamdet.cli.sources import find_sources
 from streamdet.cli.tally import Tally
@@ -41,6 +42,7 @@ class Job:
     specs: tuple[SourceSpec, ...]
     outputs: Outputs
     detector: Detector
+    continued: Continued
 
 
 def prepare(config: PipelineConfig, inputs: Iterable[Path] = ()) -> Job:
@@ -59,10 +61,11 @@ def prepare(config: PipelineConfig, inputs: Iterable[Path] = ()) -> Job:
     files = [Path(spec.location) for spec in specs if spec.kind in ("file", "images")]
     read = [*files, *lists, Path(config.detect.model), *inputs]
     outputs = plan_outputs(config, [spec.name for spec in specs], read)
-    part = config.detect
+    noted = interrupted_job(config, specs, outputs)
+    part = same_runtime(noted, config.detect)
     detector = load(part.model, device=part.device, precision=part.precision, runtime=part.runtime)
     _check_classes(config.detect.classes or (), detector.classes)
-    return Job(config, specs, outputs, detector)
+    return Job(config, specs, outputs, detector, go_on(config, specs, outputs, detector, noted))
 
 
 def _check_classes(wanted: Sequence[str], known: Sequence[str]) -> None:
@@ -84,12 +87,17 @@ def execute(job: Job, progress: bool | None, sources: SourcesFile | None = None)
         progress: as in `make_progress`.
         sources: names the sources of a live job, and may be changed while it runs.
     """
-    tally, failures = Tally(job.specs), OutputFailures()
-    streams = streams_of(job.config, job.specs, watch=tally.timed)
+    tally, failures, continued = Tally(job.specs), OutputFailures(), job.continued
+    for name, counted in continued.counted.items():
+        tally.go_on(name, counted, ended=name in continued.done)
+    left = [spec for spec in job.specs if spec.name not in continued.done]
+    streams = streams_of(job.config, left, watch=tally.timed, continuation=continued.continuation)
+    keeper = Keeper(continued, job.config, job.outputs, tally, failures)
     try:
         job.outputs.make_folders()
     except OSError as error:
         raise ConfigError(f"cannot make folder {error.filename}: {error.strerror}") from error
+    keeper.begin()
     before = job.outputs.versions()
     started = datetime.now(UTC)
     outputs = job.outputs
@@ -103,6 +111,7 @@ def execute(job: Job, progress: bool | None, sources: SourcesFile | None = None)
             with run, Watching(sources if streams.live else None, members):
                 for item in run:
                     tally.count(item)
+                    keeper.see(item)
                     _show(item, bars)
                     stop.announce()
                     if _writes_nothing_more(job, tally, failures):
@@ -116,10 +125,16 @@ def execute(job: Job, progress: bool | None, sources: SourcesFile | None = None)
         source.drops = dict(streams.dropped(name))
         source.dropped = sum(source.drops.values()) or source.dropped
     written = frozenset(path for path, now in job.outputs.versions().items() if now not in (None, before.get(path)))
-    failed = tuple(_failed(tally, failures, crash))
+    failed, hint = list(_failed(tally, failures, crash)), None
+    try:
+        hint = keeper.end(complete=not failed and stop.received is None, stopped=bool(stop.received or crash))
+    except SinkError as error:
+        failed.append(Failure("state", None, str(error)))
     status = stop.exit_status or (FAILED if failed else DONE)
-    outcome = Outcome(started, tally, run.stats, failed, written, failures.deliveries, status)
+    outcome = Outcome(started, tally, run.stats, tuple(failed), written, failures.deliveries, status)
     _say(job, outcome)
+    if hint is not None:
+        log.info("%s", hint)
     return _report(job, outcome)
 
 
@@ -127,7 +142,7 @@ def _show(item: Any, bars: ShownProgress) -> None:
     if isinstance(item, Result):
         bars.advance(item.source)
     elif isinstance(item, StreamStarted):
-        bars.begin(item.source, expected_frames(item.info))
+        bars.begin(item.source, expected_frames(item.info), 0 if item.resume is None else item.resume.frames)
     elif isinstance(item, StreamEnded):
         bars.end(item.source)
         if item.error:

@@ -37,6 +37,7 @@ class Outputs:
         form: of the detections: jsonl, mot or coco; None where no detections are written.
         shared: where the detections of all sources go: standard output, or an address, credentials included.
         report: the run report.
+        state: the memory at the end.
         folders: to be made.
     """
 
@@ -45,22 +46,24 @@ class Outputs:
     form: Format | None = None
     shared: str | None = None
     report: Path | None = None
+    state: Path | None = None
     folders: tuple[Path, ...] = ()
 
     def paths(self) -> list[Path]:
         """All files."""
-        return [*self._results(), *([self.report] if self.report else [])]
+        return [*self.results(), *(path for path in (self.report, self.state) if path is not None)]
 
     def versions(self) -> dict[Path, tuple[int, int] | None]:
         """Which version of each file is there now, the report aside; None where there is none."""
-        return {path: _version(path) for path in self._results()}
+        return {path: _version(path) for path in self.results()}
 
     def make_folders(self) -> None:
         """Make the folders that outputs go into."""
         for folder in self.folders:
             folder.mkdir(exist_ok=True)
 
-    def _results(self) -> list[Path]:
+    def results(self) -> list[Path]:
+        """Files of videos and detections, videos first."""
         return [path for path in (*self.videos.values(), *self.detections.values()) if isinstance(path, Path)]
 
 
@@ -95,13 +98,15 @@ def plan_outputs(
             files = {} if shared else _files(config.record.path, [*beside, *names], _ENDINGS[form])
             detections = _without(beside, files)
     report = Path(config.report) if config.report and not beside else None
-    outputs = Outputs(videos, detections, form, shared, report)
+    state = Path(config.state_out) if config.state_out and not beside else None
+    outputs = Outputs(videos, detections, form, shared, report, state)
     video_folder = config.encode.path if any(isinstance(video, Path) for video in videos.values()) else None
     folders = tuple(_to_make(video_folder, config.record.path if detections else None))
     mistakes += [*_collisions(outputs.paths()), *_unwritable(outputs.paths(), folders)]
     whole = replace(outputs, videos={}) if config.encode.segment_s else outputs
-    mistakes += _taken(whole.paths(), inputs, config.overwrite)
-    if not config.overwrite:
+    replaces = config.overwrite or config.resume
+    mistakes += _taken(whole.paths(), inputs, replaces, ", or go on with a run that was interrupted with --resume")
+    if not replaces:
         mistakes += _pieces_in_the_way(outputs, config.encode)
     if mistakes:
         raise ConfigError("\n".join(mistakes))
@@ -254,7 +259,7 @@ def _unwritable(paths: Sequence[Path], folders: Sequence[Path]) -> Iterator[str]
             yield f"cannot write into folder {folder}: {error.strerror}; choose another"
 
 
-def _taken(paths: Sequence[Path], inputs: Iterable[Path], overwrite: bool) -> Iterator[str]:
+def _taken(paths: Sequence[Path], inputs: Iterable[Path], overwrite: bool, hint: str = "") -> Iterator[str]:
     inputs = list(inputs)
     for path in paths:
         if path.is_dir():
@@ -262,7 +267,7 @@ def _taken(paths: Sequence[Path], inputs: Iterable[Path], overwrite: bool) -> It
         elif read := next((each for each in inputs if _same(path, each)), None):
             yield f"output {path} is the input {read} itself; choose another name"
         elif os.path.lexists(path) and not overwrite:
-            yield f"output {path} is there already; choose another name, or replace it with --overwrite"
+            yield f"output {path} is there already; choose another name, or replace it with --overwrite{hint}"
 
 
 def _same(path: Path, other: Path) -> bool:

@@ -72,8 +72,8 @@ class Outcome:
 
     @property
     def fps(self) -> float:
-        """Frames of all sources by the run's duration."""
-        return self.tally.frames / self.stats.wall_s if self.stats.wall_s > 0 else 0.0
+        """Frames of all sources by the run's duration; those of a run that was interrupted are not counted."""
+        return self.tally.frames_of_this_run / self.stats.wall_s if self.stats.wall_s > 0 else 0.0
 
     def to_dict(self, config: PipelineConfig, detector: Detector, outputs: Outputs) -> dict[str, Any]:
         """The report as JSON takes it."""

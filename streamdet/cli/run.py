@@ -39,7 +39,10 @@ _KEYS = {
     "preset": "encode.preset",
     "audio": "encode.audio",
     "report": "report",
+    "state_in": "state_in",
+    "state_out": "state_out",
     "overwrite": "overwrite",
+    "resume": "resume",
 }
 
 
@@ -110,7 +113,15 @@ def run(
     preset: Annotated[str | None, typer.Option(metavar="NAME", help="Encoder's speed, such as veryfast.")] = None,
     audio: Annotated[str | None, typer.Option(metavar="copy|drop", help="Default: copy.")] = None,
     overwrite: Annotated[bool | None, typer.Option("--overwrite", help="Replace outputs that are there.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", hidden=True)] = False,
+    resume: Annotated[
+        bool | None, typer.Option("--resume", help="Go on with the same job where it was interrupted.")
+    ] = None,
+    state_in: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Begin with the memory that --state-out has written.")
+    ] = None,
+    state_out: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Write the memory at the end, for the file that continues this.")
+    ] = None,
     report: Annotated[str | None, typer.Option(metavar="PATH", help="Run report as JSON.")] = None,
     pipeline: Annotated[str | None, typer.Option(metavar="FILE.yaml", help="A job, see pipelines/.")] = None,
     settings: Annotated[
@@ -124,7 +135,7 @@ def run(
     """Find objects in videos; write them with boxes, and what was found."""
     options = context.params
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
-    _refuse_what_comes_later(options)
+    _refuse_what_excludes_each_other(options)
     overrides: list[str | Override] = [*(settings or ()), *_overrides(options)]
     config = with_stages(load_yaml(pipeline, PipelineConfig, overrides), options)
 
@@ -138,10 +149,9 @@ def run(
     return execute(job, progress, watched).exit_status
 
 
-def _refuse_what_comes_later(options: Mapping[str, Any]) -> None:
-    """Name what the interface knows and this version cannot do."""
-    if options["resume"]:
-        raise ConfigError("--resume is not available in this version; --overwrite starts anew")
+def _refuse_what_excludes_each_other(options: Mapping[str, Any]) -> None:
+    if options["resume"] and options["overwrite"]:
+        raise ConfigError("--resume and --overwrite exclude each other; expected one of them")
     if options["max_staleness"] is not None and options["mode"] == "every-frame":
         raise ConfigError("--max-staleness and --mode every-frame exclude each other; expected one of them")
     if options["no_video"] and options["output"] is not None:

@@ -1,6 +1,6 @@
 """What came out of a run: counted while it runs, for the summary and the report."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic, perf_counter
 from typing import Any
@@ -28,6 +28,7 @@ class SourceTally:
         read_s: from its first frame to the end of its last one.
         error: why it failed; None where it did not.
         ended: False where the run was stopped before its end.
+        resumed_frames: so many of its frames came out of a run that was interrupted, before this one.
     """
 
     name: str
@@ -39,6 +40,7 @@ class SourceTally:
     read_s: float = 0.0
     error: str | None = None
     ended: bool = False
+    resumed_frames: int = 0
     drops: dict[str, int] = field(default_factory=dict)
     sessions: int = 1
 
@@ -70,6 +72,32 @@ class Tally:
         """One more source; before it gives anything."""
         self._given_s[spec.name], self._ages_s[spec.name] = {}, Percentiles()
         self.sources[spec.name] = SourceTally(spec.name, spec.shown)
+
+    def counted(self, name: str) -> dict[str, Any]:
+        """What was counted of a source, as JSON holds it."""
+        source = self.sources[name]
+        return {
+            "frames": source.frames,
+            "undecodable": source.undecodable,
+            "announced_s": source.announced_s,
+            "read_s": source.read_s,
+            "first_s": self._first_s.get(name),
+            "last_s": self._last_s.get(name),
+        }
+
+    def go_on(self, name: str, counted: Mapping[str, Any], *, ended: bool) -> None:
+        """Begin with what was counted of a source in a run before this one.
+
+        Raises:
+            KeyError: something is missing.
+        """
+        source = self.sources[name]
+        source.frames = source.resumed_frames = counted["frames"]
+        source.undecodable, source.announced_s = counted["undecodable"], counted["announced_s"]
+        source.read_s, source.ended = counted["read_s"], ended
+        for known, value in ((self._first_s, counted["first_s"]), (self._last_s, counted["last_s"])):
+            if value is not None:
+                known[name] = value
 
     def timed(self, source: Stage) -> Stage:
         """The same source stage; notes when it gives each frame."""
@@ -119,6 +147,11 @@ class Tally:
     def frames(self) -> int:
         """Of all sources."""
         return sum(source.frames for source in self.sources.values())
+
+    @property
+    def frames_of_this_run(self) -> int:
+        """Without those that came out of a run that was interrupted."""
+        return self.frames - sum(source.resumed_frames for source in self.sources.values())
 
     def latency_ms(self) -> dict[str, float] | None:
         """From a source to the end of the run: percentiles over all frames; None without any."""

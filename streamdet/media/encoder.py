@@ -1,12 +1,15 @@
 """Video encoders: which there are, their settings, and exact times for what they put out."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import av
+from av.codec.context import Flags as CodecFlags
 from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
@@ -101,6 +104,10 @@ def streaming_settings(crf: int | None, preset: str | None, *, live: bool) -> En
     return replace(settings, options=options, keyframe_every_s=Fraction(1 if live else 2))
 
 
+# What a VideoEncoder counts; times aside, they are its state between two frames.
+_COUNTERS = ("frames", "packets", "delay", "first_pts", "first_dts", "end")
+
+
 class VideoEncoder:
     """Encodes frames and gives the packets the frames' own times, whatever the time base.
 
@@ -145,26 +152,67 @@ class VideoEncoder:
         self._first_pts = self._first_dts = self._end = 0
         self._keyframe_every_s = settings.keyframe_every_s
         self._next_keyframe_s = Fraction(0)
-        context = self._context = self._stream.codec_context
-        context.width, context.height, context.pix_fmt, context.time_base = like.width, like.height, "yuv420p", 1 / rate
-        context.colorspace, context.color_range = like.colorspace, like.color_range
-        context.color_primaries, context.color_trc = like.color_primaries, like.color_trc
-        context.sample_aspect_ratio = pixel_aspect
+        self._settings, self._options, self._rate, self._pixel_aspect = settings, options, rate, pixel_aspect
+        self._like = like.width, like.height, like.colorspace, like.color_range, like.color_primaries, like.color_trc
         self._is_mp4 = output.format.name in ("mp4", "mov")
-        if settings.mp4_tag and self._is_mp4:
-            context.codec_tag = settings.mp4_tag
         self._reordered_frames = reordered_frames
-        if not reordered_frames:
+        self._context: VideoCodecContext | None = self._open(self._stream.codec_context)
+
+    def restart(self) -> list[VideoPacket]:
+        """Give all packets that are still inside, and begin anew with the next frame.
+
+        What is encoded from there on depends on no frame before it; the times go on as if nothing had happened.
+        """
+        packets, self._context = self._drain(), None
+        return packets
+
+    def state(self) -> dict[str, Any]:
+        """After `restart`: all that the times of the packets to come depend on, as JSON holds it."""
+        counters = {name: getattr(self, f"_{name}") for name in _COUNTERS}
+        return {**counters, "times": [[number, *times] for number, times in self._times.items()]}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on, before the first frame, where `state` was taken.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        for name in _COUNTERS:
+            setattr(self, f"_{name}", int(state[name]))
+        self._times = {int(number): (int(pts), int(duration)) for number, pts, duration in state["times"]}
+
+    def adopt(self, packet: VideoPacket) -> VideoPacket:
+        """Make a packet that the same encoder gave in a run before one of this stream."""
+        packet.stream = self._stream
+        return packet
+
+    def _open_anew(self) -> VideoCodecContext:
+        context = cast(VideoCodecContext, av.CodecContext.create(self._settings.name, "w"))
+        context.options = self._options
+        context.flags |= self._stream.codec_context.flags & CodecFlags.global_header
+        return self._open(context)
+
+    def _open(self, context: VideoCodecContext) -> VideoCodecContext:
+        context.width, context.height, colorspace, color_range, primaries, transfer = self._like
+        context.pix_fmt, context.time_base, context.framerate = "yuv420p", 1 / self._rate, self._rate
+        context.colorspace, context.color_range = colorspace, color_range
+        context.color_primaries, context.color_trc = primaries, transfer
+        context.sample_aspect_ratio = self._pixel_aspect
+        if self._settings.mp4_tag and self._is_mp4:
+            context.codec_tag = self._settings.mp4_tag
+        if not self._reordered_frames:
             context.max_b_frames = 0
         try:
             context.open()
         except av.FFmpegError as error:
-            size = f"{like.width}x{like.height}"
-            raise SinkError(f"{settings.name} does not encode {size} pixels ({reason(error)})") from error
+            size = f"{context.width}x{context.height}"
+            raise SinkError(f"{self._settings.name} does not encode {size} pixels ({reason(error)})") from error
+        return context
 
     def encode(self, frame: av.VideoFrame, pts: int, duration: int) -> list[VideoPacket]:
         """Encode the next frame; pts must ascend. Packets come later, and out of order where there are B-frames."""
-        frame.pts, frame.time_base = self._frames, self._context.time_base
+        context = self._context = self._context or self._open_anew()
+        frame.pts, frame.time_base = self._frames, context.time_base
         if self._keyframe_every_s is not None:
             is_due = self._frames == 0 or pts * self._time_base >= self._next_keyframe_s
             frame.pict_type = PictureType.I if is_due else PictureType.NONE  # a frame may come twice
@@ -174,17 +222,20 @@ class VideoEncoder:
         self._end = pts + duration
         self._times[self._frames] = pts, duration
         self._frames += 1
-        return [self._timed(packet) for packet in self._context.encode(frame)]
+        return [self._timed(packet) for packet in context.encode(frame)]
 
     def flush(self) -> list[VideoPacket]:
         """All packets that are still inside.
 
         mp4 knows no durations, only differences of dts: there the last packet's makes their sum the video's length.
         """
-        packets = [self._timed(packet) for packet in self._context.encode(None)]
+        packets = self._drain()
         if packets and self._is_mp4:
             packets[-1].duration = max(1, self._end - self._first_pts - ((packets[-1].dts or 0) - self._first_dts))
         return packets
+
+    def _drain(self) -> list[VideoPacket]:
+        return [] if self._context is None else [self._timed(packet) for packet in self._context.encode(None)]
 
     def _timed(self, packet: VideoPacket) -> VideoPacket:
         if self._packets == 0:

@@ -52,7 +52,7 @@ class FileSource:
             self._decoder.close()
             raise
         stop = None if part.max_frames is None else (part.max_frames - 1) * part.stride + 1
-        self._frames = self._deliver(islice(chain([first], self._in_part), 0, stop, part.stride))
+        self._frames = self._deliver(islice(chain([first], self._in_part), part.skip * part.stride, stop, part.stride))
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames

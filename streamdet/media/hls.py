@@ -20,6 +20,7 @@ from streamdet.media.delivery import Delivery
 from streamdet.media.encoder import streaming_settings
 from streamdet.media.formats import OutputFormat, output_format
 from streamdet.media.part_file import write_error
+from streamdet.media.planes import size_of
 from streamdet.media.recording import Recording
 
 _log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ class HlsWriter:
             self._settings,
             self._info,
             self._tracks(),
-            picture=picture,
+            size=size_of(picture),
             pts=pts,
             time_base=time_base,
         )

@@ -45,7 +45,7 @@ class ImageSource:
                 "image in it can be read" if numbers else "image lies between start and end" if paths else "image in it"
             )
             raise SourceOpenError(f"{spec.shown}: no {what} (it holds {len(paths)})")
-        self._frames = self._deliver(islice(chain([first], images), part.max_frames))
+        self._frames = self._deliver(islice(chain([first], images), part.skip, part.max_frames))
         height, width = first[1].shape[:2]
         first_s = first[0] / DEFAULT_RATE
         self.info = StreamInfo(

@@ -1,7 +1,9 @@
 """When frames are shown in an output: exactly when they were in the source, wherever a container can say so."""
 
 from collections import deque
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 from streamdet.errors import SinkError
 from streamdet.media.formats import OutputFormat
@@ -39,6 +41,19 @@ class OutputTimes:
         self._recent: deque[int] = deque(maxlen=max(1, container.reordered_frames(self.time_base)))
         self._longest_span = container.longest_span(self.time_base)
         self._latest = container.latest(self.time_base)
+
+    def state(self) -> dict[str, Any]:
+        """All that the times of frames to come depend on beside the arguments, as JSON holds it."""
+        return {"last": self.last, "interval": self.interval, "nudged": self.nudged, "recent": list(self._recent)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        self.last, self.interval, self.nudged = (int(state[name]) for name in ("last", "interval", "nudged"))
+        self._recent.extend(int(placed) for placed in state["recent"])
 
     def units(self, count: int, time_base: Fraction) -> int:
         """Convert a length of time, rounded to the nearest unit where the container is coarser."""

@@ -20,23 +20,36 @@ class PartFile:
     Args:
         target: the final path; what is there stays untouched until `publish`.
         in_place: it grows under its final name; what is there is replaced at once.
+        resumes: what an interrupted run has written stays; where it gave it the final name, it is taken back.
 
     Raises:
         SinkError: nothing can be written there.
     """
 
-    def __init__(self, target: Path, *, in_place: bool = False) -> None:
+    def __init__(self, target: Path, *, in_place: bool = False, resumes: bool = False) -> None:
         self.target = target
-        self.path = target if in_place else target.with_name(f".{target.name}.part")
+        self.path = target if in_place else part_path(target)
         self.faststart_path = target.with_name(f".{target.name}.faststart.part")
         try:
             if target.is_dir():
                 raise SinkError(f"{target}: is a folder, expected a file name in it")
             if not target.parent.is_dir():
                 raise SinkError(f"{target}: there is no folder {target.parent}; create it first")
-            self.path.open("wb").close()
+            if resumes and not self.path.exists():
+                target.replace(self.path)
+            self.path.open("ab" if resumes else "wb").close()
         except OSError as error:
             raise write_error(target, error) from error
+
+    def sync(self) -> int:
+        """Make sure that what was written so far survives a power cut; gives its length in bytes.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        length = self.path.stat().st_size
+        _sync(self.path)
+        return length
 
     def publish(self, ready: Path) -> None:
         """Give a complete file the final name, atomically and so that a power cut leaves the old or the new one whole.
@@ -75,6 +88,11 @@ class PartFile:
                 return any(packet.size for packet in file.demux(video=0))
         except (av.FFmpegError, IndexError):
             return False
+
+
+def part_path(target: Path) -> Path:
+    """Where an output grows until it is complete."""
+    return target.with_name(f".{target.name}.part")
 
 
 def end_of_whole_fragments(path: Path) -> int:

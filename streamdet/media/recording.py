@@ -1,18 +1,23 @@
 """Everything that a video file needs while frames come in: encoder, muxer and audio."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 
+from streamdet.errors import SinkError
 from streamdet.frames import Image, Picture, StreamInfo
 from streamdet.media.audio import AudioCopier, AudioTrack, video_goes_on
 from streamdet.media.colour import Colour, frame_from_rgb, resolve_colour
 from streamdet.media.encoder import EncoderSettings, VideoEncoder, VideoPacket
 from streamdet.media.formats import OutputFormat
+from streamdet.media.interrupted import packets_again
 from streamdet.media.output_times import OutputTimes
 from streamdet.media.planes import Planes, size_of
 from streamdet.media.timeline import DEFAULT_RATE
@@ -29,7 +34,8 @@ class Recording:
         container, settings: how.
         info: of the stream; colour tags, rate, and the file that audio comes from.
         tracks: audio to copy.
-        picture, pts, time_base: of the first frame, which is still to be added. Its size is the video's.
+        size: of the video, (width, height).
+        pts, time_base: of the first frame, which is still to be added.
         origin_s: moment of the source that is the file's 0; None: the source's own 0.
         indexed: the file is complete as it is at its end: an mp4 needs no rewriting.
 
@@ -50,7 +56,7 @@ class Recording:
         info: StreamInfo,
         tracks: Sequence[AudioTrack],
         *,
-        picture: Image | Picture,
+        size: tuple[int, int],
         pts: int,
         time_base: Fraction,
         origin_s: Fraction | None = None,
@@ -58,9 +64,10 @@ class Recording:
     ) -> None:
         self.times = OutputTimes(container, pts, time_base, origin_s)
         self._info = info
-        self._size = size_of(picture)
+        self._size = size
         self._smallest_side = settings.smallest_side
-        self._picture = self._convert(picture)
+        self._picture: av.VideoFrame | None = None
+        self._begins = pts, time_base
         options = container.growing_options(self.times.time_base, indexed=indexed)
         # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
         self._output = av.open(str(path.absolute()), "w", format=container.muxer, container_options=options)
@@ -68,7 +75,7 @@ class Recording:
         self._encoder = VideoEncoder(
             self._output,
             settings,
-            self._picture,
+            self._convert(np.zeros((size[1], size[0], 3), np.uint8)),
             rate,
             self.times.time_base,
             pixel_aspect=info.pixel_aspect,
@@ -92,12 +99,52 @@ class Recording:
     def add(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int) -> None:
         """Encode a frame and write what the encoder has ready, with the audio up to there."""
         placed, repeated = self.times.place(pts, time_base)
+        converted = self._convert(picture)
         for gap in repeated:
-            self._mux(self._encoder.encode(self._picture, gap, self._frame_duration))
-        self._picture = self._convert(picture)
+            self._mux(self._encoder.encode(self._picture or converted, gap, self._frame_duration))
+        self._picture = converted
         units = self.times.duration(duration, time_base) or self._frame_duration
         self.end = placed + units
         self._mux(self._encoder.encode(self._picture, placed, units))
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Write all frames so far and begin a new group of pictures, which depends on none of them.
+
+        Returns:
+            What `resume` goes on from, as JSON holds it.
+        """
+        self._mux(self._encoder.restart())
+        pts, time_base = self._begins
+        return {
+            "size": list(self._size),
+            "first_pts": pts,
+            "time_base": [time_base.numerator, time_base.denominator],
+            "packets": self.frames,
+            "end": self.end,
+            "times": self.times.state(),
+            "encoder": self._encoder.state(),
+        }
+
+    def resume(self, written: Path, state: Mapping[str, Any]) -> None:
+        """Before the first frame: take over what was written before a checkpoint, bit for bit, and go on behind it.
+
+        Args:
+            written: file of the run that was interrupted; it may be torn at its end.
+            state: of `checkpoint`.
+
+        Raises:
+            SinkError: the file holds less.
+            av.FFmpegError, KeyError, TypeError, ValueError: the file cannot be read, or the state is none.
+        """
+        packets = int(state["packets"])
+        with closing(packets_again(written, self.times.time_base, int(state["encoder"]["delay"]))) as found:
+            for packet in islice(found, packets):
+                self._mux([self._encoder.adopt(packet)])
+        if self.frames < packets:
+            raise SinkError(f"{written} holds {self.frames} of the {packets} pictures of the run before")
+        self.end = int(state["end"])
+        self.times.load_state(state["times"])
+        self._encoder.load_state(state["encoder"])
 
     def finish(self) -> None:
         """Write all that is still inside, and the rest of the audio."""

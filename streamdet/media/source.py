@@ -48,6 +48,7 @@ def open_source(
     end_s: float | None = None,
     max_frames: int | None = None,
     stride: int = 1,
+    skip: int = 0,
     live: LiveOptions | None = None,
 ) -> Source:
     """Open a source and see its first frame.
@@ -60,6 +61,7 @@ def open_source(
         start_s, end_s: seconds from its beginning; frames at start_s <= t < end_s.
         max_frames: number of frames delivered at most.
         stride: deliver every stride-th frame; indices and times stay those of the source.
+        skip: so many of the frames that would be delivered are decoded and left out; not of live sources.
         live: how a live source is read; None for `LiveOptions()`.
 
     Raises:
@@ -68,7 +70,7 @@ def open_source(
         ConfigError: a name stands for several sources or for none.
         ValueError: the part is none, such as an end before the start.
     """
-    part = Part(start_s, end_s, max_frames, stride)
+    part = Part(start_s, end_s, max_frames, stride, skip)
     if not isinstance(source, SourceSpec):
         specs = expand_sources([str(source)])
         if len(specs) != 1:

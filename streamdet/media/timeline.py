@@ -46,12 +46,15 @@ class Part:
             start_s <= t < end_s.
         max_frames: number of frames delivered at most.
         stride: deliver every stride-th frame of the part.
+        skip: so many of the frames that would be delivered are not: they were in a run before this one. They are
+            decoded, so that those behind them are exactly what they would have been.
     """
 
     start_s: float | None = None
     end_s: float | None = None
     max_frames: int | None = None
     stride: int = 1
+    skip: int = 0
 
     def __post_init__(self) -> None:
         if self.start_s is not None and self.start_s < 0:

@@ -1,10 +1,12 @@
 """Writes frames as a video file, at exactly their times, with the source's audio beside them."""
 
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import av
 import numpy as np
@@ -16,7 +18,9 @@ from streamdet.media.container import reason
 from streamdet.media.encoder import encoder_settings
 from streamdet.media.faststart import rewrite_faststart
 from streamdet.media.formats import output_format
+from streamdet.media.interrupted import forget_interrupted, keep_interrupted
 from streamdet.media.part_file import PartFile, write_error
+from streamdet.media.planes import size_of
 from streamdet.media.recording import Recording
 
 _log = logging.getLogger(__name__)
@@ -44,6 +48,8 @@ class VideoWriter:
         start_s, end_s: part of the source that is written, seconds from its beginning; audio is cut likewise.
         origin_s: moment of the source that is the file's 0; None: the source's own 0.
         in_place: the file has its name while it grows, and nothing is rewritten at its end; an mp4 has its index last.
+        resume: of `checkpoint`, and `written`, the file that holds what an interrupted run has written: that is taken
+            over up to there.
 
     Attributes:
         frames: number of frames written so far.
@@ -67,6 +73,7 @@ class VideoWriter:
         end_s: float | None = None,
         origin_s: Fraction | None = None,
         in_place: bool = False,
+        resume: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
         self.frames = self.nudged = 0
@@ -80,7 +87,10 @@ class VideoWriter:
         self._recording: Recording | None = None
         self._failure: SinkError | None = None
         self._closed = False
-        self._part = PartFile(self.path, in_place=in_place)
+        if resume is None:
+            self._part = PartFile(self.path, in_place=in_place)
+        else:
+            self._resume(resume)
 
     def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
         """Add a frame.
@@ -101,7 +111,7 @@ class VideoWriter:
         if self._failure is not None:
             raise SinkError(str(self._failure))
         try:
-            recording = self._recording or self._begin(picture, pts, time_base)
+            recording = self._recording or self._begin(size_of(picture), pts, time_base)
             recording.add(picture, pts, time_base, duration)
         except (av.FFmpegError, OSError, SinkError) as error:
             self._failure = write_error(self.path, error)
@@ -109,6 +119,27 @@ class VideoWriter:
         self._recording = recording
         self.frames += 1
         self.nudged = recording.times.nudged
+
+    def checkpoint(self) -> dict[str, Any] | None:
+        """Write all frames so far, and begin anew behind them; an interrupted run can go on from there.
+
+        Returns:
+            What `resume` takes, as JSON holds it; None before the first frame.
+
+        Raises:
+            SinkError: as `write`.
+        """
+        if self._recording is None:
+            return None
+        if self._failure is not None:
+            raise SinkError(str(self._failure))
+        try:
+            state = self._recording.checkpoint()
+            synced_bytes = self._part.sync()
+        except (av.FFmpegError, OSError, SinkError) as error:
+            self._failure = write_error(self.path, error)
+            raise self._failure from error
+        return {**state, "frames": self.frames, "synced_bytes": synced_bytes}
 
     def close(self) -> None:
         """Complete the file and give it its name; a second call does nothing.
@@ -144,7 +175,29 @@ class VideoWriter:
                 raise
             _log.error("%s", failure)
 
-    def _begin(self, picture: Image | Picture, pts: int, time_base: Fraction) -> Recording:
+    def _resume(self, state: Mapping[str, Any]) -> None:
+        written = keep_interrupted(Path(state["written"]), self.path)
+        self._part = PartFile(self.path)
+        try:
+            numerator, denominator = state["time_base"]
+            width, height = state["size"]
+            self.frames = int(state["frames"])
+            recording = self._begin((width, height), int(state["first_pts"]), Fraction(numerator, denominator))
+        except (av.FFmpegError, OSError, LookupError, TypeError, ValueError) as error:
+            self._part.discard()
+            raise write_error(self.path, error) from error
+        try:
+            recording.resume(written, state)
+        except (av.FFmpegError, OSError, LookupError, TypeError, ValueError, SinkError) as error:
+            with suppress(av.FFmpegError, OSError):
+                recording.close()
+            self._part.discard()
+            raise write_error(self.path, error) from error
+        self._recording = recording
+        self._part.sync()
+        forget_interrupted(self.path)
+
+    def _begin(self, size: tuple[int, int], pts: int, time_base: Fraction) -> Recording:
         tracks = [] if self._audio_from is None else open_tracks(self._audio_from, self._container, *self._part_s)
         return Recording(
             self._part.path,
@@ -152,7 +205,7 @@ class VideoWriter:
             self._settings,
             self._info,
             tracks,
-            picture=picture,
+            size=size,
             pts=pts,
             time_base=time_base,
             origin_s=self._origin_s,

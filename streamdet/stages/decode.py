@@ -1,23 +1,40 @@
 """decode: opens sources and gives their frames between the markers of their life."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 from streamdet.errors import SourceError
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Frame, StreamEnded, StreamGap, StreamStarted
+from streamdet.frames import Checkpoint, Frame, StreamEnded, StreamGap, StreamStarted
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.source import LiveSource
 from streamdet.media.locations import SourceSpec, redact
 from streamdet.media.source import open_source
 from streamdet.media.timeline import Part
 
-Item = StreamStarted | Frame | StreamGap | StreamEnded
+Item = StreamStarted | Frame | StreamGap | Checkpoint | StreamEnded
 OnError = Literal["end", "raise"]
 
 _LOOK_UP_S = 0.2  # so often a live source that waits for frames sees whether it shall end
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """How a run can be gone on from, and what it goes on from itself.
+
+    Attributes:
+        checkpoint_frames: a Checkpoint after so many frames, again and again; None for none.
+        checkpoint_at_end: one before the end of each stream.
+        resume: where streams of an interrupted run left off, by name.
+        memory: what was remembered at the end of another file; every stream continues that.
+    """
+
+    checkpoint_frames: int | None = None
+    checkpoint_at_end: bool = False
+    resume: Mapping[str, Checkpoint] = field(default_factory=dict)
+    memory: Checkpoint | None = None
 
 
 @dataclass(slots=True)
@@ -28,11 +45,20 @@ class _Life:
     dropped: int = 0
     undecodable: int = 0
     error: str | None = None
+    last_s: float | None = None
+    step_s: float = 0.0
 
     def count(self, item: Frame | StreamGap) -> None:
         if isinstance(item, Frame):
             self.frames += 1
             self.dropped += item.dropped_before
+            duration_s = float(item.duration * item.time_base)
+            self.step_s = duration_s or (item.pts_s - self.last_s if self.last_s is not None else 0.0)
+            self.last_s = item.pts_s
+
+    def checkpoint(self, source: str, *, last: bool = False) -> Checkpoint:
+        """`step_s`: after how many seconds the next frame is due."""
+        return Checkpoint(source, self.frames, last, {"decode": {"step_s": self.step_s}})
 
     def ended(self, source: str) -> StreamEnded:
         return StreamEnded(source, self.frames, self.dropped, self.undecodable, self.error)
@@ -54,6 +80,7 @@ def decode(
     *,
     on_error: OnError = "end",
     leaving: Container[str] = (),
+    continuation: Continuation | None = None,
 ) -> Stage:
     """Give each source's frames, one source after another: StreamStarted, frames and gaps, StreamEnded.
 
@@ -63,25 +90,39 @@ def decode(
         on_error: what happens when a source cannot be opened or read on. "end": its StreamEnded says why and the next
             source goes on; one that could not be opened has no StreamStarted. "raise": the run fails.
         leaving: names of streams that end now; looked at again and again.
+        continuation: where checkpoints come, and what is gone on from.
     """
-    part = part or Part()
+    part, goes_on = part or Part(), continuation or Continuation()
+    every_frames = goes_on.checkpoint_frames
 
     def read(spec: SourceSpec) -> Iterator[Item]:
-        life = _Life()
+        resume = goes_on.resume.get(spec.name)
+        life = _Life(0 if resume is None else resume.frames)
         with (
             life.may_fail(on_error),
             open_source(
-                spec, start_s=part.start_s, end_s=part.end_s, max_frames=part.max_frames, stride=part.stride
+                spec,
+                start_s=part.start_s,
+                end_s=part.end_s,
+                max_frames=part.max_frames,
+                stride=part.stride,
+                skip=life.frames,
             ) as source,
         ):
-            yield StreamStarted(spec.name, source.info)
+            yield StreamStarted(spec.name, source.info, resume, goes_on.memory)
+            begins_at = life.frames
             for item in source:
+                # Not behind the last frame: what is encoded anew there would be a video's end without a picture.
+                if every_frames and life.frames > begins_at and life.frames % every_frames == 0:
+                    yield life.checkpoint(spec.name)
                 life.undecodable = source.undecodable
                 life.count(item)
                 yield item
                 if spec.name in leaving:
                     break
             life.undecodable = source.undecodable
+            if goes_on.checkpoint_at_end:
+                yield life.checkpoint(spec.name, last=True)
         yield life.ended(spec.name)
 
     def process(inbox: Inbox[Item]) -> Iterator[Item]:

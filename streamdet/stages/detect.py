@@ -3,6 +3,7 @@
 Shapes: B streams, T frames, H, W pixels of the model image.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from time import monotonic
@@ -16,12 +17,14 @@ from torch import Tensor
 
 from streamdet.errors import ConfigError
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Clip, Frame, Image, Marker, StreamEnded, StreamGap
+from streamdet.frames import Checkpoint, Clip, Frame, Image, Marker, StreamEnded, StreamGap, StreamStarted
 from streamdet.models.detector import Outputs
-from streamdet.models.state import StateBank
+from streamdet.models.state import State, StateBank
 from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.letterbox import Letterbox
 from streamdet.stages.result import Result
+
+_log = logging.getLogger(__name__)
 
 _SHORTEST_DT_S = 1e-3
 _THUMBNAIL = (32, 18)
@@ -63,6 +66,10 @@ def detect(
             if not isinstance(item, Clip):
                 if isinstance(item, StreamGap | StreamEnded):
                     watcher.forget(item.source)
+                elif isinstance(item, Checkpoint):
+                    watcher.save(item)
+                elif isinstance(item, StreamStarted):
+                    watcher.begin(item)
                 yield item
                 continue
             for frames, letterbox, outputs in watcher.look(item):
@@ -87,11 +94,42 @@ class _Watcher:
         self._last_s: dict[str, float] = {}
         self._sizes: dict[str, tuple[int, ...]] = {}
         self._thumbnails: dict[str, Image] = {}
+        self._first_dt_s: dict[str, float] = {}  # of streams that continue another file
+
+    def begin(self, started: StreamStarted) -> None:
+        """A stream that continues another one, or its own of an interrupted run, goes on with what was remembered."""
+        before, source = started.resume or started.memory, started.source
+        if before is None:
+            return
+        facts, arrays = before.facts["detect"], dict(before.arrays["detect"])
+        size = started.info.width, started.info.height
+        if started.resume is None and tuple(facts["size"]) != size:
+            what = "{}x{} pixels, the file before has {}x{}".format(*size, *facts["size"])
+            _log.warning("%s: begins without memory: it has %s", source, what)
+            return
+        self._sizes[source] = size
+        self._thumbnails[source] = arrays.pop("thumbnail")
+        if arrays:
+            self._bank.restore(source, State.of_tensors({name: torch.tensor(x) for name, x in arrays.items()}))
+        if started.resume is not None and facts["last_s"] is not None:
+            self._last_s[source] = facts["last_s"]
+        elif started.resume is None:
+            self._first_dt_s[source] = before.facts["decode"]["step_s"]
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Add what is remembered of a stream."""
+        source = checkpoint.source
+        if source not in self._thumbnails:
+            return
+        state = self._bank.snapshot(source)
+        memory = {} if state is None else {name: x.cpu().numpy() for name, x in state.tensors().items()}
+        checkpoint.arrays["detect"] = {**memory, "thumbnail": self._thumbnails[source]}
+        checkpoint.facts["detect"] = {"last_s": self._last_s.get(source), "size": list(self._sizes[source])}
 
     def forget(self, source: str) -> None:
         """A gap or an end: this stream starts anew."""
         self._bank.drop(source)
-        for known in (self._last_s, self._sizes, self._thumbnails):
+        for known in (self._last_s, self._sizes, self._thumbnails, self._first_dt_s):
             known.pop(source, None)
 
     def look(self, clip: Clip) -> Iterator[tuple[tuple[tuple[Frame, ...], ...], Letterbox, Outputs]]:
@@ -123,6 +161,7 @@ class _Watcher:
         """A cut: what was remembered is of another scene."""
         self._bank.drop(source)
         self._last_s.pop(source, None)
+        self._first_dt_s.pop(source, None)
 
     def _run(self, streams: tuple[tuple[Frame, ...], ...], images: NDArray[np.uint8]) -> Outputs:
         x = torch.from_numpy(images).permute(0, 1, 4, 2, 3)
@@ -146,7 +185,8 @@ class _Watcher:
             row = []
             for frame in stream:
                 before_s = self._last_s.get(frame.source)
-                dt_s = self._detector.training_dt_s if before_s is None else frame.pts_s - before_s
+                first_s = self._first_dt_s.pop(frame.source, self._detector.training_dt_s)
+                dt_s = first_s if before_s is None else frame.pts_s - before_s
                 row.append(max(dt_s, _SHORTEST_DT_S))
                 self._last_s[frame.source] = frame.pts_s
             rows.append(row)

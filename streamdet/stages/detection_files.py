@@ -1,9 +1,11 @@
 """Files of detections: JSON Lines, MOTChallenge and COCO results. What was written is valid at every moment."""
 
+import errno
 import json
 import math
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
@@ -42,10 +44,14 @@ class RunHeader:
 
 
 class DetectionFile(Protocol):
-    """Takes what flows, writes what its format has a place for. Both methods raise SinkError."""
+    """Takes what flows, writes what its format has a place for. All methods raise SinkError."""
 
     def write(self, item: Result | Marker) -> None:
         """Add a frame or a marker."""
+        ...
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Make sure that what was written survives a power cut; what `resume` takes, as JSON holds it."""
         ...
 
     def close(self) -> None:
@@ -61,6 +67,7 @@ def open_detection_file(
     deliveries: Deliveries | None = None,
     *,
     live: bool = False,
+    resume: Mapping[str, Any] | None = None,
 ) -> DetectionFile:
     """Begin a file.
 
@@ -72,26 +79,28 @@ def open_detection_file(
         deliveries: gets what is counted at an address, or of a live file.
         live: a file of JSON Lines of a stream that goes on: while it cannot be written (a full disk), lines are
             dropped and counted.
+        resume: of `checkpoint`, of a run that was interrupted: what came after it goes, and the file goes on there.
 
     Raises:
         SinkError: it cannot be written.
         ConfigError: the address is wrong.
     """
     if form == "coco":
-        return _CocoFile(Path(path))
-    lines = _lines(str(path), {} if deliveries is None else deliveries, live)
+        return _CocoFile(Path(path), resume)
+    resume_at = None if resume is None else int(resume["bytes"])
+    lines = _lines(str(path), {} if deliveries is None else deliveries, live, resume_at)
     if form == "mot":
         return _MotFile(lines)
-    return _JsonLinesFile(lines, header, sources)
+    return _JsonLinesFile(lines, None if resume else _run_line(header, sources))
 
 
-def _lines(path: str, deliveries: Deliveries, live: bool) -> "_Bytes":
+def _lines(path: str, deliveries: Deliveries, live: bool, resume_at: int | None) -> "_Bytes":
     if path == STDOUT:
         return _Stdout()
     if is_event_address(path):
         transport = open_transport(path)
         return EventSender(transport, deliveries.setdefault(path, Delivery(redact(path), "lines")))
-    file = _GrowingFile(Path(path), Path(path))
+    file = _GrowingFile(Path(path), Path(path), resume_at=resume_at)
     return _LastingFile(file, deliveries.setdefault(path, Delivery(path, "lines"))) if live else file
 
 
@@ -107,15 +116,18 @@ class _GrowingFile:
         path: where the bytes go.
         target: the name that messages say.
         tail: what the file ends with at every moment; new pieces go before it.
+        resume_at: bytes of a file that is there already that stay.
     """
 
-    def __init__(self, path: Path, target: Path, tail: bytes = b"") -> None:
+    def __init__(self, path: Path, target: Path, tail: bytes = b"", resume_at: int | None = None) -> None:
         self._target = target
         self._tail = tail
-        self._end = 0
+        self._end = resume_at or 0
         try:
             # No buffer: what append() has taken is in the file, and close() has nothing left that may fail.
-            self._file = path.open("wb", buffering=0)
+            self._file = path.open("wb" if resume_at is None else "r+b", buffering=0)
+            if resume_at is not None:
+                self._file.truncate(resume_at)
         except OSError as error:
             raise write_error(target, error) from error
 
@@ -129,11 +141,22 @@ class _GrowingFile:
             raise write_error(self._target, error) from error
         self._end += len(data)
 
+    def checkpoint(self) -> dict[str, Any]:
+        self._sync()
+        return {"bytes": self._end}
+
     def close(self) -> None:
         try:
+            self._sync()
+        finally:
             self._file.close()
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file.fileno())
         except OSError as error:
-            raise write_error(self._target, error) from error
+            if error.errno not in (errno.EINVAL, errno.EROFS):  # a pipe or a device
+                raise write_error(self._target, error) from error
 
     def _put(self, data: bytes) -> None:
         self._file.seek(self._end)
@@ -189,6 +212,11 @@ def _write_all(write: Callable[[memoryview], int | None], data: bytes) -> None:
         left = left[write(left) or 0 :]
 
 
+def _checkpoint(lines: _Bytes) -> dict[str, Any]:
+    """Of files; what was sent or read cannot be taken back."""
+    return lines.checkpoint() if isinstance(lines, _GrowingFile) else {}
+
+
 def _begin(file: _Bytes, data: bytes) -> None:
     """Write the first bytes; a file that does not even take those is closed."""
     try:
@@ -202,18 +230,10 @@ def _begin(file: _Bytes, data: bytes) -> None:
 class _JsonLinesFile:
     """One JSON object a line: the run, then frames, gaps and ends as they come."""
 
-    def __init__(self, lines: _Bytes, header: RunHeader, sources: list[str]) -> None:
+    def __init__(self, lines: _Bytes, first: dict[str, Any] | None) -> None:
         self._lines = lines
-        line = {
-            "type": "run",
-            "format": _FORMAT_NUMBER,
-            "streamdet": header.version,
-            "model": header.model,
-            "model_sha256": header.model_sha256,
-            "classes": list(header.classes),
-            "sources": sources,
-        }
-        _begin(lines, _json_line(line))
+        if first is not None:
+            _begin(lines, _json_line(first))
 
     def write(self, item: Result | Marker) -> None:
         if isinstance(item, Result):
@@ -226,11 +246,26 @@ class _JsonLinesFile:
             line = {"type": "end", "source": item.source, "frames": item.frames, "dropped": item.dropped}
             self._append({**line, "error": item.error} if item.error else line)
 
+    def checkpoint(self) -> dict[str, Any]:
+        return _checkpoint(self._lines)
+
     def close(self) -> None:
         self._lines.close()
 
     def _append(self, line: dict[str, Any]) -> None:
         self._lines.append(_json_line(line))
+
+
+def _run_line(header: RunHeader, sources: list[str]) -> dict[str, Any]:
+    return {
+        "type": "run",
+        "format": _FORMAT_NUMBER,
+        "streamdet": header.version,
+        "model": header.model,
+        "model_sha256": header.model_sha256,
+        "classes": list(header.classes),
+        "sources": sources,
+    }
 
 
 def _json_line(line: dict[str, Any]) -> bytes:
@@ -285,6 +320,9 @@ class _MotFile:
             lines = finite(item.detections).to_mot(item.index + 1)
             self._lines.append("".join(f"{line}\n" for line in lines).encode())
 
+    def checkpoint(self) -> dict[str, Any]:
+        return _checkpoint(self._lines)
+
     def close(self) -> None:
         self._lines.close()
 
@@ -295,12 +333,13 @@ class _CocoFile:
     image_id is the frame's index + 1, category_id the class's index + 1. Its name appears when it is complete.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._part = PartFile(path)
-        self._rows = _GrowingFile(self._part.path, path, tail=b"\n]\n")
-        self._separator = "\n"
+    def __init__(self, path: Path, resume: Mapping[str, Any] | None = None) -> None:
+        self._separator = "\n" if resume is None else resume["separator"]
+        resume_at = None if resume is None else int(resume["bytes"])
+        self._part = PartFile(path, resumes=resume is not None)
+        self._rows = _GrowingFile(self._part.path, path, b"\n]\n", resume_at)
         try:
-            _begin(self._rows, b"[")
+            _begin(self._rows, b"[" if resume is None else b"")
         except SinkError:
             self._part.discard()
             raise
@@ -311,6 +350,9 @@ class _CocoFile:
         text = ",\n".join(json.dumps(row, allow_nan=False, separators=(",", ":")) for row in rows)
         self._rows.append(f"{self._separator}{text}".encode())
         self._separator = ",\n"
+
+    def checkpoint(self) -> dict[str, Any]:
+        return {**self._rows.checkpoint(), "separator": self._separator}
 
     def close(self) -> None:
         self._rows.close()

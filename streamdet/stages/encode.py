@@ -7,7 +7,8 @@ from typing import Protocol
 
 from streamdet.errors import SinkError
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Image, Marker, Picture, StreamEnded, StreamStarted
+from streamdet.frames import Checkpoint, Image, Marker, Picture, StreamEnded, StreamStarted
+from streamdet.media.writer import VideoWriter
 from streamdet.stages.result import Result
 from streamdet.stages.sinks import Failures, close_all, remembered
 
@@ -58,9 +59,12 @@ def _write(item: Item, videos: dict[str, VideoOutput], outputs: Callable[[Stream
     elif isinstance(item, StreamEnded):
         if video := videos.pop(source, None):
             video.close()
-    elif isinstance(item, Result) and (video := videos.get(source)):
+    elif isinstance(item, Result | Checkpoint) and (video := videos.get(source)):
         try:
-            video.write(item.frame.picture, item.pts, item.frame.time_base, item.frame.duration)
+            if isinstance(item, Result):
+                video.write(item.frame.picture, item.pts, item.frame.time_base, item.frame.duration)
+            elif not item.last and isinstance(video, VideoWriter) and (state := video.checkpoint()) is not None:
+                item.facts["encode"] = state
         except SinkError:
             del videos[source]
             with suppress(SinkError):  # what is wrong with it is said already

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamdet.errors import SinkError
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Marker, StreamEnded, StreamStarted
+from streamdet.frames import Checkpoint, Marker, StreamEnded, StreamStarted
 from streamdet.media.locations import redact
 from streamdet.stages.detection_files import DetectionFile, Format, RunHeader, open_detection_file
 from streamdet.stages.result import Result
@@ -97,19 +97,35 @@ class _Recorder:
         if path not in self._open:
             if isinstance(item, StreamEnded) and len(sources) == 1:
                 return  # it never began: no file, rather than one that seems to say that nothing was found
-            live = isinstance(item, StreamStarted) and item.info.live
-            self._open[path] = open_detection_file(path, self._form, self._header, sources, self._deliveries, live=live)
-        self._open[path].write(item)
+            self._open[path] = self._begin(item, path, sources)
+        if isinstance(item, Checkpoint):
+            if not item.last:
+                item.facts["record"] = self._open[path].checkpoint()
+        else:
+            self._open[path].write(item)
         if isinstance(item, StreamEnded):
             self._ended.add(item.source)
             if self._ended.issuperset(sources):
                 self._open.pop(path).close()
 
+    def _begin(self, item: Item, path: str, sources: list[str]) -> DetectionFile:
+        started = item if isinstance(item, StreamStarted) else None
+        return open_detection_file(
+            path,
+            self._form,
+            self._header,
+            sources,
+            self._deliveries,
+            live=started is not None and started.info.live,
+            resume=None if started is None or started.resume is None else started.resume.facts["record"],
+        )
+
     def _count(self, item: Item) -> None:
         if isinstance(item, StreamEnded):
             self._delivered.pop(item.source, None)
         elif isinstance(item, StreamStarted):
-            self._delivered[item.source] = StreamEnded(item.source, 0, error="interrupted")
+            frames = 0 if item.resume is None else item.resume.frames
+            self._delivered[item.source] = StreamEnded(item.source, frames, error="interrupted")
         elif isinstance(item, Result) and (so_far := self._delivered.get(item.source)):
             dropped = so_far.dropped + item.frame.dropped_before
             self._delivered[item.source] = replace(so_far, frames=so_far.frames + 1, dropped=dropped)

@@ -11,7 +11,7 @@ from streamdet.media.live.kind import is_live
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.locations import SourceSpec
 from streamdet.media.timeline import Part
-from streamdet.stages.decode import LiveStreams, OnError, decode, decode_live
+from streamdet.stages.decode import Continuation, LiveStreams, OnError, decode, decode_live
 
 
 class Streams:
@@ -24,6 +24,7 @@ class Streams:
         on_error: what happens when a file fails, as in `decode`. A live source is connected to anew; it fails where its
             part ends without a frame.
         watch: wraps every source's stage, to look at what it gives.
+        continuation: of the files: where checkpoints come, and what is gone on from.
 
     Attributes:
         live: True where one of the sources at the start is live: then frames are taken one each and must be new.
@@ -40,6 +41,7 @@ class Streams:
         side_by_side: int = 1,
         on_error: OnError = "end",
         watch: Callable[[Stage], Stage] | None = None,
+        continuation: Continuation | None = None,
     ) -> None:
         self._part = Part(config.start_s or None, config.end_s, config.max_frames, config.stride)
         self._options = LiveOptions(
@@ -52,6 +54,7 @@ class Streams:
         )
         self._on_error = on_error
         self._watch = watch
+        self._continuation = continuation
         self._shared = LiveStreams()
         self._changing = Lock()
         self._run: Run | None = None
@@ -119,7 +122,13 @@ class Streams:
         return self._watched(stage)
 
     def _decode(self, specs: Sequence[SourceSpec]) -> Stage:
-        stage = decode(specs, self._part, on_error=self._on_error, leaving=self._shared.leaving)
+        stage = decode(
+            specs,
+            self._part,
+            on_error=self._on_error,
+            leaving=self._shared.leaving,
+            continuation=self._continuation,
+        )
         # A file that is read beside live sources waits for its turn like those.
         return self._watched(replace(stage, capacity=0) if self.live else stage)
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Marker, StreamEnded, StreamGap
+from streamdet.frames import Checkpoint, Marker, StreamEnded, StreamGap, StreamStarted
 from streamdet.stages.result import Result
 from streamdet.tracking.byte_tracker import ByteTracker
 
@@ -17,13 +19,24 @@ def track() -> Stage:
 
 def _process(inbox: Inbox[Item]) -> Iterator[Item]:
     trackers: dict[str, ByteTracker] = {}
+    steps_s: dict[str, float] = {}  # of streams that continue another file: from its last frame to their first
     for item in inbox:
         if isinstance(item, Result):
             tracker = trackers.setdefault(item.source, ByteTracker())
+            if item.source in steps_s:
+                tracker.go_on_at(item.pts_s - steps_s.pop(item.source))
             yield item.with_detections(tracker.update(item.detections, item.pts_s))
             continue
         if isinstance(item, StreamGap) and item.source in trackers:
             trackers[item.source].reset()
         elif isinstance(item, StreamEnded):
             trackers.pop(item.source, None)
+        elif isinstance(item, Checkpoint) and item.source in trackers:
+            state = trackers[item.source].state_dict()
+            item.arrays["track"] = {name: np.asarray(value) for name, value in state.items()}
+        elif isinstance(item, StreamStarted) and (before := item.resume or item.memory):
+            tracker = trackers[item.source] = ByteTracker()
+            tracker.load_state_dict(before.arrays["track"])
+            if item.resume is None:
+                steps_s[item.source] = before.facts["decode"]["step_s"]
         yield item

@@ -53,7 +53,17 @@ def _open(
     codec, crf, preset, audio = settings.codec, settings.crf, settings.preset, settings.audio
     start_s, end_s = part.start_s or None, part.end_s
     if not is_rtsp(target) and not is_playlist(target) and settings.segment_s is None:
-        return VideoWriter(path, info, codec=codec, crf=crf, preset=preset, audio=audio, start_s=start_s, end_s=end_s)
+        return VideoWriter(
+            path,
+            info,
+            codec=codec,
+            crf=crf,
+            preset=preset,
+            audio=audio,
+            start_s=start_s,
+            end_s=end_s,
+            resume=None if started.resume is None else started.resume.facts["encode"],
+        )
     delivery = deliveries[str(target)] = Delivery(redact(str(target)), _unit(target))
     if is_rtsp(target):
         return RtspPublisher(str(target), info, delivery, crf=crf, preset=preset)

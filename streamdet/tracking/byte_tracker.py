@@ -82,6 +82,13 @@ class ByteTracker:
         self._time_s = np.nan
         self._tracks = np.zeros(0, _TRACK)
 
+    def go_on_at(self, time_s: float) -> None:
+        """Let the last frame have been at another time: the continuation of a file counts from 0 again."""
+        tracks, moved_s = self._tracks, time_s - self._time_s
+        seen_now = tracks["last_seen_s"] == self._time_s
+        tracks["last_seen_s"] = np.where(seen_now, time_s, tracks["last_seen_s"] + moved_s)
+        self._time_s = time_s
+
     def state_dict(self) -> dict[str, NDArray[Any] | int]:
         """All that the next update depends on, as copies."""
         columns = {name: self._tracks[name].copy() for name in _NAMES}
