@@ -121,6 +121,7 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=320)
     parser.add_argument("--fps", type=int, default=5, help="of the long file")
     parser.add_argument("--model", default="street")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="of the job")
     parser.add_argument("--output", type=Path, default=Path("soak-file"), help="folder of file.json and file.png")
     options = parser.parse_args(words)
@@ -142,9 +143,11 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         frames=options.loop,
     )
     long = _repeated(clip, folder / "long.mp4", options.frames // options.loop)
-    detector = Observed(load(options.model), options.span)
+    detector = Observed(load(options.model, precision=options.precision), options.span)
     found = folder / "found.jsonl"
     samples = list(_run(long, folder / "annotated.mp4", found, detector, options.settings))
+    # Then one stage after the other ends, and its thread with it.
+    samples = [one for one in samples if one["frames"] <= options.frames - options.span]
     spans = list(_judge(labelled, options, _frames(found, detector.classes)))
     states = [{"frames": frames, **statistics} for frames, statistics in detector.seen]
     return {
