@@ -3,10 +3,10 @@
     python benchmarks/soak_file.py LABELS --video NAME --first N [--frames 100000] [--output soak-file]
 
 A piece of a labelled video (`--loop` frames from N on, of a camera that stands still) is made small once, and copied
-one time after the other, as it is encoded, until the file is long enough. decode, batch, detect, track, annotate,
-encode and record run as `streamdet run` puts them together, in this process; the detector is wrapped, to look at the
-memory that it carries and to count how often it starts from none (1: the jump from the piece's end to its beginning is
-no cut). file.json gets all figures, file.png the curves. Needs Linux, and streamdet[train] for AP50.
+one time after the other, as it is encoded, until the file is long enough. The job of `streamdet run` (decode, batch,
+detect, track, annotate, encode and record, with its journal) runs in this process; the detector is wrapped, to look at
+the memory that it carries and to count how often it starts from none (1: the jump from the piece's end to its beginning
+is no cut). file.json gets all figures, file.png the curves. Needs Linux, and streamdet[train] for AP50.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from scipy.optimize import linear_sum_assignment
 from soaking import Trend, draw, held_by, rows, small_clip, trend
 from torch import Tensor
 
+from streamdet.cli.execution import execute, prepare
 from streamdet.config import PipelineConfig
 from streamdet.datasets.labels import LabelledSet, LabelledVideo
 from streamdet.datasets.open_set import open_set
@@ -35,14 +37,9 @@ from streamdet.evaluation.average_precision import average_precision
 from streamdet.evaluation.boxes import box_iou
 from streamdet.evaluation.judged import MATCH_IOU
 from streamdet.evaluation.loop import loop
-from streamdet.media.locations import expand_sources
 from streamdet.models.detector import Outputs
 from streamdet.models.state import State
 from streamdet.runtimes.contract import Detector
-from streamdet.runtimes.loading import load
-from streamdet.stages.detection_files import RunHeader
-from streamdet.stages.job import Recording, assemble, streams_of
-from streamdet.stages.result import Result
 from streamdet.yaml_file import load_yaml
 
 SAMPLE_EVERY_S = 5.0
@@ -101,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
     frames = [one["frames"] for one in samples]
     curves = {name: (frames, [one[name] for one in samples]) for name in ("memory_mib", "threads", "files", "fps")}
     at = [one["frames"] for one in states]
-    curves |= {name: (at, [one[name] for one in states]) for name in ("hidden 2 std", "cell 2 std", "cell 2 largest")}
+    curves |= {name: (at, [one[name] for one in states]) for name in ("hidden 0 std", "cell 0 std", "cell 0 largest")}
     at = [one["first"] for one in spans]
     curves |= {name: (at, [one[name] for one in spans]) for name in ("ap50", "agreement")}
     draw(options.output / "file.png", "frames", curves)
@@ -121,7 +118,6 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=320)
     parser.add_argument("--fps", type=int, default=5, help="of the long file")
     parser.add_argument("--model", default="street")
-    parser.add_argument("--precision", default="auto")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="of the job")
     parser.add_argument("--output", type=Path, default=Path("soak-file"), help="folder of file.json and file.png")
     options = parser.parse_args(words)
@@ -143,11 +139,8 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         frames=options.loop,
     )
     long = _repeated(clip, folder / "long.mp4", options.frames // options.loop)
-    detector = Observed(load(options.model, precision=options.precision), options.span)
+    detector, samples = _run(long, folder, options)
     found = folder / "found.jsonl"
-    samples = list(_run(long, folder / "annotated.mp4", found, detector, options.settings))
-    # Then one stage after the other ends, and its thread with it.
-    samples = [one for one in samples if one["frames"] <= options.frames - options.span]
     spans = list(_judge(labelled, options, _frames(found, detector.classes)))
     states = [{"frames": frames, **statistics} for frames, statistics in detector.seen]
     return {
@@ -157,7 +150,6 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "trends": _trends(samples, states, spans),
         "first": spans[0],
         "last": spans[-1],
-        "video": {"bytes": (folder / "annotated.mp4").stat().st_size} if (folder / "annotated.mp4").exists() else None,
         "samples": samples,
         "states": states,
         "spans": spans,
@@ -181,25 +173,40 @@ def _repeated(clip: Path, path: Path, times: int) -> Path:
     return path
 
 
-def _run(
-    clip: Path, video: Path, found: Path, detector: Observed, settings: Sequence[str]
-) -> Iterator[dict[str, float]]:
-    """Run the job, and say every few seconds what this process holds."""
-    config = load_yaml(None, PipelineConfig, [_STAGES, "encode.preset=ultrafast", *settings])
-    [spec] = expand_sources([str(clip)])
-    header = RunHeader("", detector.name, detector.sha256, detector.classes)
-    recording = Recording({spec.name: found}, "jsonl", header)
-    run = assemble(config, streams_of(config, [spec]), detector, videos={spec.name: video}, recording=recording)
-    with run:
-        begun_s = sampled_s = time.monotonic()
-        frames = sampled = 0
-        for item in run:
-            frames += isinstance(item, Result)
-            now_s = time.monotonic()
-            if now_s >= sampled_s + SAMPLE_EVERY_S:
-                fps = (frames - sampled) / (now_s - sampled_s)
-                yield held_by(os.getpid()) | {"at_s": now_s - begun_s, "frames": frames, "fps": fps}
-                sampled_s, sampled = now_s, frames
+def _run(long: Path, folder: Path, options: argparse.Namespace) -> tuple[Observed, list[dict[str, float]]]:
+    """Run the job; gives its detector, and what this process held every few seconds."""
+    paths = {
+        "sources": [str(long)],
+        "encode.path": str(folder / "annotated.mp4"),
+        "record.path": str(folder / "found.jsonl"),
+    }
+    settings = [_STAGES, "encode.preset=ultrafast", f"detect.model={options.model}", *options.settings]
+    settings += [f"{key}={json.dumps(value)}" for key, value in paths.items()]
+    job = prepare(load_yaml(None, PipelineConfig, settings))
+    detector = Observed(job.detector, options.span)
+    samples: list[dict[str, float]] = []
+    over = threading.Event()
+
+    def sample() -> None:
+        begun_s = before_s = time.monotonic()
+        before = 0
+        while not over.wait(SAMPLE_EVERY_S):
+            now_s, frames = time.monotonic(), detector.frames
+            fps = (frames - before) / (now_s - before_s)
+            samples.append(held_by(os.getpid()) | {"at_s": now_s - begun_s, "frames": frames, "fps": fps})
+            before_s, before = now_s, frames
+
+    sampler = threading.Thread(target=sample, name="sampler")
+    sampler.start()
+    try:
+        outcome = execute(replace(job, detector=detector), progress=False)
+    finally:
+        over.set()
+        sampler.join()
+    if outcome.exit_status:
+        raise RuntimeError(f"the run failed: {outcome.failures}")
+    # At the end one stage after the other ends, and its thread with it.
+    return detector, [one for one in samples if one["frames"] <= options.frames - options.span]
 
 
 def _frames(found: Path, classes: tuple[str, ...]) -> Iterator[Detections]:
