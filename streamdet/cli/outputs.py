@@ -64,7 +64,13 @@ class Outputs:
 
     def results(self) -> list[Path]:
         """Files of videos and detections, videos first."""
-        return [path for path in (*self.videos.values(), *self.detections.values()) if isinstance(path, Path)]
+        return self.results_of([*self.videos, *self.detections])
+
+    def results_of(self, names: Iterable[str]) -> list[Path]:
+        """The same of some sources."""
+        wanted = dict.fromkeys(names)
+        paths = [files[name] for files in (self.videos, self.detections) for name in wanted if name in files]
+        return [path for path in paths if isinstance(path, Path)]
 
 
 def plan_outputs(

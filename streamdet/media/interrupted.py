@@ -1,11 +1,11 @@
 """What a run that was interrupted has written of a video: found, kept safe, and read again."""
 
 import heapq
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 
@@ -79,25 +79,26 @@ def whole_packets(path: Path, until_bytes: int | None = None) -> Generator[Video
             return
 
 
-def packets_again(path: Path, time_base: Fraction, delay: int) -> Generator[VideoPacket]:
+def packets_again(path: Path, time_base: Fraction, encoder: Mapping[str, Any]) -> Generator[VideoPacket]:
     """The packets of a torn file as the encoder gave them.
 
     Args:
         path: mp4, mov, mkv or webm.
         time_base: of the encoder's packets.
-        delay: by how many frames decoding comes before showing. Matroska holds no dts; that of packet n is the pts of
-            frame n - delay.
+        encoder: `VideoEncoder.state`. Matroska holds no dts; that of packet n is the pts of frame n - delay.
 
     Raises:
-        av.FFmpegError, ValueError: it cannot be read.
+        av.FFmpegError, LookupError, ValueError: it cannot be read, or the state is none.
     """
+    delay, first_dts = int(encoder["delay"]), int(encoder["first_dts"])
+    apart = (int(encoder["first_pts"]) - first_dts) // max(1, delay)
     shown: list[int] = []
     for number, packet in enumerate(whole_packets(path)):
         data = bytes(packet)
         again = av.Packet(_with_start_codes(data) if packet.stream.codec_context.name in _WITH_LENGTHS else data)
         again.pts = _units(packet.pts, packet, time_base)
         heapq.heappush(shown, again.pts)
-        earliest = shown[0] + number - delay if number < delay else heapq.heappop(shown)
+        earliest = first_dts + number * apart if number < delay else heapq.heappop(shown)
         again.dts = earliest if packet.dts is None else _units(packet.dts, packet, time_base)
         again.duration = _units(packet.duration, packet, time_base)
         again.time_base, again.is_keyframe = time_base, packet.is_keyframe

@@ -137,7 +137,7 @@ class Recording:
             av.FFmpegError, KeyError, TypeError, ValueError: the file cannot be read, or the state is none.
         """
         packets = int(state["packets"])
-        with closing(packets_again(written, self.times.time_base, int(state["encoder"]["delay"]))) as found:
+        with closing(packets_again(written, self.times.time_base, state["encoder"])) as found:
             for packet in islice(found, packets):
                 self._mux([self._encoder.adopt(packet)])
         if self.frames < packets:

@@ -127,7 +127,7 @@ def test_output_is_a_list_or_a_pipeline(streamdet, clips, here):
             ("--max-staleness", "1", "--mode", "every-frame"),
             "--max-staleness and --mode every-frame exclude each other",
         ),
-        (("--resume",), "--resume is not available in this version"),
+        (("--resume", "--overwrite"), "--resume and --overwrite exclude each other"),
         (("--no-video", "-o", "out.mp4"), "--no-video and --output exclude each other"),
         (("--log-format", "xml"), "--log-format: expected text or json, got xml"),
         (("-v", "-q"), "--verbose and --quiet exclude each other"),

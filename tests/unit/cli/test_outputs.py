@@ -145,7 +145,8 @@ def test_all_mistakes_at_once(plan, tmp_path):
         "crf 99",
         "x.avi",
         "detections to standard output",
-        "output r.json is there already; choose another name, or replace it with --overwrite",
+        "output r.json is there already; choose another name, or replace it with --overwrite, or go on with a run that "
+        "was interrupted with --resume",
     ]
 
 

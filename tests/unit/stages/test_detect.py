@@ -11,10 +11,11 @@ import torch
 
 from streamdet.errors import ConfigError
 from streamdet.flow import Run, Stage
-from streamdet.frames import Clip, Frame, StreamEnded, StreamGap
+from streamdet.frames import Checkpoint, Clip, Frame, StreamEnded, StreamGap, StreamInfo, StreamStarted
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
+from streamdet.stages.checkpoints import read_checkpoint, write_checkpoint
 from streamdet.stages.detect import detect
 from streamdet.stages.result import Result
 
@@ -102,6 +103,46 @@ def test_gap_and_end_forget_that_stream_only(detector, marker):
     assert marker in results
     _assert_same(_scores(results, "a")[4:], _scores(_run(detector, _clips(after, 2))))
     _assert_same(_scores(results, "b"), _scores(_run(detector, _clips(other, 6))))
+
+
+def _begun(resume=None, memory=None, size=(64, 48)):
+    return StreamStarted("a", StreamInfo("a.mp4", *size, Fraction(1, 10)), resume, memory)
+
+
+def _as_saved(tmp_path, checkpoint):
+    write_checkpoint(tmp_path / "c", checkpoint, {})
+    return read_checkpoint(tmp_path / "c").checkpoint
+
+
+@pytest.mark.parametrize("cut_at", [4, 8], ids=["within a scene", "at a cut to another scene"])
+def test_it_goes_on_from_a_checkpoint_bit_for_bit(detector, tmp_path, cut_at):
+    clips = _clips(_frames("a", 8) + _frames("a", 8, first=8, seed=77), 4)
+    checkpoint = Checkpoint("a", cut_at)
+    whole = _scores(_run(detector, [_begun(), *clips[: cut_at // 4], checkpoint, *clips[cut_at // 4 :]]))
+    rest = _scores(_run(detector, [_begun(resume=_as_saved(tmp_path, checkpoint)), *clips[cut_at // 4 :]]))
+    assert [scores.tolist() for scores in rest] == [scores.tolist() for scores in whole[cut_at:]]
+
+
+def test_memory_is_carried_into_the_file_that_continues_another(detector, tmp_path):
+    frames = _frames("a", 8)
+    checkpoint = Checkpoint("a", 4, True, {"decode": {"step_s": 0.1}})
+    whole = _scores(_run(detector, [_begun(), *_clips(frames[:4], 4), checkpoint, *_clips(frames[4:], 4)]))
+    counted_anew = [replace(frame, index=frame.index - 4, pts=frame.pts - 4) for frame in frames[4:]]
+    memory = _as_saved(tmp_path, checkpoint)
+    carried = _scores(_run(detector, [_begun(memory=memory), *_clips(counted_anew, 4)]))
+    _assert_same(carried, whole[4:], tolerance=1e-6)
+    assert np.abs(_scores(_run(detector, [_begun(), *_clips(counted_anew, 4)]))[0] - carried[0]).max() > 0.005
+
+
+def test_memory_of_pictures_of_another_size_is_left_out(detector, tmp_path, caplog):
+    checkpoint = Checkpoint("a", 4, True, {"decode": {"step_s": 0.1}})
+    _run(detector, [_begun(), *_clips(_frames("a", 4), 4), checkpoint])
+    large = _clips(_frames("a", 2, size=(56, 80)), 2)
+    memory = _as_saved(tmp_path, checkpoint)
+    _assert_same(
+        _scores(_run(detector, [_begun(memory=memory, size=(80, 56)), *large])), _scores(_run(detector, large))
+    )
+    assert "begins without memory: it has 80x56 pixels, the file before has 64x48" in caplog.text
 
 
 def test_change_of_size_forgets(detector):

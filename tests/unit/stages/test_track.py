@@ -1,8 +1,10 @@
 """One tracker a stream, reset where its memory is."""
 
+from fractions import Fraction
+
 import pytest
 
-from streamdet.frames import StreamEnded, StreamGap
+from streamdet.frames import Checkpoint, StreamEnded, StreamGap, StreamInfo, StreamStarted
 from streamdet.stages.result import Result
 from streamdet.stages.track import track
 
@@ -50,3 +52,14 @@ def test_time_is_that_of_the_frames(run_stage, make_result):
     """A minute without frames is a minute: nobody is taken for who stood there before."""
     items = [make_result([PERSON], index=0), make_result(index=1000), make_result([PERSON], index=1001)]
     assert identities(run_stage(track(), items)) == [[1], [], [2]]
+
+
+@pytest.mark.parametrize("kind", ["resume", "memory"])
+def test_identities_go_on_after_a_checkpoint(run_stage, make_result, kind):
+    two = [make_result([PERSON, (100, 10, 120, 40, 0.9, 0, -1)], index=index) for index in range(3)]
+    checkpoint = Checkpoint("a", 3, facts={"decode": {"step_s": 0.04}})
+    run_stage(track(), [*two, checkpoint])
+    begins_at = 3 if kind == "resume" else 0  # another file counts its frames from 0
+    after = [make_result([PERSON, (50, 10, 70, 40, 0.9, 0, -1)], index=begins_at + index) for index in range(2)]
+    begun = StreamStarted("a", StreamInfo("a.mp4", 64, 48, Fraction(1, 25)), **{kind: checkpoint})
+    assert identities(run_stage(track(), [begun, *after])) == [[1, 3], [1, 3]]
