@@ -1,0 +1,72 @@
+"""What pyproject.toml says of dependencies: all that is imported and no more, from a tested version on."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+DEFAULT = PYPROJECT["project"]["dependencies"]
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+# Imported by what only those call who have it.
+BROUGHT_BY_THE_CALLER = {"supervision"}
+
+
+def canonical(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def distributions(requirements: list[str]) -> set[str]:
+    return {canonical(requirement.partition(">=")[0]) for requirement in requirements}
+
+
+def imported(node: ast.AST, in_function: bool = False) -> set[tuple[str, bool]]:
+    """(top module, whether a function imports it when it is called) of all imports but those for type checkers."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return set()
+    if isinstance(node, ast.Import):
+        return {(alias.name.partition(".")[0], in_function) for alias in node.names}
+    if isinstance(node, ast.ImportFrom):
+        return {((node.module or "").partition(".")[0], in_function)}
+    in_function = in_function or isinstance(node, ast.FunctionDef)
+    return set(chain.from_iterable(imported(child, in_function) for child in ast.iter_child_nodes(node)))
+
+
+def third_party() -> set[tuple[str, bool]]:
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "streamdet").rglob("*.py"))
+    found = set(chain.from_iterable(imported(tree) for tree in trees))
+    return {(name, late) for name, late in found if name not in {*sys.stdlib_module_names, "streamdet"}}
+
+
+def homes(module: str) -> set[str]:
+    return {canonical(name) for name in packages_distributions().get(module, [module])}
+
+
+@pytest.mark.parametrize("requirement", [*PYPROJECT["build-system"]["requires"], *DEFAULT, *chain(*EXTRAS.values())])
+def test_a_dependency_has_a_lower_bound_and_no_other(requirement):
+    """`.ci/lowest` installs that very version; what is not known to fail is not forbidden."""
+    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*>=\d+(\.\d+)*", requirement)
+
+
+@pytest.mark.parametrize("extra", sorted(EXTRAS))
+def test_extras_are_tested(extra):
+    assert set(EXTRAS[extra]) <= set(EXTRAS["test"])
+
+
+@pytest.mark.parametrize(("module", "in_function"), sorted(third_party()))
+def test_what_is_imported_is_declared(module, in_function):
+    """Extras are only imported by the function that needs them."""
+    optional = {requirement for extra, listed in EXTRAS.items() if extra != "test" for requirement in listed}
+    declared = distributions([*DEFAULT, *(optional if in_function else ())])
+    assert homes(module) & (declared | (BROUGHT_BY_THE_CALLER if in_function else set()))
+
+
+def test_nothing_is_declared_that_is_not_imported():
+    modules = {module for module, _ in third_party()}
+    assert distributions(DEFAULT) <= set(chain.from_iterable(homes(module) for module in modules))
