@@ -87,7 +87,8 @@ def execute(job: Job, progress: bool | None, sources: SourcesFile | None = None)
         progress: as in `make_progress`.
         sources: names the sources of a live job, and may be changed while it runs.
     """
-    tally, failures, continued = Tally(job.specs), OutputFailures(), job.continued
+    tally = Tally(job.specs, hashes=job.outputs.report is not None)
+    failures, continued = OutputFailures(), job.continued
     for name, counted in continued.counted.items():
         tally.go_on(name, counted, ended=name in continued.done)
     left = [spec for spec in job.specs if spec.name not in continued.done]

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from streamdet.cli.outputs import Outputs
 from streamdet.cli.tally import Tally
+from streamdet.cli.verification import verification
 from streamdet.config import PipelineConfig
 from streamdet.errors import SinkError
 from streamdet.flow import RunStats
@@ -78,6 +79,7 @@ class Outcome:
     def to_dict(self, config: PipelineConfig, detector: Detector, outputs: Outputs) -> dict[str, Any]:
         """The report as JSON takes it."""
         sources = self.tally.sources.values()
+        settings = _without_credentials(config)
         stats = self.stats.to_dict()
         return {
             "format": FORMAT,
@@ -107,7 +109,10 @@ class Outcome:
                 {"what": failure.what, "source": failure.source, "message": failure.message}
                 for failure in self.failures
             ],
-            "settings": _without_credentials(config),
+            "settings": settings,
+            "verification": verification(
+                detector.sha256, settings, {source.name: source.results_sha256 for source in sources}
+            ),
             "machine": machine(),
         }
 
@@ -151,7 +156,7 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
 
 def _without_credentials(config: PipelineConfig) -> dict[str, Any]:
     """The job's settings without its sources, which may hold a password, and without those in outputs' addresses."""
-    settings = config.model_dump(exclude={"sources"}, mode="json")
+    settings = config.model_dump(exclude={"sources", "resume", "overwrite"}, mode="json")
     for section in ("encode", "record"):
         settings[section]["path"] = settings[section]["path"] and redact(settings[section]["path"])
     return settings

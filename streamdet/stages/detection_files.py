@@ -237,7 +237,7 @@ class _JsonLinesFile:
 
     def write(self, item: Result | Marker) -> None:
         if isinstance(item, Result):
-            self._append(_frame_line(item))
+            self._lines.append(frame_line(item))
         elif isinstance(item, StreamGap):
             lost_s = _rounded(item.lost_s, 3)
             line = {"type": "gap", "source": item.source, "session": item.session, "reason": item.reason}
@@ -273,7 +273,8 @@ def _json_line(line: dict[str, Any]) -> bytes:
     return f"{text}\n".encode()
 
 
-def _frame_line(result: Result) -> dict[str, Any]:
+def frame_line(result: Result) -> bytes:
+    """The line of a frame in JSON Lines, as it is written."""
     frame = result.frame
     line = {
         "type": "frame",
@@ -302,7 +303,7 @@ def _frame_line(result: Result) -> dict[str, Any]:
         }
         for box, class_id, score, track in zip(*(column.tolist() for column in columns), strict=True)
     ]
-    return line
+    return _json_line(line)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
