@@ -231,10 +231,11 @@ def _say_pace(outcome: Outcome, runtime: str) -> None:
             100 * stage.waiting_out_share,
         )
     busiest = max(stage.busy_share for stage in (*stats.stages, stats.consumer))
-    figures = {"frames": outcome.tally.frames, "wall_s": round(stats.wall_s, 3), "fps": round(outcome.fps, 2)}
+    frames = outcome.tally.frames_of_this_run
+    figures = {"frames": frames, "wall_s": round(stats.wall_s, 3), "fps": round(outcome.fps, 2)}
     log.info(
         "%d frames in %.1f s, %.1f fps with %s; %s bounds the run (busy %.0f %% of it)",
-        outcome.tally.frames,
+        frames,
         stats.wall_s,
         outcome.fps,
         runtime,

@@ -76,6 +76,11 @@ class Journal:
         """Whether there is one of a source that is not complete."""
         return any(self.folder.glob("*.checkpoint"))
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is anything to go on from."""
+        return (self.folder / "job.json").exists()
+
     def finish(self, source: str, counted: Mapping[str, Any]) -> None:
         """Note that a source and its outputs are complete; with the last one the job is, which `remove` says."""
         if len(self.done) + 1 == len(self._names):

@@ -196,7 +196,7 @@ class Keeper:
             self._journal.remove()
             return None
         self._journal.leave(self._outputs.results())
-        return "the same command with --resume goes on from there"
+        return "the same command with --resume goes on from there" if self._journal.is_there else None
 
     def _is_complete(self, ended: StreamEnded) -> bool:
         return not ended.error and ended.source not in self._failed_outputs()

@@ -120,6 +120,7 @@ class _GrowingFile:
     """
 
     def __init__(self, path: Path, target: Path, tail: bytes = b"", resume_at: int | None = None) -> None:
+        self._path = path
         self._target = target
         self._tail = tail
         self._end = resume_at or 0
@@ -148,8 +149,17 @@ class _GrowingFile:
     def close(self) -> None:
         try:
             self._sync()
+            if not self._has_its_name():
+                raise SinkError(f"{self._target}: was removed while it was written")
         finally:
             self._file.close()
+
+    def _has_its_name(self) -> bool:
+        """What is removed can be written to all the same, and nobody will ever see it."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except OSError:
+            return False
 
     def _sync(self) -> None:
         try:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -286,3 +287,15 @@ def test_a_full_standard_output_says_so(monkeypatch):
         monkeypatch.setattr(sys, "stdout", full)
         with pytest.raises(SinkError, match=message):
             open_detection_file("-", "jsonl", HEADER, ["a"])
+
+
+@pytest.mark.parametrize("form", ["jsonl", "mot", "coco"])
+def test_a_file_that_is_removed_meanwhile_is_said(tmp_path, make_result, form):
+    path = tmp_path / "out" / "found"
+    path.parent.mkdir()
+    file = open_detection_file(path, form, HEADER, ["a"])
+    file.write(make_result([(1, 2, 3, 4, 0.9, 0, 1)]))
+    shutil.rmtree(path.parent)
+    file.write(make_result([(1, 2, 3, 4, 0.9, 0, 1)], index=1))
+    with pytest.raises(SinkError, match="found: was removed while it was written"):
+        file.close()
