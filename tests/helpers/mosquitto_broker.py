@@ -6,25 +6,21 @@ STREAMDET_REQUIRE_SERVERS is set.
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+from server_process import START_TIMEOUT_S, ServerProcess, free_port, require
 
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
-_START_TIMEOUT_S = 60.0
 
 
-class Mosquitto:
-    """The broker. A context manager; killed with the test whatever happens.
+class Mosquitto(ServerProcess):
+    """The broker.
 
     Args:
         folder: for its settings.
@@ -32,8 +28,7 @@ class Mosquitto:
     """
 
     def __init__(self, folder: Path, *, user: str | None = None, password: str = "") -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        super().__init__(free_port())
         self._user, self._password = user, password
         self._settings = folder / "mosquitto.conf"
         lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {str(user is None).lower()}", "user root"]
@@ -42,46 +37,12 @@ class Mosquitto:
             subprocess.run([str(program), "-c", "-b", str(folder / "users"), user, password], check=True)
             lines.append(f"password_file {folder / 'users'}")
         self._settings.write_text("\n".join(lines) + "\n")
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill9()
 
     def start(self) -> None:
         """Start it and wait until it listens."""
         program = str(shutil.which("mosquitto", path=_PATH))
-        self._process = subprocess.Popen([program, "-c", str(self._settings)], stderr=subprocess.DEVNULL)
-        deadline_s = time.monotonic() + _START_TIMEOUT_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                assert time.monotonic() < deadline_s, "mosquitto did not start"
-                time.sleep(0.05)
-
-    def kill9(self) -> None:
-        """End it at once; also when it is stopped. Does nothing where it is dead already."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def sigstop(self) -> None:
-        """Freeze it: connections stay, and nothing answers."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def sigcont(self) -> None:
-        """Let it go on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        self.process = subprocess.Popen([program, "-c", str(self._settings)], stderr=subprocess.DEVNULL)
+        self.wait_until_it_listens()
 
     def subscribe(self, topic: str) -> "Subscriber":
         """A client that hears a topic."""
@@ -117,7 +78,7 @@ class Subscriber:
 
     def wait(self) -> None:
         """Until it hears; after a restart of the broker it may be called again."""
-        assert self._subscribed.wait(_START_TIMEOUT_S)
+        assert self._subscribed.wait(START_TIMEOUT_S)
 
     def _connected(self, client: Any, *_: Any) -> None:
         self._subscribed.clear()
@@ -125,10 +86,6 @@ class Subscriber:
 
 
 def require_mosquitto() -> None:
-    """Skip the test where the broker is not installed; fail it where STREAMDET_REQUIRE_SERVERS says that it must be."""
-    if shutil.which("mosquitto", path=_PATH):
-        return
-    missing = "mosquitto is not installed (Debian's package mosquitto)"
-    if os.environ.get("STREAMDET_REQUIRE_SERVERS"):
-        pytest.fail(f"STREAMDET_REQUIRE_SERVERS is set, but {missing}")
-    pytest.skip(missing)
+    """Skip the test where the broker is not installed."""
+    there = shutil.which("mosquitto", path=_PATH) is not None
+    require(None if there else "mosquitto is not installed (Debian's package mosquitto)")

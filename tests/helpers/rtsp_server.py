@@ -10,20 +10,18 @@ Needs Debian's gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-{base,good,bad,u
 import json
 import os
 import select
-import signal
 import subprocess
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from server_process import START_TIMEOUT_S, ServerProcess, require
 
 _PYTHON = "/usr/bin/python3"
 _SCRIPT = Path(__file__).with_name("gst_rtsp_server.py")
-_START_TIMEOUT_S = 60.0
 _CLOCK_BITS, _CLOCK_ROWS = 32, 32
 _NEEDED = (
     "appsrc",
@@ -87,8 +85,8 @@ class Relay:
 Mount = Live | Files | Recording | Record | Relay
 
 
-class RtspServer:
-    """The server. A context manager; killed with the test run whatever happens.
+class RtspServer(ServerProcess):
+    """The server; a restart does with what `mounts`, `user` and `password` say by then.
 
     Args:
         mounts: path, such as "/live", to what is there.
@@ -106,26 +104,9 @@ class RtspServer:
         password: str | None = None,
         basic: bool = False,
     ) -> None:
+        super().__init__(port)
         self.mounts = dict(mounts)
-        self.port = port
         self.user, self.password, self.basic = user, password, basic
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill9()
-
-    @property
-    def pid(self) -> int:
-        """The server's process."""
-        if self._process is None:
-            raise ValueError("the server does not run")
-        return self._process.pid
 
     def url(self, path: str, *, credentials: bool = True, transport: str = "rtsp") -> str:
         """The address of a mount, the server's own user and password in it where it wants them."""
@@ -137,40 +118,18 @@ class RtspServer:
     def start(self) -> None:
         """Start it and wait until it listens."""
         process = subprocess.Popen([_PYTHON, str(_SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._process = process
+        self.process = process
         assert process.stdin is not None
         assert process.stdout is not None
         # Through a pipe: what is on a command line, passwords too, is there for everyone to see.
         process.stdin.write(json.dumps(self._settings(), default=str) + "\n")
         process.stdin.close()
-        ready, _, _ = select.select([process.stdout], [], [], _START_TIMEOUT_S)
+        ready, _, _ = select.select([process.stdout], [], [], START_TIMEOUT_S)
         words = process.stdout.readline().split() if ready else []
         if words[:1] != ["READY"]:
             self.kill9()
             raise RuntimeError(f"the RTSP server did not start on port {self.port}")
         self.port = int(words[1])
-
-    def kill9(self) -> None:
-        """End it at once, as a crash does; also when it is stopped. Does nothing where it is dead already."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
-            self._process = None
-
-    def restart(self) -> None:
-        """Kill it and start it on the same port; with what `mounts`, `user` and `password` say by now."""
-        self.kill9()
-        self.start()
-
-    def sigstop(self) -> None:
-        """Freeze it: connections stay, and nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def sigcont(self) -> None:
-        """Let it go on."""
-        os.kill(self.pid, signal.SIGCONT)
 
     def _settings(self) -> dict[str, Any]:
         mounts = [{"kind": type(mount).__name__, "path": path, **asdict(mount)} for path, mount in self.mounts.items()]
@@ -179,14 +138,8 @@ class RtspServer:
 
 
 def require_rtsp_server() -> None:
-    """Skip the test where the server is not installed; fail it where STREAMDET_REQUIRE_SERVERS says that it must be."""
-    import pytest  # play_camera.py does without
-
-    missing = _missing()
-    if missing and os.environ.get("STREAMDET_REQUIRE_SERVERS"):
-        pytest.fail(f"STREAMDET_REQUIRE_SERVERS is set, but {missing}")
-    if missing:
-        pytest.skip(missing)
+    """Skip the test where the server is not installed."""
+    require(_missing())
 
 
 def clock_ms_in(image: np.ndarray) -> int:
