@@ -39,6 +39,7 @@ from rtsp_server import Files, RtspServer
 
 SAMPLE_EVERY_S = 5.0
 _LOOK_EVERY_S = 0.2
+_FIGURES = ("memory_mib", "threads", "files", "cpu_share", "latency_p50_ms", "latency_p95_ms", "fps", "load")
 _START_S, _STOP_S = 120.0, 60.0
 
 
@@ -178,8 +179,7 @@ def main(words: Sequence[str] | None = None) -> int:
     (options.output / "live.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     samples = result["samples"]
     at_min = [sample["at_s"] / 60 for sample in samples]
-    curves = ("memory_mib", "threads", "files", "cpu_share", "latency_p50_ms", "latency_p95_ms", "fps")
-    draw(options.output / "live.png", "minutes", {name: (at_min, [one[name] for one in samples]) for name in curves})
+    draw(options.output / "live.png", "minutes", {name: (at_min, [one[name] for one in samples]) for name in _FIGURES})
     print(described(result))
     return 0 if result["exit_status"] == 128 + signal.SIGTERM and not result["lost"] else 1
 
@@ -295,8 +295,7 @@ def _figures(
     for one in outcomes:
         by_kind[one["kind"]].append(one)
     at_s = [sample["at_s"] for sample in samples]
-    names = ("memory_mib", "threads", "files", "cpu_share", "latency_p50_ms", "latency_p95_ms", "fps")
-    trends: dict[str, Trend] = {name: trend(at_s, [one[name] for one in samples], 3600) for name in names}
+    trends: dict[str, Trend] = {name: trend(at_s, [one[name] for one in samples], 3600) for name in _FIGURES}
     return {
         "minutes": at_s[-1] / 60 if at_s else 0.0,
         "trends_per_hour": trends,
