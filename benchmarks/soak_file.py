@@ -96,7 +96,9 @@ def main(words: Sequence[str] | None = None) -> int:
     (options.output / "file.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     samples, states, spans = result["samples"], result["states"], result["spans"]
     frames = [one["frames"] for one in samples]
-    curves = {name: (frames, [one[name] for one in samples]) for name in ("memory_mib", "threads", "files", "fps")}
+    curves = {
+        name: (frames, [one[name] for one in samples]) for name in ("memory_mib", "own_mib", "threads", "files", "fps")
+    }
     at = [one["frames"] for one in states]
     curves |= {name: (at, [one[name] for one in states]) for name in ("hidden 0 std", "cell 0 std", "cell 0 largest")}
     at = [one["first"] for one in spans]

@@ -39,7 +39,7 @@ from rtsp_server import Files, RtspServer
 
 SAMPLE_EVERY_S = 5.0
 _LOOK_EVERY_S = 0.2
-_FIGURES = ("memory_mib", "threads", "files", "cpu_share", "latency_p50_ms", "latency_p95_ms", "fps", "load")
+_FIGURES = ("memory_mib", "own_mib", "threads", "files", "cpu_share", "latency_p50_ms", "latency_p95_ms", "fps", "load")
 _START_S, _STOP_S = 120.0, 60.0
 
 
