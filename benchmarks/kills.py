@@ -8,6 +8,7 @@ of the undisturbed one: the annotated video, with the source's audio, and the de
 """
 
 import argparse
+import hashlib
 import json
 import random
 import shlex
@@ -95,13 +96,14 @@ class Kills:
             except ConfigError:
                 continue
             for name, length in (
-                (".b.mp4.part", facts["encode"]["synced_bytes"]),
-                ("b.jsonl", facts["record"]["bytes"]),
+                (".b.mp4.part", facts["encode"]["mark"]["length"]),
+                ("b.jsonl", facts["record"]["mark"]["length"]),
             ):
                 file = self.folder / name
                 if file.exists() and file.stat().st_size >= length:
                     lost = file.stat().st_size - length
                     file.write_bytes(file.read_bytes()[:length] + bytes(self.random.randrange(lost + 1)))
+            forget_boot(self.folder / ".b.mp4.journal" / "job.json")
             self.counts["power cuts"] += 1
             return
 
@@ -110,6 +112,14 @@ class Kills:
         outputs = ("-o", str(self.folder / f"{name}.mp4"), "--detections", str(self.folder / f"{name}.jsonl"))
         command = [sys.executable, "-m", "streamdet", "run", str(self.clip), *outputs, "--no-progress"]
         return [*command, *more, *self.options]
+
+
+def forget_boot(path: Path) -> None:
+    """Let a journal be of an earlier start of the machine."""
+    noted = json.loads(path.read_text())
+    noted["job"] = json.dumps({**json.loads(noted["job"]), "boot": "an earlier one"})
+    noted["sha256"] = hashlib.sha256(noted["job"].encode()).hexdigest()
+    path.write_text(json.dumps(noted))
 
 
 if __name__ == "__main__":

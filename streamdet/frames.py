@@ -147,6 +147,13 @@ class StreamStarted:
     resume: Checkpoint | None = None
     memory: Checkpoint | None = None
 
+    @property
+    def goes_on_from(self) -> Checkpoint | None:
+        """What is remembered of it; memory of pictures of another size is of no use."""
+        if self.resume is not None or self.memory is None:
+            return self.resume
+        return self.memory if self.memory.facts["detect"]["size"] == [self.info.width, self.info.height] else None
+
 
 @dataclass(frozen=True, slots=True)
 class StreamGap:

@@ -59,7 +59,8 @@ def prepare(config: PipelineConfig, inputs: Iterable[Path] = ()) -> Job:
     specs = find_sources(config.sources)
     lists = [Path(source[1:]) for source in config.sources if source.startswith("@")]
     files = [Path(spec.location) for spec in specs if spec.kind in ("file", "images")]
-    read = [*files, *lists, Path(config.detect.model), *inputs]
+    state = [Path(config.state_in)] if config.state_in else []
+    read = [*files, *lists, *state, Path(config.detect.model), *inputs]
     outputs = plan_outputs(config, [spec.name for spec in specs], read)
     noted = interrupted_job(config, specs, outputs)
     part = same_runtime(noted, config.detect)
@@ -87,7 +88,7 @@ def execute(job: Job, progress: bool | None, sources: SourcesFile | None = None)
         progress: as in `make_progress`.
         sources: names the sources of a live job, and may be changed while it runs.
     """
-    tally = Tally(job.specs, hashes=job.outputs.report is not None)
+    tally = Tally(job.specs)
     failures, continued = OutputFailures(), job.continued
     for name, counted in continued.counted.items():
         tally.go_on(name, counted, ended=name in continued.done)

@@ -4,19 +4,20 @@ A folder beside the first output: `job.json` says what job it is and which sourc
 checkpoints of the source at work is a file. One that a power cut tore is found by its hash, and the one before serves.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from streamdet.cli.messages import log
 from streamdet.errors import ConfigError
 from streamdet.frames import Checkpoint
 from streamdet.media.interrupted import written_before
-from streamdet.media.part_file import part_path
+from streamdet.media.part_file import Mark, part_path
 from streamdet.stages.checkpoints import SavedCheckpoint, read_checkpoint, write_checkpoint, write_synced
 
 CHECKPOINT_FRAMES = 240
@@ -24,6 +25,7 @@ CHECKPOINT_FRAMES = 240
 
 _FORMAT = 1
 _KEPT = 3
+_MOST_SHOWN = 60
 _HINT = "; --overwrite starts anew"
 
 
@@ -44,18 +46,23 @@ class Journal:
         self.done: dict[str, Any] = {} if before is None else dict(before.done)
         self._published: dict[str, Any] = {} if before is None else dict(before.published)
         self._goes_on = before is not None
+        self._lock: IO[bytes] | None = None
         self._identity = dict(identity)
         self._names = list(names)
         self._failed = False
 
     def begin(self) -> None:
-        """Make the folder, without what another job left there."""
-        if self._goes_on:
-            return
+        """Make the folder, without what another job left there, and hold it while the run goes on.
+
+        Raises:
+            ConfigError: another run holds it.
+        """
         with self._may_fail():
-            if self.folder.exists():
-                shutil.rmtree(self.folder)
-            self.folder.mkdir()
+            self.folder.mkdir(exist_ok=True)
+            self._lock = _locked(self.folder / "lock")
+            if not self._goes_on:
+                for path in (*self.folder.glob("*.checkpoint"), self.folder / "job.json"):
+                    path.unlink(missing_ok=True)
             self._write_job()
 
     def commit(self, checkpoint: Checkpoint, counted: Mapping[str, Any]) -> None:
@@ -66,6 +73,8 @@ class Journal:
             counted: what was counted of it so far.
         """
         number = self._names.index(checkpoint.source)
+        if self._lock is None:  # the folder could not be begun, and may be another job's
+            return
         with self._may_fail():
             write_checkpoint(self.folder / f"{number:06}-{checkpoint.frames:012}.checkpoint", checkpoint, counted)
             for old in _checkpoints(self.folder, number)[_KEPT:]:
@@ -74,21 +83,17 @@ class Journal:
     @property
     def has_checkpoints(self) -> bool:
         """Whether there is one of a source that is not complete."""
-        return any(self.folder.glob("*.checkpoint"))
+        return holds_checkpoints(self.folder)
 
-    @property
-    def is_there(self) -> bool:
-        """Whether there is anything to go on from."""
-        return (self.folder / "job.json").exists()
-
-    def finish(self, source: str, counted: Mapping[str, Any]) -> None:
+    def finish(self, source: str, counted: Mapping[str, Any], outputs: Iterable[Path]) -> None:
         """Note that a source and its outputs are complete; with the last one the job is, which `remove` says."""
-        if len(self.done) + 1 == len(self._names):
-            return
-        self.done[source] = dict(counted)
+        is_last = len(self.done) + 1 == len(self._names)
+        if not is_last:
+            self.done[source] = dict(counted)
         with self._may_fail():
+            self._published |= {str(path): _version(path) for path in outputs if path.is_file()}
             self._write_job()
-            for old in _checkpoints(self.folder, self._names.index(source)):
+            for old in [] if is_last else _checkpoints(self.folder, self._names.index(source)):
                 old.unlink()
 
     def leave(self, outputs: Iterable[Path]) -> None:
@@ -96,14 +101,26 @@ class Journal:
         with self._may_fail():
             self._published = {str(path): _version(path) for path in outputs if path.is_file()}
             self._write_job()
+        self._let_go()
 
     def remove(self) -> None:
         """The job is complete."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _write_job(self) -> None:
-        job = {"format": _FORMAT, "identity": self._identity, "done": self.done, "published": self._published}
-        write_synced(self.folder / "job.json", json.dumps(job, indent=1).encode())
+        if self._lock is None:
+            return
+        job = {"identity": self._identity, "done": self.done, "published": self._published, "boot": _boot()}
+        text = json.dumps(job)
+        noted = {"format": _FORMAT, "sha256": hashlib.sha256(text.encode()).hexdigest(), "job": text}
+        write_synced(self.folder / "job.json", json.dumps(noted, indent=1).encode())
 
     @contextmanager
     def _may_fail(self) -> Iterator[None]:
@@ -121,6 +138,14 @@ def journal_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.journal")
 
 
+def holds_checkpoints(folder: Path) -> bool:
+    """Whether there is anything to go on from."""
+    try:
+        return any(path.suffix == ".checkpoint" for path in folder.iterdir())
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Noted:
     """What a journal says of its job.
@@ -129,11 +154,25 @@ class Noted:
         identity: what must be equal for a run to go on with it.
         done: sources that are complete, and what was counted of them.
         published: outputs that have their final names, with length and time.
+        boot: which start of the machine it was; None where that cannot be told.
     """
 
     identity: dict[str, Any]
     done: dict[str, Any]
     published: dict[str, Any]
+    boot: str | None
+
+    def has_published(self, path: Path) -> bool:
+        """Whether an output is what the job gave its final name."""
+        try:
+            return self.published.get(str(path)) == _version(path)
+        except OSError:
+            return False
+
+    @property
+    def lost_nothing(self) -> bool:
+        """Whether all that was written is there: there was no power cut since."""
+        return self.boot is not None and self.boot == _boot()
 
 
 def read_job(folder: Path) -> Noted:
@@ -144,13 +183,16 @@ def read_job(folder: Path) -> Noted:
     """
     path = folder / "job.json"
     try:
-        job = json.loads(path.read_bytes())
-        if job["format"] != _FORMAT:
-            raise ConfigError(f"{path}: has format {job['format']}, expected {_FORMAT}{_HINT}")
-        return Noted(dict(job["identity"]), dict(job["done"]), dict(job["published"]))
+        noted = json.loads(path.read_bytes())
+        if noted["format"] != _FORMAT:
+            raise ConfigError(f"{path}: has format {noted['format']}, expected {_FORMAT}{_HINT}")
+        if hashlib.sha256(noted["job"].encode()).hexdigest() != noted["sha256"]:
+            raise ConfigError(f"{path}: is damaged{_HINT}")
+        job = json.loads(noted["job"])
+        return Noted(dict(job["identity"]), dict(job["done"]), dict(job["published"]), job["boot"])
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}{_HINT}") from error
-    except (LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: is no journal of streamdet{_HINT}") from error
 
 
@@ -174,62 +216,85 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str 
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _differences(old, new, f"{prefix}{key}.")
         elif old != new:
-            yield f"{prefix}{key}", json.dumps(old, ensure_ascii=False), json.dumps(new, ensure_ascii=False)
+            yield f"{prefix}{key}", _short(old), _short(new)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def last_checkpoint(
-    folder: Path,
-    number: int,
-    video: Path | None,
-    detections: Path | None,
-    published: Mapping[str, Any],
-    *,
-    coco: bool,
+    folder: Path, source: tuple[int, str], video: Path | None, detections: Path | None, noted: Noted, *, coco: bool
 ) -> SavedCheckpoint | None:
     """The latest checkpoint of a source of which all that was written before it is there.
 
     Args:
         folder: of the journal.
-        number: which source.
+        source: its number and name.
         video, detections: its outputs; None where it has none.
-        published: of `Noted`.
+        noted: what the journal says.
         coco: the detections are COCO results, which get their name when they are complete.
     """
+    number, name = source
     found = []
     for path in _checkpoints(folder, number):
         try:
-            found.append(read_checkpoint(path))
+            saved = read_checkpoint(path)
         except ConfigError as error:
             log.debug("%s", error)
+        else:
+            if saved.checkpoint.source == name:
+                found.append(saved)
     facts = [saved.checkpoint.facts for saved in found]
-    packets, length = 0, -1
-    if video is not None and facts:
-        synced_bytes = max(each["encode"]["synced_bytes"] for each in facts)
-        written, packets = written_before(video, synced_bytes, published=_is_published(video, published))
+    packets = 0
+    if video is not None and found:
+        marks = [Mark(**each["encode"]["mark"]) for each in facts]
+        published = noted.has_published(video)
+        written, packets = written_before(video, marks, whole=noted.lost_nothing, published=published)
         for each in facts:
             each["encode"]["written"] = str(written)
-    if detections is not None and facts:
-        grows_aside = coco and not _is_published(detections, published)
-        length = _length(part_path(detections) if grows_aside else detections)
+    if detections is not None and coco and not noted.has_published(detections):
+        detections = part_path(detections)
     for saved, each in zip(found, facts, strict=True):
         if (video is None or each["encode"]["packets"] <= packets) and (
-            detections is None or each["record"]["bytes"] <= length
+            detections is None or Mark(**each["record"]["mark"]).fits(detections)
         ):
             return saved
     return None
 
 
-def _length(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
-
-
-def _is_published(path: Path, published: Mapping[str, Any]) -> bool:
-    return path.is_file() and published.get(str(path)) == _version(path)
-
-
 def _version(path: Path) -> list[int]:
     status = path.stat()
     return [status.st_size, status.st_mtime_ns]
+
+
+def _boot() -> str | None:
+    """Which start of the machine this is; None where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """A file that is locked until it is closed, or its process ends.
+
+    Raises:
+        OSError: it cannot be opened.
+        ConfigError: another process has locked it.
+    """
+    file = path.open("ab")
+    try:
+        import fcntl  # Windows has none
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        pass
+    except BlockingIOError as error:
+        file.close()
+        raise ConfigError(f"{path.parent}: another run is at work on this job; wait for its end, or stop it") from error
+    return file
 
 
 def _checkpoints(folder: Path, number: int) -> list[Path]:

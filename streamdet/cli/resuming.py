@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from streamdet.cli.journal import (
     Journal,
     Noted,
     check_same,
+    holds_checkpoints,
     journal_folder,
     last_checkpoint,
     read_job,
@@ -20,7 +22,7 @@ from streamdet.cli.messages import log
 from streamdet.cli.outputs import Outputs
 from streamdet.cli.tally import Tally
 from streamdet.config import DetectConfig, PipelineConfig
-from streamdet.errors import ConfigError
+from streamdet.errors import ConfigError, SinkError
 from streamdet.frames import Checkpoint, StreamEnded
 from streamdet.media.interrupted import forget_interrupted
 from streamdet.media.locations import SourceSpec, list_images
@@ -33,6 +35,7 @@ from streamdet.stages.video_outputs import is_playlist
 from streamdet.version import __version__
 
 _ENDS_BYTES = 2**20
+_ANEW = "--overwrite starts anew"
 _NOT_OF_THE_RESULT = {"sources", "overwrite", "resume", "report", "state_in", "state_out"}
 
 
@@ -64,17 +67,21 @@ def interrupted_job(config: PipelineConfig, specs: Sequence[SourceSpec], outputs
     Raises:
         ConfigError: it cannot be gone on with.
     """
+    problem = _why_no_journal(config, specs, outputs)
     if not config.resume:
+        if not problem and not config.overwrite and holds_checkpoints(_folder(outputs)):
+            first = outputs.results()[0]
+            raise ConfigError(f"{first}: a run that was interrupted left it unfinished; --resume goes on, {_ANEW}")
         return None
-    if problem := _why_no_journal(config, specs, outputs):
+    if problem:
         raise ConfigError(f"--resume: {problem}")
     folder = _folder(outputs)
-    if (folder / "job.json").exists():
+    if os.path.lexists(folder / "job.json"):
         return read_job(folder)
-    if there := [path for path in outputs.results() if path.exists()]:
+    if there := [path for path in outputs.paths() if os.path.lexists(path)]:
         raise ConfigError(
             f"--resume: {there[0]} is there, but no journal of a run that was interrupted: it is complete, or of "
-            "another job; --overwrite starts anew"
+            f"another job; {_ANEW}"
         )
     return None
 
@@ -99,10 +106,13 @@ def go_on(
     Raises:
         ConfigError: the job that was interrupted is another one; the memory of --state-in cannot be used.
     """
-    if (config.state_in or config.state_out) and len(specs) != 1:
-        raise ConfigError(f"--state-in and --state-out carry the memory of one source, got {len(specs)}")
+    if config.state_in or config.state_out:
+        if len(specs) != 1:
+            raise ConfigError(f"--state-in and --state-out carry the memory of one source, got {len(specs)}")
+        if specs[0].kind not in ("file", "images"):
+            raise ConfigError(f"--state-in and --state-out are for files; {specs[0].shown} is none")
     about = {"model": detector.sha256, "image_size": config.detect.image_size or detector.image_size}
-    memory = None if config.state_in is None else _memory(Path(config.state_in), about)
+    memory = None if config.state_in is None else _memory(Path(config.state_in), about, config)
     ends = config.state_out is not None
     if _why_no_journal(config, specs, outputs):
         return Continued(Continuation(checkpoint_at_end=ends, memory=memory), about_state=about)
@@ -112,22 +122,17 @@ def go_on(
     counted: dict[str, Mapping[str, Any]] = {}
     if noted is not None:
         check_same(folder, noted.identity, identity)
-        counted |= noted.done
-        for number, name in enumerate(names):
+        for source in enumerate(names):
+            name = source[1]
+            if name in noted.done and all(noted.has_published(path) for path in outputs.results_of([name])):
+                counted[name] = noted.done[name]
+                continue
+            noted.done.pop(name, None)
             video, detections = outputs.videos.get(name), outputs.detections.get(name)
-            saved = last_checkpoint(
-                folder,
-                number,
-                None if video is None else Path(video),
-                detections,
-                noted.published,
-                coco=outputs.form == "coco",
-            )
-            if saved is not None and name not in noted.done:
+            video = None if video is None else Path(video)
+            saved = last_checkpoint(folder, source, video, detections, noted, coco=outputs.form == "coco")
+            if saved is not None:
                 resume[name], counted[name] = saved.checkpoint, saved.about
-    for name, video in outputs.videos.items():
-        if name not in counted:
-            forget_interrupted(Path(video))
     journal = Journal(folder, identity, names, noted)
     return Continued(Continuation(CHECKPOINT_FRAMES, ends, resume, memory), journal, counted, about)
 
@@ -164,6 +169,9 @@ class Keeper:
             log.info("nothing to go on from; begins at the beginning")
         if self._journal is not None:
             self._journal.begin()
+        for name, video in self._outputs.videos.items():
+            if self._journal is not None and name not in self._continued.counted:
+                forget_interrupted(Path(video))
 
     def see(self, item: object) -> None:
         """One item came out of the run, and was counted."""
@@ -173,7 +181,8 @@ class Keeper:
             elif self._journal is not None and self._is_whole(item):
                 self._journal.commit(item, self._tally.counted(item.source))
         elif self._journal is not None and isinstance(item, StreamEnded) and self._is_complete(item):
-            self._journal.finish(item.source, self._tally.counted(item.source))
+            outputs = self._outputs.results_of([item.source])
+            self._journal.finish(item.source, self._tally.counted(item.source), outputs)
 
     def end(self, *, complete: bool, stopped: bool) -> str | None:
         """After the run.
@@ -188,15 +197,17 @@ class Keeper:
         Raises:
             SinkError: the memory cannot be written.
         """
-        if self._outputs.state is not None and self._state is not None:
+        journal, hint = self._journal, None
+        if journal is not None and (complete or not (stopped or self._failed_outputs() or journal.has_checkpoints)):
+            journal.remove()
+        elif journal is not None:
+            hint = "the same command with --resume goes on" if journal.has_checkpoints or journal.done else None
+            journal.leave(self._outputs.results())
+        if self._outputs.state is not None:
+            if self._state is None:
+                raise SinkError(f"{self._outputs.state}: not written: the source was not read to its end")
             write_state(self._outputs.state, self._state, self._continued.about_state)
-        if self._journal is None:
-            return None
-        if complete or not (stopped or self._failed_outputs() or self._journal.has_checkpoints):
-            self._journal.remove()
-            return None
-        self._journal.leave(self._outputs.results())
-        return "the same command with --resume goes on from there" if self._journal.is_there else None
+        return hint
 
     def _is_complete(self, ended: StreamEnded) -> bool:
         return not ended.error and ended.source not in self._failed_outputs()
@@ -224,8 +235,10 @@ def write_state(path: Path, checkpoint: Checkpoint, about: Mapping[str, Any]) ->
         raise write_error(path, error) from error
 
 
-def _memory(path: Path, about: Mapping[str, Any]) -> Checkpoint:
+def _memory(path: Path, about: Mapping[str, Any], config: PipelineConfig) -> Checkpoint:
     saved = read_checkpoint(path)
+    if "track" in config.stages and "track" not in saved.checkpoint.arrays:
+        raise ConfigError(f"--state-in {path}: was written without identities; expected --no-track here, too")
     for key, now in about.items():
         before = saved.about.get(key)
         if before != (list(now) if isinstance(now, tuple) else now):
@@ -235,8 +248,8 @@ def _memory(path: Path, about: Mapping[str, Any]) -> Checkpoint:
 
 def _why_no_journal(config: PipelineConfig, specs: Sequence[SourceSpec], outputs: Outputs) -> str | None:
     """Why a job that was interrupted could not be gone on with; None where it can."""
-    if other := [spec.shown for spec in specs if spec.kind not in ("file", "images")]:
-        return f"{other[0]} is no file, and what it showed is gone"
+    if passing := [spec.shown for spec in specs if not _can_be_read_again(spec)]:
+        return f"{passing[0]} is no file, and what it showed is gone"
     if outputs.shared is not None:
         return "detections that were sent, or read from standard output, cannot be taken back; expected a file"
     if not outputs.results():
@@ -246,6 +259,12 @@ def _why_no_journal(config: PipelineConfig, specs: Sequence[SourceSpec], outputs
     if (config.batch.max_streams or 1) > 1:
         return f"expected batch.max_streams 1, got {config.batch.max_streams}: streams side by side end at no one place"
     return None
+
+
+def _can_be_read_again(spec: SourceSpec) -> bool:
+    """Not a camera, a server or a pipe; of a file that is not there, whoever opens it says so."""
+    path = Path(spec.location)
+    return spec.kind == "images" or (spec.kind == "file" and (path.is_file() or not path.exists()))
 
 
 def _videos(outputs: Outputs) -> list[str | Path]:
@@ -263,19 +282,27 @@ def _identity(config: PipelineConfig, specs: Sequence[SourceSpec], detector: Det
         "runtime": detector.runtime,
         "settings": config.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT),
         "state": None if config.state_in is None else _fingerprint(Path(config.state_in)),
+        "order of sources": [spec.name for spec in specs],
         "sources": {spec.name: _source(spec) for spec in specs},
     }
 
 
 def _source(spec: SourceSpec) -> dict[str, Any]:
     if spec.kind == "images":
-        listing = [f"{path.name} {path.stat().st_size}" for path in list_images(spec.location)]
-        return {"location": spec.shown, "sha256": hashlib.sha256("\n".join(listing).encode()).hexdigest()}
+        found = hashlib.sha256()
+        for path in list_images(spec.location):
+            with suppress(OSError):
+                status = path.stat()
+                found.update(os.fsencode(path.name) + f" {status.st_size} {status.st_mtime_ns}\n".encode())
+        return {"location": spec.shown, "sha256": found.hexdigest()}
     return {"location": spec.shown, "sha256": _fingerprint(Path(spec.location))}
 
 
-def _fingerprint(path: Path) -> str:
-    """Of a file's length and its first and last megabyte: all of a large one would take too long."""
+def _fingerprint(path: Path) -> str | None:
+    """Of a file's length and its first and last megabyte: all of a large one would take too long.
+
+    None where it cannot be read, which whoever reads it says.
+    """
     try:
         with path.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
@@ -283,6 +310,6 @@ def _fingerprint(path: Path) -> str:
             for place in (0, max(0, length - _ENDS_BYTES)):
                 file.seek(place)
                 found.update(file.read(_ENDS_BYTES))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except OSError:
+        return None
     return found.hexdigest()

@@ -31,7 +31,7 @@ class SourceTally:
         error: why it failed; None where it did not.
         ended: False where the run was stopped before its end.
         resumed_frames: so many of its frames came out of a run that was interrupted, before this one.
-        results_sha256: of its results, see `next_link`; None where they are not hashed.
+        results_sha256: of its results, see `next_link`.
     """
 
     name: str
@@ -44,7 +44,7 @@ class SourceTally:
     error: str | None = None
     ended: bool = False
     resumed_frames: int = 0
-    results_sha256: str | None = None
+    results_sha256: str = FIRST_LINK
     drops: dict[str, int] = field(default_factory=dict)
     sessions: int = 1
 
@@ -59,14 +59,9 @@ class Tally:
     """Counts frames, and times each from the moment its source gave it until it came out of the run.
 
     Live frames are also timed from their capture on: that is how old what comes out is.
-
-    Args:
-        specs: the sources at the start.
-        hashes: hash all results, so that a run can be verified.
     """
 
-    def __init__(self, specs: Iterable[SourceSpec], *, hashes: bool = False) -> None:
-        self._hashes = hashes
+    def __init__(self, specs: Iterable[SourceSpec]) -> None:
         self.sources: dict[str, SourceTally] = {}
         self._given_s: dict[str, dict[int, float]] = {}
         self._first_s: dict[str, float] = {}
@@ -81,8 +76,6 @@ class Tally:
         """One more source; before it gives anything."""
         self._given_s[spec.name], self._ages_s[spec.name] = {}, Percentiles()
         self.sources[spec.name] = SourceTally(spec.name, spec.shown)
-        if self._hashes:
-            self.sources[spec.name].results_sha256 = FIRST_LINK
 
     def counted(self, name: str) -> dict[str, Any]:
         """What was counted of a source, as JSON holds it."""
@@ -107,7 +100,7 @@ class Tally:
         source.frames = source.resumed_frames = counted["frames"]
         source.undecodable, source.announced_s = counted["undecodable"], counted["announced_s"]
         source.read_s, source.ended = counted["read_s"], ended
-        source.results_sha256 = counted["results_sha256"] if self._hashes else None
+        source.results_sha256 = counted["results_sha256"]
         for known, value in ((self._first_s, counted["first_s"]), (self._last_s, counted["last_s"])):
             if value is not None:
                 known[name] = value
@@ -133,8 +126,7 @@ class Tally:
         if isinstance(item, Result):
             source = self.sources[item.source]
             source.frames += 1
-            if source.results_sha256 is not None:
-                source.results_sha256 = next_link(source.results_sha256, frame_line(item))
+            source.results_sha256 = next_link(source.results_sha256, frame_line(item))
             source.read_s = self._end_s(item) - self._first_s.setdefault(item.source, item.pts_s)
             source.dropped += item.frame.dropped_before
             source.sessions = item.session + 1

@@ -14,9 +14,7 @@ def next_link(before: str, data: bytes) -> str:
     return hashlib.sha256(bytes.fromhex(before) + data).hexdigest()
 
 
-def verification(
-    model_sha256: str, settings: Mapping[str, Any], results_sha256: Mapping[str, str | None]
-) -> dict[str, Any]:
+def verification(model_sha256: str, settings: Mapping[str, Any], results_sha256: Mapping[str, str]) -> dict[str, Any]:
     """The part of a report by which a run can be verified.
 
     Args:
@@ -32,7 +30,7 @@ def verification(
     settings_sha256 = hashlib.sha256(canonical).hexdigest()
     chain = FIRST_LINK
     for link in (model_sha256, settings_sha256, *(results_sha256[name] for name in sorted(results_sha256))):
-        chain = next_link(chain, bytes.fromhex(link or ""))
+        chain = next_link(chain, bytes.fromhex(link))
     return {
         "model_sha256": model_sha256,
         "settings_sha256": settings_sha256,

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import chain, islice
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -148,7 +149,8 @@ class FileSource:
             duration_s=part.duration_s(first_s, ends_s),
             frames=part.count(left, first_s, decoder.rate),
             live=decoder.live,
-            path=self._spec.location if self._spec.kind == "file" else None,
+            # A pipe can be read only once.
+            path=self._spec.location if self._spec.kind == "file" and Path(self._spec.location).is_file() else None,
             pixel_aspect=1 / aspect if transposed else aspect,
             colour=colour_of(frame),
         )

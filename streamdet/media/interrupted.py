@@ -1,7 +1,7 @@
 """What a run that was interrupted has written of a video: found, kept safe, and read again."""
 
 import heapq
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -10,21 +10,24 @@ from typing import Any, cast
 import av
 
 from streamdet.media.container import VideoPacket, demux, open_file
-from streamdet.media.part_file import part_path, write_error
+from streamdet.media.part_file import Mark, part_path, write_error
 
 _WITH_LENGTHS = ("h264", "hevc")
 
 
-def written_before(target: Path, synced_bytes: int, *, published: bool) -> tuple[Path, int]:
+def written_before(target: Path, marks: Sequence[Mark], *, whole: bool, published: bool) -> tuple[Path, int]:
     """The file that holds most of what an interrupted run has written of a video, and how many whole pictures.
 
     Args:
         target: the output.
-        synced_bytes: of the growing file, that survive a power cut.
+        marks: places of the growing file up to which it was synced to the disk.
+        whole: what came behind them is there as well: there was no power cut.
         published: the run gave what it had its final name. What has that name otherwise is of another run.
     """
-    candidates = {_kept(target): synced_bytes, part_path(target): synced_bytes, **({target: None} if published else {})}
-    packets = {path: _count(path, until_bytes) for path, until_bytes in candidates.items()}
+    packets: dict[Path, int] = {target: _count(target, None) if published else 0}
+    for path in (part_path(target), _kept(target)):
+        lengths = [mark.length for mark in marks if mark.fits(path)]
+        packets[path] = _count(path, None if whole else max(lengths)) if lengths else 0
     best = max(packets, key=lambda path: packets[path])
     return best, packets[best]
 

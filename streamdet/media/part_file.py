@@ -3,15 +3,51 @@
 One that others may want to see while it grows is in its place from the start.
 """
 
+import hashlib
 import os
 import struct
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 
 from streamdet.errors import SinkError
 from streamdet.media.container import reason
+
+_TAIL_BYTES = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a file was, and what it held there: tells a file from another one of its name.
+
+    Attributes:
+        length: in bytes.
+        tail_sha256: of the last 64 kB before.
+    """
+
+    length: int
+    tail_sha256: str
+
+    def fits(self, path: Path) -> bool:
+        """Whether a file holds what this was made of."""
+        try:
+            return path.stat().st_size >= self.length and mark_of(path, self.length) == self
+        except OSError:
+            return False
+
+
+def mark_of(path: Path, length: int) -> Mark:
+    """Mark a place in a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    begin = max(0, length - _TAIL_BYTES)
+    with path.open("rb") as file:
+        file.seek(begin)
+        return Mark(length, hashlib.sha256(file.read(length - begin)).hexdigest())
 
 
 class PartFile:
@@ -41,15 +77,14 @@ class PartFile:
         except OSError as error:
             raise write_error(target, error) from error
 
-    def sync(self) -> int:
-        """Make sure that what was written so far survives a power cut; gives its length in bytes.
+    def sync(self) -> "Mark":
+        """Make sure that what was written so far survives a power cut.
 
         Raises:
             OSError: the disk failed.
         """
-        length = self.path.stat().st_size
         _sync(self.path)
-        return length
+        return mark_of(self.path, self.path.stat().st_size)
 
     def publish(self, ready: Path) -> None:
         """Give a complete file the final name, atomically and so that a power cut leaves the old or the new one whole.

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -135,11 +136,11 @@ class VideoWriter:
             raise SinkError(str(self._failure))
         try:
             state = self._recording.checkpoint()
-            synced_bytes = self._part.sync()
+            mark = self._part.sync()
         except (av.FFmpegError, OSError, SinkError) as error:
             self._failure = write_error(self.path, error)
             raise self._failure from error
-        return {**state, "frames": self.frames, "synced_bytes": synced_bytes}
+        return {**state, "frames": self.frames, "mark": asdict(mark)}
 
     def close(self) -> None:
         """Complete the file and give it its name; a second call does nothing.

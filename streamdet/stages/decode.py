@@ -58,7 +58,7 @@ class _Life:
 
     def checkpoint(self, source: str, *, last: bool = False) -> Checkpoint:
         """`step_s`: after how many seconds the next frame is due."""
-        return Checkpoint(source, self.frames, last, {"decode": {"step_s": self.step_s}})
+        return Checkpoint(source, self.frames, last, {"decode": {"step_s": self.step_s, "last_s": self.last_s}})
 
     def ended(self, source: str) -> StreamEnded:
         return StreamEnded(source, self.frames, self.dropped, self.undecodable, self.error)
@@ -97,7 +97,7 @@ def decode(
 
     def read(spec: SourceSpec) -> Iterator[Item]:
         resume = goes_on.resume.get(spec.name)
-        life = _Life(0 if resume is None else resume.frames)
+        life = _Life() if resume is None else _Life(resume.frames, last_s=resume.facts["decode"]["last_s"])
         with (
             life.may_fail(on_error),
             open_source(

@@ -98,16 +98,15 @@ class _Watcher:
 
     def begin(self, started: StreamStarted) -> None:
         """A stream that continues another one, or its own of an interrupted run, goes on with what was remembered."""
-        before, source = started.resume or started.memory, started.source
+        before, source = started.goes_on_from, started.source
         if before is None:
+            if started.memory is not None:
+                size = (started.info.width, started.info.height, *started.memory.facts["detect"]["size"])
+                what = "{}x{} pixels, the file before has {}x{}".format(*size)
+                _log.warning("%s: begins without memory: it has %s", source, what)
             return
         facts, arrays = before.facts["detect"], dict(before.arrays["detect"])
-        size = started.info.width, started.info.height
-        if started.resume is None and tuple(facts["size"]) != size:
-            what = "{}x{} pixels, the file before has {}x{}".format(*size, *facts["size"])
-            _log.warning("%s: begins without memory: it has %s", source, what)
-            return
-        self._sizes[source] = size
+        self._sizes[source] = tuple(facts["size"])
         self._thumbnails[source] = arrays.pop("thumbnail")
         if arrays:
             self._bank.restore(source, State.of_tensors({name: torch.tensor(x) for name, x in arrays.items()}))

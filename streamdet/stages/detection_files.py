@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,7 +16,7 @@ from streamdet.errors import SinkError
 from streamdet.frames import Marker, StreamEnded, StreamGap
 from streamdet.media.delivery import Delivery
 from streamdet.media.locations import redact
-from streamdet.media.part_file import PartFile, write_error
+from streamdet.media.part_file import PartFile, mark_of, write_error
 from streamdet.stages.events import EventSender, is_event_address, open_transport
 from streamdet.stages.result import Result, finite
 from streamdet.stages.sinks import Deliveries
@@ -87,7 +87,7 @@ def open_detection_file(
     """
     if form == "coco":
         return _CocoFile(Path(path), resume)
-    resume_at = None if resume is None else int(resume["bytes"])
+    resume_at = None if resume is None else int(resume["mark"]["length"])
     lines = _lines(str(path), {} if deliveries is None else deliveries, live, resume_at)
     if form == "mot":
         return _MotFile(lines)
@@ -144,7 +144,10 @@ class _GrowingFile:
 
     def checkpoint(self) -> dict[str, Any]:
         self._sync()
-        return {"bytes": self._end}
+        try:
+            return {"mark": asdict(mark_of(self._path, self._end))}
+        except OSError as error:
+            raise write_error(self._target, error) from error
 
     def close(self) -> None:
         try:
@@ -346,7 +349,7 @@ class _CocoFile:
 
     def __init__(self, path: Path, resume: Mapping[str, Any] | None = None) -> None:
         self._separator = "\n" if resume is None else resume["separator"]
-        resume_at = None if resume is None else int(resume["bytes"])
+        resume_at = None if resume is None else int(resume["mark"]["length"])
         self._part = PartFile(path, resumes=resume is not None)
         self._rows = _GrowingFile(self._part.path, path, b"\n]\n", resume_at)
         try:

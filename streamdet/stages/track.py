@@ -34,7 +34,7 @@ def _process(inbox: Inbox[Item]) -> Iterator[Item]:
         elif isinstance(item, Checkpoint) and item.source in trackers:
             state = trackers[item.source].state_dict()
             item.arrays["track"] = {name: np.asarray(value) for name, value in state.items()}
-        elif isinstance(item, StreamStarted) and (before := item.resume or item.memory):
+        elif isinstance(item, StreamStarted) and (before := item.goes_on_from) and "track" in before.arrays:
             tracker = trackers[item.source] = ByteTracker()
             tracker.load_state_dict(before.arrays["track"])
             if item.resume is None:

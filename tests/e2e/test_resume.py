@@ -1,6 +1,8 @@
 """Jobs that are killed and gone on with, and memory that is carried from file to file."""
 
+import hashlib
 import json
+import os
 import random
 import shutil
 import signal
@@ -73,11 +75,20 @@ def lose_what_was_not_synced(here, rng):
     if not checkpoints:
         return
     facts = read_checkpoint(checkpoints[-1]).checkpoint.facts
-    synced = {".b.mp4.part": facts["encode"]["synced_bytes"], "b.jsonl": facts["record"]["bytes"]}
+    synced = {".b.mp4.part": facts["encode"]["mark"]["length"], "b.jsonl": facts["record"]["mark"]["length"]}
+    change_journal(here / ".b.mp4.journal", boot="an earlier one")
     for name, length in synced.items():
         content = (here / name).read_bytes()
         lost = len(content) - length
         (here / name).write_bytes(content[:length] + bytes(rng.randrange(lost + 1)))
+
+
+def change_journal(folder, **entries):
+    path = folder / "job.json"
+    noted = json.loads(path.read_text())
+    noted["job"] = json.dumps({**json.loads(noted["job"]), **entries})
+    noted["sha256"] = hashlib.sha256(noted["job"].encode()).hexdigest()
+    path.write_text(json.dumps(noted))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -185,6 +196,10 @@ def test_without_resume_it_says_how_and_overwrite_starts_anew(streamdet, killed,
     assert done.status == 2
     assert "b.jsonl is there already" in done.stderr
     assert "--resume" in done.stderr
+    (here / "b.jsonl").rename(here / "kept")
+    done = streamdet(*killed)
+    assert (done.status, "b.mp4: a run that was interrupted left it unfinished; --resume" in done.stderr) == (2, True)
+    (here / "kept").rename(here / "b.jsonl")
     assert streamdet(*killed, "--overwrite").status == 0
     assert streamdet(*killed[:-4], *("-o", "a.mp4", "--detections", "a.jsonl")).status == 0
     assert (here / "b.jsonl").read_bytes() == (here / "a.jsonl").read_bytes()
@@ -207,6 +222,59 @@ def test_a_damaged_journal_is_an_error_or_costs_a_checkpoint(streamdet, killed, 
     assert done.status == 0, done.stderr
     assert "begins at the beginning" in done.stderr
     assert frames_noted(here / "b.jsonl") == FRAMES
+
+
+def test_what_another_run_has_written_meanwhile_is_not_continued(streamdet, job, killed, clips, lively_model, here):
+    other = ("run", clips / "long.mp4", "--model", lively_model, "--conf", "0.9", "--no-video", "--max-frames", FRAMES)
+    assert streamdet(*other, "--detections", "b.jsonl", "--overwrite").status == 0
+    done = streamdet(*killed, "--resume")
+    assert done.status == 0, done.stderr
+    assert "begins at the beginning" in done.stderr
+    assert streamdet(*job("a", "--detections", "a.jsonl")).status == 0
+    assert (here / "b.jsonl").read_bytes() == (here / "a.jsonl").read_bytes()
+
+
+def test_a_second_run_of_a_job_that_is_at_work_is_refused(start, streamdet, job, here):
+    process = start(*job("b", "--detections", "b.jsonl"))
+    wait_until(lambda: list(here.glob(".b.mp4.journal/*.checkpoint")) or process.poll() is not None)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        for more in (("--resume",), ("--overwrite",)):
+            done = streamdet(*job("b", "--detections", "b.jsonl"), *more)
+            assert (done.status, "another run is at work on this job" in done.stderr) == (2, True), done.stderr
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert process.wait(timeout=120) == 0
+    assert frames_noted(here / "b.jsonl") == FRAMES
+
+
+def test_a_source_that_was_done_is_done_again_where_its_output_is_gone(start, streamdet, here, clips, lively_model):
+    command = ("run", clips / "walk.mp4", clips / "long.mp4", "--model", lively_model, "--no-video")
+    command = (*command, "--detections", "b/", "--max-frames", FRAMES)
+    process = start(*command)
+    wait_until(lambda: list(here.glob("b/.*.journal/000001*.checkpoint")) or process.poll() is not None)
+    process.kill()
+    process.wait()
+    whole = (here / "b" / "walk.jsonl").read_bytes()
+    (here / "b" / "walk.jsonl").write_bytes(b"")
+    done = streamdet(*command, "--resume")
+    assert (done.status, "is done already" in done.stderr) == (0, False), done.stderr
+    assert (here / "b" / "walk.jsonl").read_bytes() == whole
+
+
+def test_pipes_are_read_as_before(start, clips, tiny_model, here):
+    os.mkfifo(here / "pipe.mkv")
+    process = start("run", "pipe.mkv", "--model", tiny_model, "-o", "p.mp4")
+    with av.open(str(clips / "walk.mp4")) as file, av.open(str(here / "whole.mkv"), "w") as out:
+        copy = out.add_stream_from_template(file.streams.video[0])
+        for packet in file.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                out.mux(packet)
+    with (here / "pipe.mkv").open("wb") as pipe:
+        pipe.write((here / "whole.mkv").read_bytes())
+    _, stderr = process.communicate(timeout=120)
+    assert (process.returncode, "30 frames in" in stderr) == (0, True), stderr
 
 
 def test_resume_of_what_is_complete_or_has_not_begun(streamdet, clips, tiny_model, here):
@@ -247,7 +315,7 @@ def test_a_full_disk_costs_nothing_but_time(start, streamdet, job, here):
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1, stderr
     assert "b.jsonl: cannot be written" in stderr
-    assert "the same command with --resume goes on from there" in stderr
+    assert "the same command with --resume goes on" in stderr
     done = streamdet(*command, "--resume")
     assert done.status == 0, done.stderr
     assert "goes on from frame" in done.stderr
@@ -276,6 +344,10 @@ def test_memory_is_carried_across_files(streamdet, here, lively_model):
     (here / "one.state").write_bytes((here / "one.state").read_bytes()[:-3])
     done = streamdet("run", "two.mp4", *common, "--detections", "x.jsonl", "--state-in", "one.state")
     assert (done.status, "one.state: is torn, or no checkpoint" in done.stderr) == (2, True), done.stderr
+    arguments = ("run", "two.mp4", *common, "--detections", "y.jsonl")
+    assert streamdet(*arguments, "--no-track", "--state-out", "untracked").status == 0
+    done = streamdet(*arguments, "--overwrite", "--state-in", "untracked")
+    assert (done.status, "was written without identities" in done.stderr) == (2, True), done.stderr
     done = streamdet("run", "one.mp4", "two.mp4", *common, "--detections", "x/", "--state-out", "s")
     assert (done.status, "carry the memory of one source, got 2" in done.stderr) == (2, True), done.stderr
 

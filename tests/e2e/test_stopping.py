@@ -38,7 +38,8 @@ def test_a_signal_leaves_whole_files(start, clips, tiny_model, here, read_video,
     assert process.returncode == status, stderr
     assert "stopped before the end" in stderr
     assert "Traceback" not in stderr
-    assert sorted(path.name for path in here.iterdir()) == ["found.jsonl", "long.annotated.mp4", "report.json"]
+    left = sorted(path.name for path in here.iterdir())
+    assert left == [".long.annotated.mp4.journal", "found.jsonl", "long.annotated.mp4", "report.json"]
     first, *frames, last = [json.loads(line) for line in found.read_text().splitlines()]
     written = len(read_video(here / "long.annotated.mp4").times_s)
     assert 10 < len(frames) < 3000

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import asdict
 
 import pytest
 
 from streamdet.cli.journal import Journal, check_same, journal_folder, last_checkpoint, read_job
 from streamdet.errors import ConfigError
 from streamdet.frames import Checkpoint
+from streamdet.media.part_file import mark_of
 
 IDENTITY = {"model": {"sha256": "ab"}, "settings": {"detect": {"conf": 0.25, "iou": 0.6}}, "sources": {"a": 1, "b": 2}}
 
@@ -16,7 +18,12 @@ IDENTITY = {"model": {"sha256": "ab"}, "settings": {"detect": {"conf": 0.25, "io
 def journal(tmp_path):
     journal = Journal(journal_folder(tmp_path / "a.mp4"), IDENTITY, ["a", "b", "c"])
     journal.begin()
-    return journal
+    yield journal
+    journal.leave([])
+
+
+def newest(journal, detections=None, name="a"):
+    return last_checkpoint(journal.folder, (0, name), None, detections, read_job(journal.folder), coco=False)
 
 
 def frames_kept(journal):
@@ -33,40 +40,74 @@ def test_the_last_three_checkpoints_of_the_source_at_work_are_kept(journal):
     for frames in range(240, 1440, 240):
         journal.commit(Checkpoint("a", frames), {"frames": frames})
     assert frames_kept(journal) == [720, 960, 1200]
-    found = last_checkpoint(journal.folder, 0, None, None, {}, coco=False)
+    found = newest(journal)
     assert (found.checkpoint.frames, found.about) == (1200, {"frames": 1200})
-    journal.finish("a", {"frames": 1300})
+    journal.finish("a", {"frames": 1300}, [])
     assert frames_kept(journal) == []
     journal.commit(Checkpoint("b", 240), {})
-    assert last_checkpoint(journal.folder, 0, None, None, {}, coco=False) is None
+    assert newest(journal) is None
     assert read_job(journal.folder).done == {"a": {"frames": 1300}}
 
 
 def test_a_torn_checkpoint_costs_the_one_before(journal):
     for frames in (240, 480):
         journal.commit(Checkpoint("a", frames), {})
-    newest = max(journal.folder.glob("*.checkpoint"))
-    newest.write_bytes(newest.read_bytes()[:100])
-    assert last_checkpoint(journal.folder, 0, None, None, {}, coco=False).checkpoint.frames == 240
+    last = max(journal.folder.glob("*.checkpoint"))
+    last.write_bytes(last.read_bytes()[:100])
+    assert newest(journal).checkpoint.frames == 240
 
 
 def test_detections_that_are_shorter_than_a_checkpoint_says_cost_it(tmp_path, journal):
-    for frames in (240, 480):
-        journal.commit(Checkpoint("a", frames, facts={"record": {"bytes": 10 * frames}}), {})
     path = tmp_path / "a.jsonl"
+    path.write_bytes(bytes(5000))
+    for frames in (240, 480):
+        journal.commit(Checkpoint("a", frames, facts={"record": {"mark": asdict(mark_of(path, 10 * frames))}}), {})
     for length, expected in ((4800, 480), (4799, 240), (2399, None), (None, None)):
         path.unlink() if length is None else path.write_bytes(bytes(length))
-        found = last_checkpoint(journal.folder, 0, None, path, {}, coco=False)
+        found = newest(journal, path)
         assert (found and found.checkpoint.frames) == expected
+    path.write_bytes(b"of another run" + bytes(5000))  # the length alone would do
+    assert newest(journal, path) is None
+
+
+def test_a_checkpoint_is_of_the_source_that_it_names(journal):
+    journal.commit(Checkpoint("a", 240), {})
+    assert newest(journal, name="b") is None
+
+
+def test_another_run_of_the_job_at_the_same_time_is_refused(journal):
+    again = Journal(journal.folder, IDENTITY, ["a", "b", "c"])
+    with pytest.raises(ConfigError, match="another run is at work on this job"):
+        again.begin()
+    journal.leave([])
+    again.begin()
+    again.leave([])
+
+
+@pytest.mark.parametrize("odd", ["a file", "a name that is too long"])
+def test_an_odd_folder_stops_nothing(tmp_path, caplog, odd):
+    folder = journal_folder(tmp_path / "a.mp4")
+    if odd == "a file":
+        folder.touch()
+    else:
+        folder = tmp_path / ("x" * 300)
+    journal = Journal(folder, IDENTITY, ["a"])
+    journal.begin()
+    journal.commit(Checkpoint("a", 240), {})
+    assert not journal.has_checkpoints
+    journal.leave([])
+    journal.remove()
+    assert "--resume may have to begin earlier" in caplog.text
 
 
 def test_another_job_begins_with_an_empty_folder_and_the_same_one_goes_on(journal):
     journal.commit(Checkpoint("a", 240), {})
-    again = Journal(journal.folder, IDENTITY, ["a", "b", "c"], read_job(journal.folder))
-    again.begin()
-    assert frames_kept(journal) == [240]
-    Journal(journal.folder, IDENTITY, ["a"]).begin()
-    assert frames_kept(journal) == []
+    journal.leave([])
+    for before, expected in ((read_job(journal.folder), [240]), (None, [])):
+        again = Journal(journal.folder, IDENTITY, ["a", "b", "c"], before)
+        again.begin()
+        assert frames_kept(journal) == expected
+        again.leave([])
 
 
 def test_differences_are_named(tmp_path):
@@ -85,14 +126,18 @@ def test_a_folder_that_is_gone_is_said_once_and_stops_nothing(journal, caplog):
     shutil.rmtree(journal.folder)
     for frames in (240, 480):
         journal.commit(Checkpoint("a", frames), {})
-    journal.finish("a", {})
+    journal.finish("a", {}, [])
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert [message.endswith("--resume may have to begin earlier") for message in said] == [True]
-    assert not journal.is_there
+    assert not journal.has_checkpoints
 
 
 def test_job_of_another_format(journal):
     path = journal.folder / "job.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 7}))
+    noted = json.loads(path.read_text())
+    path.write_text(json.dumps({**noted, "format": 7}))
     with pytest.raises(ConfigError, match="has format 7, expected 1; --overwrite starts anew"):
+        read_job(journal.folder)
+    path.write_text(json.dumps({**noted, "job": noted["job"].replace('"done": {}', '"done": {"a": 3}')}))
+    with pytest.raises(ConfigError, match=r"job\.json: is damaged; --overwrite starts anew"):
         read_job(journal.folder)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from streamdet.media.interrupted import forget_interrupted, keep_interrupted, written_before
+from streamdet.media.part_file import Mark, mark_of
 
 
 def write(path, frames):
@@ -23,32 +24,38 @@ def target(tmp_path):
 
 
 def test_nothing_there_holds_nothing(target):
-    assert written_before(target, 10**9, published=True)[1] == 0
+    assert written_before(target, [], whole=True, published=True)[1] == 0
 
 
 def test_only_what_is_on_the_disk_for_certain_counts(target):
     growing = target.with_name(".a.mp4.part")
     write(growing, 10)
-    assert written_before(target, 10**9, published=False) == (growing, 10)
+    end = growing.stat().st_size
+    assert written_before(target, [mark_of(growing, 10)], whole=True, published=False) == (growing, 10)
+    assert written_before(target, [mark_of(growing, end)], whole=False, published=False) == (growing, 10)
+    assert written_before(target, [Mark(10, "of another run")], whole=True, published=False)[1] == 0
     lengths = range(0, growing.stat().st_size, 50)
-    counts = [written_before(target, length, published=False)[1] for length in lengths]
+    marks = [mark_of(growing, length) for length in lengths]
+    counts = [written_before(target, [mark], whole=False, published=False)[1] for mark in marks]
     assert counts == sorted(counts)
     assert {0, 1, 5, 9} <= set(counts)
 
 
 def test_a_file_of_another_run_does_not_count(target):
     write(target, 10)
-    assert written_before(target, 10**9, published=False)[1] == 0
-    assert written_before(target, 0, published=True) == (target, 10)
+    marks = [mark_of(target, 10)]
+    assert written_before(target, marks, whole=True, published=False)[1] == 0
+    assert written_before(target, marks, whole=True, published=True) == (target, 10)
 
 
 def test_what_was_kept_is_found_again_until_it_is_forgotten(target):
     growing = target.with_name(".a.mp4.part")
     write(growing, 10)
+    marks = [mark_of(growing, growing.stat().st_size)]
     kept = keep_interrupted(growing, target)
     assert not growing.exists()
     write(growing, 3)  # a resumed run was killed while it took over what was there
-    assert written_before(target, 10**9, published=False) == (kept, 10)
+    assert written_before(target, marks, whole=True, published=False) == (kept, 10)
     assert keep_interrupted(kept, target) == kept
     forget_interrupted(target)
-    assert written_before(target, 10**9, published=False) == (growing, 3)
+    assert written_before(target, [mark_of(growing, 10)], whole=True, published=False) == (growing, 3)

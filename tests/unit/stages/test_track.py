@@ -57,7 +57,7 @@ def test_time_is_that_of_the_frames(run_stage, make_result):
 @pytest.mark.parametrize("kind", ["resume", "memory"])
 def test_identities_go_on_after_a_checkpoint(run_stage, make_result, kind):
     two = [make_result([PERSON, (100, 10, 120, 40, 0.9, 0, -1)], index=index) for index in range(3)]
-    checkpoint = Checkpoint("a", 3, facts={"decode": {"step_s": 0.04}})
+    checkpoint = Checkpoint("a", 3, facts={"decode": {"step_s": 0.04}, "detect": {"size": [64, 48]}})
     run_stage(track(), [*two, checkpoint])
     begins_at = 3 if kind == "resume" else 0  # another file counts its frames from 0
     after = [make_result([PERSON, (50, 10, 70, 40, 0.9, 0, -1)], index=begins_at + index) for index in range(2)]

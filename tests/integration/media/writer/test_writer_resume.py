@@ -11,6 +11,7 @@ import pytest
 from streamdet.errors import SinkError
 from streamdet.frames import StreamInfo
 from streamdet.media.interrupted import written_before
+from streamdet.media.part_file import Mark
 from streamdet.media.source import open_source
 from streamdet.media.writer import VideoWriter
 
@@ -58,7 +59,7 @@ def test_it_is_what_it_would_have_been(write_source, tmp_path, Track, ending, co
     expected = packets_of(whole)
     for state, killed_at in ((states[0], "at40"), (states[1], "at60")):
         shutil.copy(tmp_path / killed_at, growing(again))
-        written, packets = written_before(again, state["synced_bytes"] + 10**9, published=False)
+        written, packets = written_before(again, [Mark(**state["mark"])], whole=True, published=False)
         assert packets >= state["packets"]
         write(source, again, codec, resume={**state, "written": str(written)})
         assert packets_of(again) == expected
@@ -77,7 +78,8 @@ def test_a_torn_file_gives_what_is_whole_of_it(write_source, tmp_path, ending, s
     length = rng.randrange(len(torn) // 3, len(torn))
     torn[length:] = b"" if seed % 2 else bytes(len(torn) - length)  # as file systems leave it: shorter, or zeros
     growing(again).write_bytes(torn)
-    written, packets = written_before(again, length, published=False)
+    marks = [Mark(**state["mark"]) for state in states]
+    written, packets = written_before(again, marks, whole=bool(seed % 2), published=False)
     usable = [state for state in states if state["packets"] <= packets]
     if not usable:
         pytest.skip("torn before the first checkpoint")
