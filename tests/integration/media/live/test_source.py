@@ -87,11 +87,11 @@ def test_frames_that_were_held_up_on_the_way_are_not_shown(camera):
             watcher.wait_for_frames(25)
             held_ms = now_ms(time.time())
             proxy.flowing.clear()
-            time.sleep(3)
+            time.sleep(2)  # of a longer backlog, a busy machine may take the end for the present
             proxy.flowing.set()
             watcher.wait_for_frames(10)
             dropped = watcher.source.dropped
-    assert not [seen for seen in watcher.frames if 500 < seen.clock_ms - held_ms < 2000]
+    assert not [seen for seen in watcher.frames if seen.clock_ms > held_ms and seen.age_ms > 1500]
     # A server whose buffers fill up meanwhile may give its client up, and sends nothing of what it held.
     assert dropped["stale"] > 0 or [gap.reason for gap in watcher.gaps] == ["reconnected"]
 
