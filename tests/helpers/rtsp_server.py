@@ -149,6 +149,8 @@ def clock_ms_in(image: np.ndarray) -> int:
         image: (H, W, 3) uint8, of the mount's size.
     """
     block = image.shape[1] // _CLOCK_BITS
+    if image.shape[0] < _CLOCK_ROWS or block == 0:  # a damaged header may say any size
+        return 0
     rows = image[8 : _CLOCK_ROWS - 8, : block * _CLOCK_BITS].mean(axis=(0, 2))
     middles = rows.reshape(_CLOCK_BITS, block)[:, block // 4 : block - block // 4].mean(axis=1)
     return sum(int(level > 127) << (_CLOCK_BITS - 1 - bit) for bit, level in enumerate(middles))
