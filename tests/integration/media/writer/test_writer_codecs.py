@@ -12,6 +12,7 @@ import pytest
 from streamdet.errors import SinkError
 from streamdet.frames import StreamInfo
 from streamdet.media.writer import VideoWriter
+from streamdet.scenes.scene import SceneSpec, render
 
 RATE = Fraction(1, 25)
 
@@ -171,3 +172,17 @@ def test_encoders_are_silent(tmp_path):
     done = subprocess.run([sys.executable, "-c", _WRITE_ALL], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["av1.mp4", "h264.mp4", "hevc.mp4"]
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_the_same_pictures_are_encoded_alike_again(tmp_path, codec):
+    """Without that, no run could be gone on with to the same file. x264 does not, where it uses AVX-512."""
+    pictures = [frame.image for frame in render(SceneSpec(frames=40, width=960, height=540))]
+    contents = set()
+    for number in range(8 if codec == "h264" else 2):
+        path = tmp_path / f"{number}.mp4"
+        with VideoWriter(path, info(960, 540), codec=codec) as writer:
+            for pts, picture in enumerate(pictures):
+                writer.write(picture, pts, RATE)
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
