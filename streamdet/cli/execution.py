@@ -126,11 +126,7 @@ def execute(job: Job, progress: bool | None, sources: SourcesFile | None = None)
     for name, source in tally.sources.items():
         source.drops = dict(streams.dropped(name))
         source.dropped = sum(source.drops.values()) or source.dropped
-    written = frozenset(
-        path
-        for path, now in outputs.versions().items()
-        if now is not None and (now != before.get(path) or path in outputs.results_of(continued.done))
-    )
+    written = outputs.written_since(before) | frozenset(outputs.results_of(continued.done))
     failed, hint = list(_failed(tally, failures, crash)), None
     try:
         hint = keeper.end(complete=not failed and stop.received is None, stopped=bool(stop.received or crash))

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from streamdet.cli.messages import log
-from streamdet.errors import ConfigError
+from streamdet.errors import ConfigError, SinkError
 from streamdet.frames import Checkpoint
 from streamdet.media.interrupted import written_before
-from streamdet.media.part_file import Mark, part_path
-from streamdet.stages.checkpoints import SavedCheckpoint, read_checkpoint, write_checkpoint, write_synced
+from streamdet.media.part_file import Mark, part_path, write_at_once
+from streamdet.stages.checkpoints import SavedCheckpoint, read_checkpoint, write_checkpoint
 
 CHECKPOINT_FRAMES = 240
 """Of a source: after so many frames a checkpoint. A multiple of a clip's frames, so that no clip is cut short."""
@@ -120,16 +120,16 @@ class Journal:
         job = {"identity": self._identity, "done": self.done, "published": self._published, "boot": _boot()}
         text = json.dumps(job)
         noted = {"format": _FORMAT, "sha256": hashlib.sha256(text.encode()).hexdigest(), "job": text}
-        write_synced(self.folder / "job.json", json.dumps(noted, indent=1).encode())
+        write_at_once(self.folder / "job.json", json.dumps(noted, indent=1).encode())
 
     @contextmanager
     def _may_fail(self) -> Iterator[None]:
         """The job goes on without its journal; that is said once."""
         try:
             yield
-        except OSError as error:
+        except (OSError, SinkError) as error:
             level = log.debug if self._failed else log.warning
-            level("%s: cannot be written (%s): --resume may have to begin earlier", self.folder, error.strerror)
+            level("%s: --resume may have to begin earlier: %s", self.folder, error)
             self._failed = True
 
 

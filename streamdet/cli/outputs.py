@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,6 +56,10 @@ class Outputs:
     def versions(self) -> dict[Path, tuple[int, int] | None]:
         """Which version of each file is there now, the report aside; None where there is none."""
         return {path: _version(path) for path in self.results()}
+
+    def written_since(self, before: Mapping[Path, tuple[int, int] | None]) -> frozenset[Path]:
+        """Those that were written after `versions` gave this."""
+        return frozenset(path for path, now in self.versions().items() if now not in (None, before.get(path)))
 
     def make_folders(self) -> None:
         """Make the folders that outputs go into."""

@@ -19,7 +19,7 @@ from streamdet.errors import SinkError
 from streamdet.flow import RunStats
 from streamdet.media.delivery import Delivery
 from streamdet.media.locations import redact
-from streamdet.media.part_file import PartFile
+from streamdet.media.part_file import write_at_once
 from streamdet.runtimes.contract import Detector
 from streamdet.stages.job import OutputFailures
 from streamdet.version import __version__
@@ -145,13 +145,7 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
     Raises:
         SinkError: if it cannot be written.
     """
-    part = PartFile(path)
-    try:
-        part.path.write_text(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        part.discard()
-        raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
-    part.publish(part.path)
+    write_at_once(path, json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 
 def _without_credentials(config: PipelineConfig) -> dict[str, Any]:

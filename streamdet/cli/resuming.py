@@ -26,7 +26,6 @@ from streamdet.errors import ConfigError, SinkError
 from streamdet.frames import Checkpoint, StreamEnded
 from streamdet.media.interrupted import forget_interrupted
 from streamdet.media.locations import SourceSpec, list_images
-from streamdet.media.part_file import write_error
 from streamdet.runtimes.contract import Detector
 from streamdet.stages.checkpoints import read_checkpoint, write_checkpoint
 from streamdet.stages.decode import Continuation
@@ -206,7 +205,7 @@ class Keeper:
         if self._outputs.state is not None:
             if self._state is None:
                 raise SinkError(f"{self._outputs.state}: not written: the source was not read to its end")
-            write_state(self._outputs.state, self._state, self._continued.about_state)
+            write_checkpoint(self._outputs.state, self._state, self._continued.about_state)
         return hint
 
     def _is_complete(self, ended: StreamEnded) -> bool:
@@ -221,18 +220,6 @@ class Keeper:
         wanted |= {"encode"} if checkpoint.source in self._outputs.videos else set()
         wanted |= {"record"} if checkpoint.source in self._outputs.detections else set()
         return wanted <= set(checkpoint.facts)
-
-
-def write_state(path: Path, checkpoint: Checkpoint, about: Mapping[str, Any]) -> None:
-    """Write the memory at the end of a source.
-
-    Raises:
-        SinkError: it cannot be written.
-    """
-    try:
-        write_checkpoint(path, checkpoint, about)
-    except OSError as error:
-        raise write_error(path, error) from error
 
 
 def _memory(path: Path, about: Mapping[str, Any], config: PipelineConfig) -> Checkpoint:
@@ -254,7 +241,8 @@ def _why_no_journal(config: PipelineConfig, specs: Sequence[SourceSpec], outputs
         return "detections that were sent, or read from standard output, cannot be taken back; expected a file"
     if not outputs.results():
         return "nothing is written that could be gone on with"
-    if config.encode.segment_s is not None or any(not isinstance(v, Path) or is_playlist(v) for v in _videos(outputs)):
+    videos = outputs.videos.values()
+    if config.encode.segment_s is not None or any(not isinstance(path, Path) or is_playlist(path) for path in videos):
         return "segments, playlists and published video cannot be gone on with; expected a file such as .mp4"
     if (config.batch.max_streams or 1) > 1:
         return f"expected batch.max_streams 1, got {config.batch.max_streams}: streams side by side end at no one place"
@@ -265,10 +253,6 @@ def _can_be_read_again(spec: SourceSpec) -> bool:
     """Not a camera, a server or a pipe; of a file that is not there, whoever opens it says so."""
     path = Path(spec.location)
     return spec.kind == "images" or (spec.kind == "file" and (path.is_file() or not path.exists()))
-
-
-def _videos(outputs: Outputs) -> list[str | Path]:
-    return list(outputs.videos.values())
 
 
 def _folder(outputs: Outputs) -> Path:

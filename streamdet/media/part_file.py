@@ -125,6 +125,21 @@ class PartFile:
             return False
 
 
+def write_at_once(target: Path, data: bytes) -> None:
+    """Write a file that appears under its name when it is whole; a power cut leaves the old or the new one.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    part = PartFile(target)
+    try:
+        part.path.write_bytes(data)
+    except OSError as error:
+        part.discard()
+        raise write_error(target, error) from error
+    part.publish(part.path)
+
+
 def part_path(target: Path) -> Path:
     """Where an output grows until it is complete."""
     return target.with_name(f".{target.name}.part")

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from safetensors.numpy import load, save
 
 from streamdet.errors import ConfigError
 from streamdet.frames import Checkpoint
+from streamdet.media.part_file import write_at_once
 
 FORMAT = 1
 _ABOUT = "about"
@@ -44,7 +43,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, about: Mapping[str, Any
         about: whatever JSON holds.
 
     Raises:
-        OSError: it cannot be written.
+        SinkError: it cannot be written.
     """
     facts = {
         "format": FORMAT,
@@ -60,7 +59,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, about: Mapping[str, Any
     }
     tensors[_ABOUT] = np.frombuffer(json.dumps(facts, allow_nan=False).encode(), np.uint8)
     data = save(tensors)
-    write_synced(path, hashlib.sha256(data).digest() + data)
+    write_at_once(path, hashlib.sha256(data).digest() + data)
 
 
 def read_checkpoint(path: Path) -> SavedCheckpoint:
@@ -91,28 +90,3 @@ def read_checkpoint(path: Path) -> SavedCheckpoint:
         return SavedCheckpoint(checkpoint, dict(facts["about"]))
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: is no checkpoint of streamdet: {error}") from error
-
-
-def write_synced(path: Path, data: bytes) -> None:
-    """Replace a file at once, so that a power cut leaves the old or the new one.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    with suppress(OSError):  # not every file system can sync a folder
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -7,16 +7,10 @@ import time
 import av
 import pytest
 from rtsp_server import Live, Record
+from waiting import wait_until
 
 SECRET = "s3cr et/"
 QUOTED = "s3cr%20et%2F"
-
-
-def wait_until(condition, timeout_s=120):
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
 
 
 def recorded(path):

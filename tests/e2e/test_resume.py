@@ -7,17 +7,15 @@ import random
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-import torch
+from lively_detector import lively_detector
+from waiting import wait_until
 
 from streamdet.models.checkpoint import save_checkpoint
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
 from streamdet.stages.checkpoints import read_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
@@ -27,19 +25,8 @@ FRAMES = 1200
 
 @pytest.fixture(scope="module")
 def lively_model(tmp_path_factory):
-    """An untrained detector whose scores depend on what it remembers."""
-    torch.manual_seed(1)
-    config = ModelConfig(name="lively", classes=("person", "car"), channels=16, recurrent_channels=8, image_size=96)
-    model = RecurrentDetector(config).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "memory" in name:
-                parameter.normal_(0, 0.4)
-            elif "score_convs" in name:
-                parameter.normal_(0, 30.0) if parameter.ndim > 1 else parameter.zero_()
-    model.set_alpha(1.0)
     path = tmp_path_factory.mktemp("model") / "lively.safetensors"
-    save_checkpoint(path, model, {})
+    save_checkpoint(path, lively_detector(channels=16, recurrent_channels=8), {})
     return path
 
 
@@ -56,13 +43,6 @@ def job(clips, lively_model):
 
 def hidden(folder):
     return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
-
-
-def wait_until(condition, timeout_s=120):
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
 
 
 def frames_noted(path):

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 from rtsp_server import Record, Relay
+from waiting import wait_until
 
 from streamdet.errors import ConfigError, SinkError
 from streamdet.frames import StreamInfo
@@ -51,13 +52,6 @@ def camera(publisher, picture):
 @pytest.fixture
 def picture():
     return np.random.default_rng(0).integers(0, 255, (192, 320, 3), np.uint8)
-
-
-def wait_until(condition, timeout_s=60):
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 def sent_more(delivery, count):

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 from live_watcher import PATIENCE_S
+from lively_detector import lively_detector
 from rtsp_server import Live, clock_ms_in, now_ms
 
 from streamdet.config import PipelineConfig
@@ -17,8 +17,6 @@ from streamdet.errors import SourceTimeout
 from streamdet.flow import Run, Stage
 from streamdet.frames import Clip, Frame, StreamEnded, StreamGap, StreamStarted
 from streamdet.media.locations import SourceSpec, expand_sources
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.stages import job
 from streamdet.stages.batch import batch
@@ -36,17 +34,7 @@ SMALL = Live(160, 96, 25)
 @pytest.fixture(scope="module")
 def detector() -> TorchDetector:
     """Weights that make the memory matter."""
-    torch.manual_seed(1)
-    model = RecurrentDetector(
-        ModelConfig(name="tiny", classes=("person", "car"), channels=16, recurrent_channels=8, image_size=96)
-    ).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "memory" in name:
-                parameter.normal_(0, 0.4)
-            elif "score_convs" in name:
-                parameter.normal_(0, 30.0) if parameter.ndim > 1 else parameter.zero_()
-    model.set_alpha(1.0)
+    model = lively_detector(channels=16, recurrent_channels=8)
     return TorchDetector(model, "cpu", "fp32")
 
 

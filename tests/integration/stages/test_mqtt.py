@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from waiting import wait_until
 
 from streamdet.errors import SinkError
 from streamdet.media.delivery import Delivery
@@ -11,13 +12,6 @@ from streamdet.stages.events import EventSender
 from streamdet.stages.mqtt import MqttTransport
 
 TOPIC = "street/cam 1"
-
-
-def wait_until(condition, timeout_s=60):
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 @pytest.fixture

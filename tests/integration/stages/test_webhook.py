@@ -9,19 +9,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from waiting import wait_until
 
 from streamdet.errors import SinkError
 from streamdet.media.delivery import Delivery
 from streamdet.stages import events as events_module
 from streamdet.stages.events import EventSender
 from streamdet.stages.webhook import WebhookTransport
-
-
-def wait_until(condition, timeout_s=60):
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 class Hook(ThreadingHTTPServer):

@@ -128,7 +128,7 @@ def test_a_folder_that_is_gone_is_said_once_and_stops_nothing(journal, caplog):
         journal.commit(Checkpoint("a", frames), {})
     journal.finish("a", {}, [])
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert [message.endswith("--resume may have to begin earlier") for message in said] == [True]
+    assert ["--resume may have to begin earlier" in message for message in said] == [True]
     assert not journal.has_checkpoints
 
 

@@ -7,13 +7,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
+from lively_detector import lively_detector
 
 from streamdet.errors import ConfigError
 from streamdet.flow import Run, Stage
 from streamdet.frames import Checkpoint, Clip, Frame, StreamEnded, StreamGap, StreamInfo, StreamStarted
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.stages.checkpoints import read_checkpoint, write_checkpoint
 from streamdet.stages.detect import detect
@@ -24,15 +22,7 @@ CLASSES = ("person", "car", "bus")
 
 @pytest.fixture(scope="module")
 def detector():
-    torch.manual_seed(1)
-    model = RecurrentDetector(ModelConfig(name="test", classes=CLASSES, image_size=96)).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "memory" in name:
-                parameter.normal_(0, 0.4)
-            elif "score_convs" in name:
-                parameter.normal_(0, 30.0) if parameter.ndim > 1 else parameter.zero_()
-    model.set_alpha(1.0)
+    model = lively_detector(CLASSES)
     return TorchDetector(model, "cpu", "fp32")
 
 
@@ -186,7 +176,7 @@ def test_only_wanted_classes_are_found(detector):
 
 
 def test_unknown_class_fails(detector):
-    with pytest.raises(ConfigError, match="test does not know dog; it finds person, car, bus"):
+    with pytest.raises(ConfigError, match="lively does not know dog; it finds person, car, bus"):
         detect(detector, classes=["dog", "car"])
 
 
