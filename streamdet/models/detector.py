@@ -1,4 +1,4 @@
-"""The recurrent detector: backbone, neck, memory, head.
+"""The recurrent detector: backbone, memory, neck, head.
 
 Shapes: B streams, T frames, H, W pixels, K classes, P cells of all levels.
 """
@@ -124,7 +124,7 @@ class RecurrentDetector(nn.Module):
         return self.mean.device
 
     def set_alpha(self, alpha: float) -> None:
-        """How much of the recurrent channels is read from memory, 0 (per frame) to 1."""
+        """How much memory may replace of what is seen, 0 (per frame) to 1."""
         for _, fusion in self._fusions():
             fusion.alpha.fill_(alpha)
 
@@ -138,7 +138,7 @@ class RecurrentDetector(nn.Module):
         return State(zeros, zeros)
 
     def features(self, images_BTCHW: Tensor) -> list[Tensor]:
-        """What backbone and neck see in every frame by itself.
+        """What the backbone sees in every frame by itself, brought to the neck's width.
 
         Args:
             images_BTCHW: (B, T, 3, H, W) uint8 or float, RGB, 0 to 255; H and W multiples of 32.
@@ -148,7 +148,7 @@ class RecurrentDetector(nn.Module):
         """
         B, T, _, H, W = images_BTCHW.shape
         x = (images_BTCHW.reshape(B * T, 3, H, W).to(self.mean.dtype) - self.mean) / self.deviation
-        return [level.unflatten(0, (B, T)) for level in self.neck(self.backbone(x))]
+        return [level.view(B, T, *level.shape[1:]) for level in self.neck.project(self.backbone(x))]
 
     def remember(self, features: list[Tensor], state: State, dt_s: Tensor) -> tuple[list[Tensor], State]:
         """What memory makes of each level that has one.
@@ -169,11 +169,11 @@ class RecurrentDetector(nn.Module):
         return remembered, State(tuple(hidden), tuple(cell))
 
     def replaceable(self, features: list[Tensor]) -> list[Tensor]:
-        """The channels that memory replaces, a level with memory each (B, T, D, H_l, W_l)."""
+        """The channels that memory may replace, a level with memory each (B, T, D, H_l, W_l)."""
         return [features[level][:, :, fusion.passed_channels :] for level, fusion in self._fusions()]
 
     def blend(self, features: list[Tensor], remembered: list[Tensor]) -> list[Tensor]:
-        """Features with what is remembered in its place, as alpha says; shapes as given."""
+        """Features with what is remembered in their place, as far as it is trusted; shapes as given."""
         fused = list(features)
         for (level, fusion), made in zip(self._fusions(), remembered, strict=True):
             fused[level] = fusion.blend(features[level], made)
@@ -192,9 +192,9 @@ class RecurrentDetector(nn.Module):
         ]
 
     def read(self, features: list[Tensor]) -> RawOutputs:
-        """What the head makes of (fused) features, a level each (B, T, C, H_l, W_l) float32."""
+        """What neck and head make of (fused) features, a level each (B, T, C, H_l, W_l) float32."""
         B, T = features[0].shape[:2]
-        score_logits, distance_logits = self.head([level.flatten(0, 1) for level in features])
+        score_logits, distance_logits = self.head(self.neck.mix([level.flatten(0, 1) for level in features]))
         sizes = [(level.shape[-2], level.shape[-1]) for level in features]
         centres, strides = cell_centres(sizes, BACKBONE_STRIDES)
         return RawOutputs(

@@ -19,8 +19,8 @@ class AdditivePAN(nn.Module):
         super().__init__()
         self.laterals = nn.ModuleList(nn.Conv2d(width, channels, 1) for width in in_channels)
 
-    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Mix the levels.
+    def project(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Bring all levels to one width.
 
         Args:
             features: (N, C_l, H/s_l, W/s_l) float32, finest first, each half the size of the one before.
@@ -28,11 +28,16 @@ class AdditivePAN(nn.Module):
         Returns:
             As many maps of the same sizes, all with `channels` channels.
         """
-        maps = [lateral(x) for lateral, x in zip(self.laterals, features, strict=True)]
-        for level in range(len(maps) - 1, 0, -1):
-            coarse = F.interpolate(maps[level], scale_factor=2.0, mode="bilinear", align_corners=False)
-            maps[level - 1] = maps[level - 1] + coarse
-        for level in range(len(maps) - 1):
+        return [lateral(x) for lateral, x in zip(self.laterals, features, strict=True)]
+
+    @staticmethod
+    def mix(maps: Sequence[Tensor]) -> list[Tensor]:
+        """Let every level see the others; maps as from `project`, shapes as given."""
+        mixed = list(maps)
+        for level in range(len(mixed) - 1, 0, -1):
+            coarse = F.interpolate(mixed[level], scale_factor=2.0, mode="bilinear", align_corners=False)
+            mixed[level - 1] = mixed[level - 1] + coarse
+        for level in range(len(mixed) - 1):
             # Halving by bilinear sampling at cell centres is a 2 x 2 mean.
-            maps[level + 1] = maps[level + 1] + F.avg_pool2d(maps[level], 2)
-        return maps
+            mixed[level + 1] = mixed[level + 1] + F.avg_pool2d(mixed[level], 2)
+        return mixed

@@ -82,6 +82,8 @@ class PhaseConfig(_Strict):
     """Learning rate of the memory, times learning_rate."""
     backbone_rate: Annotated[float, Field(ge=0)] = 1.0
     """Learning rate of backbone and neck, times learning_rate; 0 freezes them."""
+    head_rate: Annotated[float, Field(ge=0)] = 1.0
+    """Learning rate of the head, times learning_rate; 0 freezes it: memory learns to speak to the head as it is."""
     alpha: Annotated[tuple[Share, Share], Field(strict=False)] = (0.0, 0.0)
     """Blend of the memory at the start and from the first third of the phase on."""
     recall: Annotated[float, Field(ge=0)] = 0.0

@@ -14,7 +14,8 @@ from streamdet.training.nanodet import initialise_from_nanodet
 
 # What may differ without a weight having another shape or meaning.
 _FREE = {"name", "classes", "image_size"}
-_NANODET = ".ckpt"
+NANODET_SUFFIX = ".ckpt"
+"""Of a file with NanoDet-m's weights, which has no memory."""
 
 
 def complete_recipe(config: TrainingConfig) -> TrainingConfig:
@@ -23,7 +24,7 @@ def complete_recipe(config: TrainingConfig) -> TrainingConfig:
     Raises:
         CheckpointError: if there is no such model, or its file is damaged.
     """
-    if config.initialise is None or config.initialise.suffix == _NANODET:
+    if config.initialise is None or config.initialise.suffix == NANODET_SUFFIX:
         return config
     given = load_model(_find(config.initialise, config.data)).config
     left_out = {key: value for key, value in given if key not in config.model.model_fields_set}
@@ -47,7 +48,7 @@ def open_model(
     """
     torch.manual_seed(seed)
     detector = RecurrentDetector(model)
-    if path.suffix == _NANODET:
+    if path.suffix == NANODET_SUFFIX:
         initialise_from_nanodet(detector, data / path)
         return detector
     name = _find(path, data)

@@ -172,7 +172,8 @@ class Trainer:
             self._optimizer.load_state_dict(state["optimizer"])
 
     def _make_optimizer(self, phase: PhaseConfig) -> torch.optim.Optimizer:
-        rates = {"backbone": phase.backbone_rate, "neck": phase.backbone_rate, "memory": phase.memory_rate, "head": 1.0}
+        rates = {"backbone": phase.backbone_rate, "neck": phase.backbone_rate, "memory": phase.memory_rate}
+        rates["head"] = phase.head_rate
         groups = []
         for name, rate in rates.items():
             for decays in (True, False):
@@ -245,10 +246,10 @@ class Trainer:
         for module in self.detector.modules():
             if isinstance(module, nn.BatchNorm2d) and phase.batch_norm == "frozen":
                 module.eval()
-        for name in ("backbone", "neck"):
+        for name, rate in (("backbone", phase.backbone_rate), ("neck", phase.backbone_rate), ("head", phase.head_rate)):
             part = getattr(self.detector, name)
-            part.requires_grad_(phase.backbone_rate > 0)
-            part.train(phase.backbone_rate > 0 and phase.batch_norm == "train")
+            part.requires_grad_(rate > 0)
+            part.train(rate > 0 and phase.batch_norm == "train")
 
     def _schedule(self, phase: PhaseConfig) -> dict[str, float]:
         done = self.progress.step / phase.steps

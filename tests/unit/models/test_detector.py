@@ -72,6 +72,32 @@ def test_ramp_begins_as_a_moving_average_of_the_features(detector, images):
     assert torch.equal(fused[0, :, :48], still[0, :, :48])
 
 
+def test_memory_of_coarse_levels_helps_the_finest(images):
+    """It lies before the neck, which hands it down: small objects are remembered although stride 8 has no memory."""
+    config = ModelConfig(name="coarse", classes=("person",), recurrent_strides=(16, 32))
+    model = RecurrentDetector(config).eval()
+    model.set_alpha(1.0)
+    _, past = model.step(images[:, :5])
+    fresh, _ = model.step(images[:, 5:])
+    remembering, _ = model.step(images[:, 5:], past)
+    finest = images.shape[-2] // 8 * (images.shape[-1] // 8)
+    assert not torch.equal(fresh.scores[:, :, :finest], remembering.scores[:, :, :finest])
+
+
+def test_memory_replaces_what_is_seen_as_far_as_it_is_trusted(detector):
+    """The learnt trust decides between the two: none is the per-frame features, full is memory alone."""
+    fusion = detector.memory["16"]
+    seen, remembered = torch.randn(1, 2, 96, 4, 6), torch.randn(1, 2, 48, 4, 6)
+    detector.set_alpha(1.0)
+    for bias, expected in ((-50.0, seen[:, :, 48:]), (50.0, remembered)):
+        with torch.no_grad():
+            fusion.trust.weight.zero_()
+            fusion.trust.bias.fill_(bias)
+            fused = fusion.blend(seen, remembered)
+        torch.testing.assert_close(fused[:, :, 48:], expected)
+        assert torch.equal(fused[:, :, :48], seen[:, :, :48])
+
+
 def test_every_channel_can_pass_through_memory(images):
     config = ModelConfig(name="all", classes=("person",), channels=32, recurrent_channels=32)
     model = RecurrentDetector(config).eval()
