@@ -34,7 +34,7 @@ from streamdet.datasets.open_set import open_set
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError, StreamdetError
 from streamdet.evaluation.memory_gain import shorten
-from streamdet.evaluation.report import brief_report
+from streamdet.evaluation.report import report
 from streamdet.runtimes.letterbox import Letterbox
 from streamdet.runtimes.loading import load, load_model
 from streamdet.runtimes.predict import CHUNK_FRAMES
@@ -76,8 +76,8 @@ class Bench:
         return found
 
     def figures(self, way: Way, labelled: LabelledSet) -> dict[str, Any]:
-        """See brief_report."""
-        return brief_report([(video, self.find(way, video)) for video in labelled.videos], labelled.classes)
+        """See report."""
+        return report([(video, self.find(way, video)) for video in labelled.videos], labelled.classes)
 
     def one_round(self, video: LabelledVideo) -> dict[Way, float]:
         """CPU milliseconds a frame of every way, one after another."""
@@ -153,8 +153,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             chunks_ms.append(bench.chunk_ms(timed))
         result["sets"][name] = rows = {way.label: {**judged[way], **_cost(way, rounds)} for way in WAYS}
         for row in rows.values():
-            rival = _equal_cost(rows, row["ap50"])
-            row["over_single"] = None if rival is None else row["cost"] / rival
+            for figure in ("ap50", "ap"):
+                rival = _equal_cost(rows, figure, row[figure])
+                row[f"at_equal_{figure}"] = None if rival is None else row["cost"] / rival
         singles_ms = [one[SINGLE] for one in rounds]
         result["chunk_cost"][name] = median(map(truediv, chunks_ms, singles_ms))
     return result
@@ -166,17 +167,17 @@ def _cost(way: Way, rounds: Sequence[Mapping[Way, float]]) -> dict[str, float]:
     return {"cpu_ms": median(one[way] for one in rounds), "cost": median(one[way] / one[single] for one in rounds)}
 
 
-def _equal_cost(rows: Mapping[str, Mapping[str, float]], ap50: float) -> float | None:
-    """What the single extractor costs at this AP50, the least between neighbouring sizes.
+def _equal_cost(rows: Mapping[str, Mapping[str, float]], figure: str, value: float) -> float | None:
+    """What the single extractor costs where it is as good, the least between neighbouring sizes.
 
     None below what its smallest picture has; above what its best one has, the cost of that.
     """
-    curve = sorted((rows[way.label]["cost"], rows[way.label]["ap50"]) for way in RIVALS)
-    if ap50 <= curve[0][1]:
-        return curve[0][0] if ap50 == curve[0][1] else None
+    curve = sorted((rows[way.label]["cost"], rows[way.label][figure]) for way in RIVALS)
+    if value <= curve[0][1]:
+        return curve[0][0] if value == curve[0][1] else None
     for (cost, lower), (next_cost, higher) in pairwise(curve):
-        if lower < ap50 <= higher:
-            return cost + (next_cost - cost) * (ap50 - lower) / (higher - lower)
+        if lower < value <= higher:
+            return cost + (next_cost - cost) * (value - lower) / (higher - lower)
     return max(curve, key=lambda point: point[1])[0]
 
 
@@ -212,23 +213,30 @@ def streets(folder: Path, frames: int) -> LabelledSet:
 
 def markdown(result: Mapping[str, Any]) -> str:
     """fast_slow.md."""
-    sets = result["sets"]
     lines = [
         f"Model `{result['model']}` (sha256 {result['sha256'][:12]}), {result['runtime']}; memory alone: torch fp32.",
-        "`cost`: CPU time over that of a full look at every frame, in the same runtime. `at equal AP50`: cost over",
-        "that of the single extractor that is as good, at whatever size; below 1 is a gain, – where none is as bad.",
+        "`cost`: CPU time over that of a full look at every frame, in the same runtime. `at equal AP`: cost over that",
+        "of the single extractor that is as good, at whatever size; below 1 is a gain, – where none is as bad.",
         "",
-        "| | " + " | ".join(f"{name}: AP50 | cost | at equal AP50" for name in sets) + " |",
-        "| --- |" + 3 * len(sets) * " ---: |",
     ]
-    for way in WAYS:
-        rows = [figures[way.label] for figures in sets.values()]
-        cells = [f"{row['ap50']:.3f} | {row['cost']:.2f} | {_number(row['over_single'])}" for row in rows]
-        lines.append(f"| {way.label} | {' | '.join(cells)} |")
-    singles = ", ".join(f"{name} {figures[SINGLE.label]['cpu_ms']:.1f}" for name, figures in sets.items())
-    chunks = ", ".join(f"{name} {cost:.2f}" for name, cost in result["chunk_cost"].items())
-    last = f"CPU ms a frame of {SINGLE.label}: {singles}; cost in chunks of {CHUNK_FRAMES}, as files are run: {chunks}."
-    return "\n".join([*lines, "", last, ""])
+    for name, rows in result["sets"].items():
+        single_ms, chunk = rows[SINGLE.label]["cpu_ms"], result["chunk_cost"][name]
+        lines += [
+            f"## {name}",
+            "",
+            f"{SINGLE.label}: {single_ms:.1f} CPU ms a frame; in chunks of {CHUNK_FRAMES}, as files are run, "
+            f"{chunk:.2f} of that.",
+            "",
+            "| | AP50 | AP | cost | at equal AP50 | at equal AP |",
+            "| --- | ---: | ---: | ---: | ---: | ---: |",
+        ]
+        for way in WAYS:
+            row = rows[way.label]
+            numbers = [f"{row['ap50']:.3f}", f"{row['ap']:.3f}", f"{row['cost']:.2f}"]
+            numbers += [_number(row[f"at_equal_{figure}"]) for figure in ("ap50", "ap")]
+            lines.append(f"| {way.label} | {' | '.join(numbers)} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _number(value: float | None) -> str:

@@ -27,7 +27,7 @@ from streamdet.runtimes.letterbox import Letterbox
 from streamdet.tracking import kalman
 from streamdet.tracking.byte_tracker import ByteTracker
 
-FULL_SIZE, SMALLER_SIZES, LIGHT_SIZES = 320, (288, 256, 224, 192, 160), (192, 160)
+FULL_SIZE, SMALLER_SIZES, LIGHT_SIZE = 320, (288, 256, 224, 192, 160), 192
 EVERY = (2, 3, 5)
 _LOWEST_SCORE, _MAX_DETECTIONS = 0.02, 100
 
@@ -76,7 +76,7 @@ RIVALS = (SINGLE, *(Way(size) for size in SMALLER_SIZES))
 WAYS = (
     *RIVALS,
     *(Way(every=k, between=between) for between in SKIPS for k in EVERY),
-    *(Way(every=k, between=look, light_size=size) for look in LOOKS for size in LIGHT_SIZES for k in EVERY),
+    *(Way(every=k, between=look, light_size=LIGHT_SIZE) for look in LOOKS for k in EVERY),
     TORCH_SINGLE,
     *(Way(every=k, between=between, torch=True) for between in BLIND for k in EVERY),
 )
