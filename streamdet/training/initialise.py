@@ -8,6 +8,7 @@ import torch
 from streamdet.errors import CheckpointError
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
+from streamdet.models.pruning import build_detector
 from streamdet.runtimes.loading import EMBEDDED_MODELS, load_model
 from streamdet.training.config import TrainingConfig
 from streamdet.training.nanodet import initialise_from_nanodet
@@ -23,9 +24,9 @@ def complete_recipe(config: TrainingConfig) -> TrainingConfig:
     Raises:
         CheckpointError: if there is no such model, or its file is damaged.
     """
-    if config.initialise is None or config.initialise.suffix == _NANODET:
+    given = None if config.initialise is None else _built_like(config.initialise, config.data)
+    if given is None:
         return config
-    given = load_model(_find(config.initialise, config.data)).config
     left_out = {key: value for key, value in given if key not in config.model.model_fields_set}
     return config.model_copy(update={"model": config.model.model_copy(update=left_out)})
 
@@ -46,7 +47,7 @@ def open_model(
         CheckpointError: if the file does not fit.
     """
     torch.manual_seed(seed)
-    detector = RecurrentDetector(model)
+    detector = build_detector(model)
     if path.suffix == _NANODET:
         initialise_from_nanodet(detector, data / path)
         return detector
@@ -56,6 +57,17 @@ def open_model(
         known = ", ".join(cls for cls in model.classes if cls not in new) or "none of the classes"
         say(f"{name} knows {known}; new to it, and learnt from nothing: {', '.join(new)}")
     return detector
+
+
+def open_teacher(path: Path, model: ModelConfig, *, data: Path = Path()) -> RecurrentDetector:
+    """A detector to learn from: as `open_model`, but whichever of the two is pruned, the other need not be."""
+    given = _built_like(path, data)
+    return open_model(path, model.model_copy(update={"inner_widths": given.inner_widths if given else None}), data=data)
+
+
+def _built_like(path: Path, data: Path) -> ModelConfig | None:
+    """How a streamdet model is built; None for NanoDet-m's."""
+    return None if path.suffix == _NANODET else load_model(_find(path, data)).config
 
 
 def _find(path: Path, data: Path) -> str:
