@@ -37,8 +37,8 @@ def prune(detector: RecurrentDetector, share: float) -> RecurrentDetector:
 
     Args:
         detector: is left as it is. One that was pruned may be pruned further.
-        share: of the inner channels that go, above 0 and below 1; every width is then rounded to a multiple of 16, or
-            stays.
+        share: of the inner channels that go, above 0 and below 1; every width is then rounded to a multiple of 16, at
+            least 16, or stays.
 
     Returns:
         a detector on the CPU in evaluation mode, exactly the given one where the channels that went were zero.
