@@ -1,4 +1,4 @@
-"""`streamdet export`: a detector as a file for ONNX Runtime, OpenVINO and whatever else reads these."""
+"""`streamdet export`: a detector as a file for ONNX Runtime, OpenVINO and whatever else reads these, or pruned."""
 
 import re
 from pathlib import Path
@@ -9,21 +9,29 @@ import typer
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
 from streamdet.cli.options import Overwrite, Quiet, Verbose
-from streamdet.errors import ConfigError
+from streamdet.errors import ConfigError, SinkError
 
 if TYPE_CHECKING:
     from streamdet.models.detector import RecurrentDetector
 
+_MODEL_ENDING = ".safetensors"
 _ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
 _MOST = 64
 
 
 def export(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="PATH", help="Default: <model>.onnx or .xml here.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Default: <model>.onnx, .xml or -pruned.safetensors here."),
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME|PATH", help="street, or a checkpoint.")] = "street",
-    form: Annotated[str, typer.Option("--format", metavar="onnx|openvino", help="Of the file.")] = "onnx",
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="onnx|openvino", help="Of the file. Default: onnx.")
+    ] = None,
+    prune: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Write a model file with so much less inside its backbone, to train on."),
+    ] = None,
     imgsz: Annotated[
         str | None, typer.Option(metavar="HxW", help="Pixels, multiples of 32. Default: widescreen, such as 192x320.")
     ] = None,
@@ -33,8 +41,19 @@ def export(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Write a detector's step as an ONNX or OpenVINO file, its memory explicit inputs and outputs; check it."""
+    """Write a detector's step as an ONNX or OpenVINO file, its memory explicit inputs and outputs; check it.
+
+    With --prune, write a smaller model file instead, to be trained on.
+    """
     start_messages(verbose=verbose, quiet=quiet)
+    if prune is not None:
+        if form is not None or imgsz is not None or frames != 1 or batch != "1":
+            raise ConfigError(
+                f"--prune writes a streamdet model ({_MODEL_ENDING}), not a graph: expected no --format, --imgsz, "
+                "--frames or --batch; export what it wrote with --model"
+            )
+        return _prune(model, prune, output, overwrite=overwrite)
+    form = form or "onnx"
     if form not in _ENDINGS:
         raise ConfigError(f"--format: expected {' or '.join(_ENDINGS)}, got {form}")
     streams = _streams(batch)
@@ -55,6 +74,39 @@ def export(
         size = widescreen.model_height, widescreen.model_width
     _write(detector, form, path, streams, frames, size)
     log.info("wrote %s", " and ".join(str(file) for file in files))
+    return DONE
+
+
+def _prune(model: str, share: float, output: Path | None, *, overwrite: bool) -> int:
+    """Write a pruned model, and say what is left of it and what to do next."""
+    if not 0 < share < 1:
+        raise ConfigError(f"--prune: expected a share above 0 and below 1, such as 0.3, got {share:g}")
+
+    from streamdet.cli.outputs import check_files
+    from streamdet.models.checkpoint import save_checkpoint
+    from streamdet.models.pruning import inner_channels, parameters, prune
+    from streamdet.runtimes.loading import load_model
+
+    detector = load_model(model)
+    path = output or Path(f"{detector.name}-pruned{_MODEL_ENDING}")
+    if path.suffix != _MODEL_ENDING:
+        raise ConfigError(f"--output: expected a name that ends in {_MODEL_ENDING}, got {path}")
+    check_files([path], overwrite=overwrite)
+    pruned = prune(detector, share)
+    before, after = inner_channels(detector), inner_channels(pruned)
+    if after == before:
+        raise ConfigError(f"--prune {share:g} takes nothing away, as widths are multiples of 16: expected more")
+    try:
+        save_checkpoint(path, pruned, {"pruned": {"model": detector.name, "sha256": detector.sha256, "share": share}})
+    except OSError as error:
+        raise SinkError(f"{path}: the model cannot be written: {error.strerror}") from error
+    log.info(
+        "%d of %d inner channels are left, %s of %s parameters",
+        after,
+        before,
+        *(f"{parameters(each):,}" for each in (pruned, detector)),
+    )
+    log.info("wrote %s; it finds less until it is trained on: a recipe with initialise: %s", path, path)
     return DONE
 
 

@@ -3,6 +3,9 @@
 Shapes: N images, C channels, H, W pixels.
 """
 
+from collections.abc import Sequence
+from itertools import islice
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +13,10 @@ BACKBONE_CHANNELS = (116, 232, 464)
 BACKBONE_STRIDES = (8, 16, 32)
 _STEM_CHANNELS = 24
 _STAGE_UNITS = (4, 8, 4)
+INNER_WIDTHS = tuple(
+    channels // 2 for channels, units in zip(BACKBONE_CHANNELS, _STAGE_UNITS, strict=True) for _ in range(units)
+)
+"""Channels inside each unit, first to last, where none is pruned."""
 
 
 class ShuffleNetBackbone(nn.Module):
@@ -18,18 +25,23 @@ class ShuffleNetBackbone(nn.Module):
     Layers have torchvision's names, so that its weights and those of NanoDet-m fit, but are not torchvision's: that
     takes a second to import. Activations are LeakyReLU 0.1, as in the NanoDet-m weights that initialise it.
 
+    Args:
+        inner_widths: channels inside each of the units, first to last.
+
     Source: Ma et al. 2018 (ShuffleNetV2).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inner_widths: Sequence[int] = INNER_WIDTHS) -> None:
         super().__init__()
         self.conv1 = nn.Sequential(
             nn.Conv2d(3, _STEM_CHANNELS, 3, stride=2, padding=1, bias=False), *_norm_and_activation(_STEM_CHANNELS)
         )
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         widths = (_STEM_CHANNELS, *BACKBONE_CHANNELS)
+        inner = iter(inner_widths)
         self.stage2, self.stage3, self.stage4 = (
-            _stage(*shape) for shape in zip(widths[:-1], widths[1:], _STAGE_UNITS, strict=True)
+            _stage(before, channels, list(islice(inner, units)))
+            for before, channels, units in zip(widths[:-1], widths[1:], _STAGE_UNITS, strict=True)
         )
 
     def forward(self, x_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,10 +63,12 @@ class ShuffleNetBackbone(nn.Module):
 class ShuffleUnit(nn.Module):
     """Works on one half of the channels and mixes both; the first unit of a stage works on all and halves the map.
 
+    Its branch2 has `inner` channels up to the last convolution, which makes half of the unit's channels from them.
+
     Source: Ma et al. 2018, figure 3 (c) and (d).
     """
 
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int, inner: int) -> None:
         super().__init__()
         half = channels // 2
         self.halves = stride == 2
@@ -67,11 +81,11 @@ class ShuffleUnit(nn.Module):
                 *_norm_and_activation(half),
             )
         self.branch2 = nn.Sequential(
-            nn.Conv2d(in_channels if self.halves else half, half, 1, bias=False),
-            *_norm_and_activation(half),
-            nn.Conv2d(half, half, 3, stride, padding=1, groups=half, bias=False),
-            nn.BatchNorm2d(half),
-            nn.Conv2d(half, half, 1, bias=False),
+            nn.Conv2d(in_channels if self.halves else half, inner, 1, bias=False),
+            *_norm_and_activation(inner),
+            nn.Conv2d(inner, inner, 3, stride, padding=1, groups=inner, bias=False),
+            nn.BatchNorm2d(inner),
+            nn.Conv2d(inner, half, 1, bias=False),
             *_norm_and_activation(half),
         )
 
@@ -82,9 +96,10 @@ class ShuffleUnit(nn.Module):
         return both.flatten(1, 2)  # channels of the two alternate
 
 
-def _stage(in_channels: int, channels: int, units: int) -> nn.Sequential:
-    later = (ShuffleUnit(channels, channels, stride=1) for _ in range(units - 1))
-    return nn.Sequential(ShuffleUnit(in_channels, channels, stride=2), *later)
+def _stage(in_channels: int, channels: int, inner_widths: Sequence[int]) -> nn.Sequential:
+    first, *others = inner_widths
+    later = (ShuffleUnit(channels, channels, 1, inner) for inner in others)
+    return nn.Sequential(ShuffleUnit(in_channels, channels, 2, first), *later)
 
 
 def _norm_and_activation(channels: int) -> tuple[nn.Module, nn.Module]:

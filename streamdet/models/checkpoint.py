@@ -18,6 +18,7 @@ from safetensors.torch import save
 from streamdet.errors import CheckpointError
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
+from streamdet.models.pruning import build_detector
 
 CHECKPOINT_FORMAT = 1
 
@@ -35,7 +36,7 @@ def save_checkpoint(path: Path, detector: RecurrentDetector, training: Mapping[s
     """
     header = {
         "streamdet_format": str(CHECKPOINT_FORMAT),
-        "model": detector.config.model_dump_json(),
+        "model": detector.config.model_dump_json(exclude_none=True),
         "training": json.dumps(dict(training), sort_keys=True),
     }
     tensors = {
@@ -87,9 +88,13 @@ def load_checkpoint(path: Path) -> tuple[RecurrentDetector, dict[str, Any]]:
     try:
         config = ModelConfig.model_validate_json(header.get("model", ""))
         training = json.loads(header.get("training", "{}"))
-    except (ValidationError, ValueError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(key) for key in first["loc"])
+        raise CheckpointError(f"{path} describes its model wrongly: {where}: {first['msg']}") from error
+    except ValueError as error:
         raise CheckpointError(f"{path} describes its model wrongly: {error}") from error
-    detector = RecurrentDetector(config)
+    detector = build_detector(config)
     _fill(detector, tensors, path)
     detector.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return detector.eval(), training

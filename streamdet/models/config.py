@@ -15,6 +15,10 @@ class ModelConfig(BaseModel):
     name: Annotated[str, Field(min_length=1)]
     classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000, strict=False)]
     backbone: Literal["shufflenet_v2_x1_0"] = "shufflenet_v2_x1_0"
+    inner_widths: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=232)], ...] | None, Field(min_length=16, max_length=16, strict=False)
+    ] = None
+    """Channels inside each of the backbone's 16 units, first to last; None: not pruned. See models.pruning."""
     channels: Annotated[int, Field(ge=8, le=1024)] = 96
     recurrent_channels: Annotated[int, Field(ge=0, le=1024)] = 48
     """Channels of every level that pass through memory; 0 makes a per-frame detector."""

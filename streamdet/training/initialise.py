@@ -8,14 +8,14 @@ import torch
 from streamdet.errors import CheckpointError
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
+from streamdet.models.pruning import build_detector
 from streamdet.runtimes.loading import EMBEDDED_MODELS, load_model
 from streamdet.training.config import TrainingConfig
 from streamdet.training.nanodet import initialise_from_nanodet
 
 # What may differ without a weight having another shape or meaning.
 _FREE = {"name", "classes", "image_size"}
-NANODET_SUFFIX = ".ckpt"
-"""Of a file with NanoDet-m's weights, which has no memory."""
+_NANODET = ".ckpt"
 
 
 def complete_recipe(config: TrainingConfig) -> TrainingConfig:
@@ -24,9 +24,9 @@ def complete_recipe(config: TrainingConfig) -> TrainingConfig:
     Raises:
         CheckpointError: if there is no such model, or its file is damaged.
     """
-    if config.initialise is None or config.initialise.suffix == NANODET_SUFFIX:
+    given = None if config.initialise is None else _built_like(config.initialise, config.data)
+    if given is None:
         return config
-    given = load_model(_find(config.initialise, config.data)).config
     left_out = {key: value for key, value in given if key not in config.model.model_fields_set}
     return config.model_copy(update={"model": config.model.model_copy(update=left_out)})
 
@@ -47,8 +47,8 @@ def open_model(
         CheckpointError: if the file does not fit.
     """
     torch.manual_seed(seed)
-    detector = RecurrentDetector(model)
-    if path.suffix == NANODET_SUFFIX:
+    detector = build_detector(model)
+    if path.suffix == _NANODET:
         initialise_from_nanodet(detector, data / path)
         return detector
     name = _find(path, data)
@@ -57,6 +57,17 @@ def open_model(
         known = ", ".join(cls for cls in model.classes if cls not in new) or "none of the classes"
         say(f"{name} knows {known}; new to it, and learnt from nothing: {', '.join(new)}")
     return detector
+
+
+def open_teacher(path: Path, model: ModelConfig, *, data: Path = Path()) -> RecurrentDetector:
+    """A detector to learn from: as `open_model`, but built as it is itself; NanoDet-m has no memory."""
+    given = _built_like(path, data) or model.model_copy(update={"recurrent_channels": 0, "inner_widths": None})
+    return open_model(path, given.model_copy(update={"classes": model.classes}), data=data)
+
+
+def _built_like(path: Path, data: Path) -> ModelConfig | None:
+    """How a streamdet model is built; None for NanoDet-m's."""
+    return None if path.suffix == _NANODET else load_model(_find(path, data)).config
 
 
 def _find(path: Path, data: Path) -> str:

@@ -32,6 +32,8 @@ def initialise_from_nanodet(detector: RecurrentDetector, path: Path) -> list[str
     unknown = [name for name in detector.classes if name not in COCO_INDEX]
     if unknown:
         raise CheckpointError(f"{path}: NanoDet-m gives no weights for {', '.join(unknown)}; start from street instead")
+    if detector.config.inner_widths is not None:
+        raise CheckpointError(f"{path}: NanoDet-m is not pruned, the recipe's model has inner_widths; leave them out")
     try:
         source = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         renamed = dict(_rename(source, detector.classes))

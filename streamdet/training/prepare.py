@@ -16,7 +16,7 @@ from streamdet.errors import ConfigError
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.training.config import SetConfig, TrainingConfig
 from streamdet.training.footage import Footage, IgnoreRule
-from streamdet.training.initialise import NANODET_SUFFIX, open_model
+from streamdet.training.initialise import open_teacher
 from streamdet.training.opinion import Teacher
 from streamdet.training.synthetic import synthetic_set
 from streamdet.training.teacher import add_teacher_labels
@@ -114,10 +114,7 @@ def _with_ignore(video: LabelledVideo, part: SetConfig) -> LabelledVideo:
 def _open_teacher(config: TrainingConfig, cache: Path) -> Teacher | None:
     if config.teacher is None:
         return None
-    # NanoDet-m has no memory: what a recipe says of one must not make its opinion another, to be asked anew.
-    has_memory = config.teacher.suffix != NANODET_SUFFIX
-    model = config.model if has_memory else config.model.model_copy(update={"recurrent_channels": 0})
-    detector = open_model(config.teacher, model, data=config.data)
+    detector = open_teacher(config.teacher, config.model, data=config.data)
     weights = hashlib.sha256()
     for tensor in detector.state_dict().values():
         weights.update(tensor.numpy().tobytes())

@@ -2,10 +2,12 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from streamdet.errors import CheckpointError
 from streamdet.models.checkpoint import load_checkpoint, save_checkpoint
+from streamdet.models.pruning import prune
 
 
 @pytest.fixture
@@ -31,6 +33,19 @@ def test_loaded_model_sees_the_same(detector, images, saved):
     assert torch.equal(outputs.scores, expected.scores)
     assert torch.equal(own.cell[0], state.cell[0])
     assert not list(path.parent.glob(".*.part"))
+
+
+def test_pruned_model_keeps_its_widths(detector, images, tmp_path):
+    pruned = prune(detector, 0.3)
+    save_checkpoint(tmp_path / "lean.safetensors", pruned, {})
+    loaded, _ = load_checkpoint(tmp_path / "lean.safetensors")
+    assert loaded.config == pruned.config
+    assert torch.equal(loaded.step(images)[0].scores, pruned.step(images)[0].scores)
+
+
+def test_model_that_is_not_pruned_says_nothing_of_widths(saved):
+    with safe_open(saved[0], framework="pt") as file:
+        assert "inner_widths" not in file.metadata()["model"]
 
 
 def test_missing_file_fails(tmp_path):
@@ -80,6 +95,29 @@ def test_wrong_header_fails(saved, header, message):
     _rewrite(path, header)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [
+        ([0] * 16, "inner_widths.0: Input should be greater than or equal to 1"),
+        ([16] * 15 + [-16], "inner_widths.15: Input should be greater than or equal to 1"),
+        ([10**12] * 16, "inner_widths.0: Input should be less than or equal to 232"),
+        ([16] * 15, "inner_widths: Tuple should have at least 16 items"),
+        ([16] * 10_000, "inner_widths: Tuple should have at most 16 items"),
+        ([16.5] * 16, "inner_widths.0: Input should be a valid integer"),
+        ("x" * 16, "inner_widths: Input should be a valid array"),
+        ([32] * 16, "does not hold the tensors of its model: backbone"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_wrong_widths_fail(saved, widths, message):
+    path, _ = saved
+    model = {"name": "test", "classes": ["person", "car", "bus"], "inner_widths": widths}
+    _rewrite(path, {"model": json.dumps(model)})
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_missing_tensor_fails(saved):

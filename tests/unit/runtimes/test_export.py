@@ -6,6 +6,7 @@ import onnx
 import pytest
 
 from streamdet.errors import ConfigError, ModelError, SinkError
+from streamdet.models.pruning import prune
 from streamdet.runtimes import export as export_module
 from streamdet.runtimes.export import export
 from streamdet.runtimes.graph import StepShape, step_graph
@@ -27,6 +28,13 @@ def test_file_computes_what_torch_does(cache, make_model, tmp_path, frames, form
     assert (parity.box_px, parity.score, parity.memory) < (0.01, 1e-4, 1e-3)
     assert parity.runtime == ("onnxruntime" if form == "onnx" else "openvino") + " cpu fp32"
     assert sorted(path.name for path in folder.iterdir()) == files
+
+
+@pytest.mark.parametrize(("form", "name"), [("onnx", "x.onnx"), ("openvino", "x.xml")])
+def test_file_of_a_pruned_model_computes_what_torch_does(cache, make_model, tmp_path, frames, form, name):
+    parity = export(prune(make_model(), 0.4), StepShape(1, 4, 32, 64), form, tmp_path / name, frames)
+    assert (parity.box_px, parity.score, parity.memory) < (0.01, 1e-4, 1e-3)
+    assert parity.runtime == ("onnxruntime" if form == "onnx" else "openvino") + " cpu fp32"
 
 
 def test_files_say_what_they_are(cache, make_model, tmp_path, frames):

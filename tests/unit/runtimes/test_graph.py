@@ -47,6 +47,7 @@ def test_inputs_and_outputs_are_named_and_explicit(make_model, streams):
         {"recurrent_channels": 16},
         {"recurrent_channels": 0},
         {"recurrent_strides": (16,)},
+        {"inner_widths": (16, 58, 1, 48, 112, 96, 80, 64, 48, 32, 16, 116, 232, 7, 160, 16)},
         {"channels": 24, "distance_bins": 5, "classes": ("person",)},
     ],
     ids=str,

@@ -2,11 +2,12 @@ import pytest
 import torch
 
 from streamdet.errors import CheckpointError
-from streamdet.models.checkpoint import save_checkpoint
+from streamdet.models.checkpoint import load_checkpoint, save_checkpoint
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
+from streamdet.models.pruning import prune
 from streamdet.training.config import TrainingConfig
-from streamdet.training.initialise import complete_recipe, open_model
+from streamdet.training.initialise import complete_recipe, open_model, open_teacher
 
 OLD = ModelConfig(name="old", classes=("person", "car"), channels=16, recurrent_channels=8)
 IMAGES = torch.randint(0, 256, (1, 3, 3, 64, 96), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
@@ -88,6 +89,41 @@ def test_recipe_need_not_say_how_the_model_is_built(old):
     assert complete_recipe(_recipe(old, image_size=96)).model == _with(name="new", classes=("dog",), image_size=96)
     # What it does say stays, so that a mistake is found.
     assert complete_recipe(_recipe(old, recurrent_channels=4)).model.recurrent_channels == 4
+
+
+@pytest.fixture(scope="module")
+def lean(old):
+    """The same, pruned."""
+    path = old.with_name("lean.safetensors")
+    save_checkpoint(path, prune(open_model(old, OLD), 0.4), {})
+    return path
+
+
+def test_recipe_need_not_say_that_the_model_is_pruned(lean):
+    model = complete_recipe(_recipe(lean, channels=16)).model
+    assert sum(model.inner_widths) < 0.65 * 2088
+    detector = open_model(lean, model)
+    assert detector.config == model
+    weight = "backbone.stage4.1.branch2.5.weight"
+    assert torch.equal(detector.state_dict()[weight], load_checkpoint(lean)[0].state_dict()[weight])
+
+
+@pytest.mark.parametrize("widths", [None, [16] * 16])
+def test_recipe_with_other_widths_fails(lean, widths):
+    model = complete_recipe(_recipe(lean, inner_widths=widths)).model
+    with pytest.raises(CheckpointError, match=r"lean\.safetensors has inner_widths .*, the recipe's model "):
+        open_model(lean, model)
+
+
+def test_teacher_and_who_learns_need_not_both_be_pruned(old, lean):
+    pruned = complete_recipe(_recipe(lean)).model
+    assert open_teacher(old, pruned).config.inner_widths is None
+    assert open_teacher(lean, OLD).config.inner_widths == pruned.inner_widths
+
+
+def test_nanodet_is_not_pruned(lean):
+    with pytest.raises(CheckpointError, match="NanoDet-m is not pruned, the recipe's model has inner_widths; leave"):
+        open_model(lean.with_name("nanodet.ckpt"), complete_recipe(_recipe(lean, classes=["car"])).model)
 
 
 def test_recipe_that_starts_from_nothing_or_nanodet_is_complete(old):
