@@ -114,13 +114,13 @@ def _train(
 def _begin(config: "TrainingConfig") -> "RecurrentDetector":
     import torch
 
-    from streamdet.models.pruning import build_detector
+    from streamdet.models.detector import RecurrentDetector
     from streamdet.training.initialise import open_model
 
     if config.initialise is not None:
         return open_model(config.initialise, config.model, data=config.data, seed=config.seed, say=log.info)
     torch.manual_seed(config.seed)
-    return build_detector(config.model)
+    return RecurrentDetector(config.model)
 
 
 class _Stop:

@@ -18,7 +18,6 @@ from safetensors.torch import save
 from streamdet.errors import CheckpointError
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
-from streamdet.models.pruning import build_detector
 
 CHECKPOINT_FORMAT = 1
 
@@ -94,7 +93,7 @@ def load_checkpoint(path: Path) -> tuple[RecurrentDetector, dict[str, Any]]:
         raise CheckpointError(f"{path} describes its model wrongly: {where}: {first['msg']}") from error
     except ValueError as error:
         raise CheckpointError(f"{path} describes its model wrongly: {error}") from error
-    detector = build_detector(config)
+    detector = RecurrentDetector(config)
     _fill(detector, tensors, path)
     detector.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return detector.eval(), training

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from streamdet.detections import Detections
-from streamdet.models.backbone import BACKBONE_CHANNELS, BACKBONE_STRIDES, ShuffleNetBackbone
+from streamdet.models.backbone import BACKBONE_CHANNELS, BACKBONE_STRIDES, INNER_WIDTHS, ShuffleNetBackbone
 from streamdet.models.boxes import cell_centres, decode_boxes, expected_distances, select_boxes
 from streamdet.models.config import ModelConfig
 from streamdet.models.fusion import RecurrentFusion
@@ -94,7 +94,7 @@ class RecurrentDetector(nn.Module):
         super().__init__()
         self.config = config
         self.sha256 = ""
-        self.backbone = ShuffleNetBackbone()
+        self.backbone = ShuffleNetBackbone(config.inner_widths or INNER_WIDTHS)
         self.neck = AdditivePAN(BACKBONE_CHANNELS, config.channels)
         self.memory = nn.ModuleDict(
             {

@@ -9,22 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from streamdet.models.backbone import INNER_WIDTHS, ShuffleNetBackbone, ShuffleUnit
-from streamdet.models.config import ModelConfig
+from streamdet.models.backbone import INNER_WIDTHS, ShuffleUnit
 from streamdet.models.detector import RecurrentDetector
 
 _WIDTH_STEP = 16
 """Engines compute this many channels at once: widths in between cost as much as the next multiple (docs/prune.md)."""
 _LAST_CONV = 5
 """Of a unit's branch2; the layers before it have inner channels."""
-
-
-def build_detector(config: ModelConfig) -> RecurrentDetector:
-    """A detector of random weights, with the inner widths that its config says."""
-    detector = RecurrentDetector(config)
-    if config.inner_widths is not None:
-        detector.backbone = ShuffleNetBackbone(config.inner_widths)
-    return detector
 
 
 @torch.no_grad()
@@ -60,7 +51,7 @@ def prune(detector: RecurrentDetector, share: float) -> RecurrentDetector:
                     narrow = value[:, channels] if layer == _LAST_CONV else value[channels]
                     tensors[f"{name}.branch2.{layer}.{key}"] = narrow
     widths = tuple(len(channels) for channels in kept.values())
-    pruned = build_detector(detector.config.model_copy(update={"inner_widths": widths}))
+    pruned = RecurrentDetector(detector.config.model_copy(update={"inner_widths": widths}))
     pruned.load_state_dict(tensors)
     return pruned.eval()
 

@@ -8,7 +8,6 @@ import torch
 from streamdet.errors import CheckpointError
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
-from streamdet.models.pruning import build_detector
 from streamdet.runtimes.loading import EMBEDDED_MODELS, load_model
 from streamdet.training.config import TrainingConfig
 from streamdet.training.nanodet import initialise_from_nanodet
@@ -47,7 +46,7 @@ def open_model(
         CheckpointError: if the file does not fit.
     """
     torch.manual_seed(seed)
-    detector = build_detector(model)
+    detector = RecurrentDetector(model)
     if path.suffix == _NANODET:
         initialise_from_nanodet(detector, data / path)
         return detector

@@ -3,7 +3,8 @@ import torch
 
 from streamdet.models.backbone import INNER_WIDTHS, ShuffleUnit
 from streamdet.models.config import ModelConfig
-from streamdet.models.pruning import build_detector, parameters, prune
+from streamdet.models.detector import RecurrentDetector
+from streamdet.models.pruning import parameters, prune
 
 
 def _units(detector):
@@ -80,5 +81,5 @@ def test_share_that_is_none_fails(detector, share):
 
 def test_detector_is_built_as_wide_as_its_config_says():
     widths = tuple(range(1, 17))
-    built = build_detector(ModelConfig(name="x", classes=("car",), inner_widths=widths))
+    built = RecurrentDetector(ModelConfig(name="x", classes=("car",), inner_widths=widths))
     assert tuple(unit.branch2[0].out_channels for unit in _units(built)) == widths

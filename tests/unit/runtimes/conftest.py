@@ -9,14 +9,13 @@ from torch import nn
 from streamdet.models.checkpoint import save_checkpoint
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
-from streamdet.models.pruning import build_detector
 
 
 def make_model(**changes) -> RecurrentDetector:
     """Random weights, statistics and gates; scores all over 0 to 1; most of the memory blended in."""
     generator = torch.Generator().manual_seed(3)
     settings = {"classes": ("person", "car", "bus"), "channels": 16, "recurrent_channels": 10, "image_size": 128}
-    model = build_detector(ModelConfig(name="small", **(settings | changes)))
+    model = RecurrentDetector(ModelConfig(name="small", **(settings | changes)))
 
     def fill(tensor, low, high):
         tensor.data.copy_(low + (high - low) * torch.rand(tensor.shape, generator=generator))
