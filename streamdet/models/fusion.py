@@ -5,7 +5,7 @@ Shapes: B streams, T frames, C channels, D recurrent channels, H, W cells.
 The first C - D channels pass by. Of the last D, a share is replaced by what the memory makes of the whole map:
 y = x + alpha trust (P(h) - x), with trust = sigmoid(W * [x, P(h)] + b), learnt for every channel and place: a clear
 view of something that moved counts more than where it was, a memory more than a blurred view. alpha is a ramp in
-training: at 0 the detector is the per-frame one, bit for bit.
+training: at 0 the detector is the per-frame one, bit for bit. So it is at a stream's first frame, and for stills.
 """
 
 from typing import cast
@@ -48,9 +48,11 @@ class RecurrentFusion(nn.Module):
             dt_ratio: (B, T) float32, time since the frame before over the training's, > 0.
 
         Returns:
-            P(h), (B, T, D, H, W) float32; hidden and cell after the last frame.
+            P(h), (B, T, D, H, W) float32, or the features themselves at a stream's first frame, when there is nothing
+            to remember; hidden and cell after the last frame.
         """
         B, T, C, H, W = x_BTCHW.shape
+        new = ~cell.flatten(1).any(dim=1)
         projected = self.cell.project_input(x_BTCHW.reshape(B * T, C, H, W)).view(B, T, -1, H, W)
         steps = []
         for t in range(T):
@@ -58,6 +60,9 @@ class RecurrentFusion(nn.Module):
             steps.append(hidden)
         hidden_BTDHW = torch.stack(steps, dim=1)
         remembered = self.project(hidden_BTDHW.reshape(B * T, -1, H, W)).view(B, T, -1, H, W)
+        nothing_yet = torch.zeros(B, T, dtype=torch.bool, device=x_BTCHW.device)
+        nothing_yet[:, 0] = new
+        remembered = torch.where(nothing_yet[:, :, None, None, None], x_BTCHW[:, :, self.passed_channels :], remembered)
         return remembered, hidden, cell
 
     def blend(self, x_BTCHW: Tensor, remembered: Tensor) -> Tensor:

@@ -134,6 +134,7 @@ class _Step:
         height, width = (side // int(stride) for side in (self.shape.height, self.shape.width))
         state_shape = [self.batch, D, height, width]
         hidden, cell = (g.input(f"{part}_{stride}", onnx.TensorProto.FLOAT, state_shape) for part in ("hidden", "cell"))
+        knows = g.add("Sign", g.add("ReduceSum", g.add("Abs", cell), g.integers(1, 2, 3), keepdims=1))
         exponent = g.add("Pow", ratio, g.constant(array(fusion.cell.decay_exponent)[:, None, None]))
         elapsed = g.add("Mul", g.add("Log", ratio), g.constant(array(fusion.cell.elapsed_weight).reshape(-1, 1, 1)))
         steps = []
@@ -143,7 +144,10 @@ class _Step:
         remembered = g.layers(g.concat(steps, 0), fusion.project)
         *passed, seen = g.split(x, [size for size in (fusion.passed_channels, D) if size], 1)
         trust = g.add("Sigmoid", g.layers(g.concat([seen, remembered], 1), fusion.trust))
-        trust = g.add("Mul", trust, g.constant(float(fusion.alpha)))
+        # At a stream's first frame there is nothing to remember, in the later ones of a clip always something.
+        first = g.add("Mul", knows, g.constant(float(fusion.alpha)))
+        later = g.add("Add", g.add("Mul", knows, g.constant(0)), g.constant(float(fusion.alpha)))
+        trust = g.add("Mul", trust, g.concat([first, *[later] * (self.shape.frames - 1)], 0))
         blended = g.add("Add", seen, g.add("Mul", trust, g.add("Sub", remembered, seen)))
         outputs = [(f"next_hidden_{stride}", hidden, state_shape), (f"next_cell_{stride}", cell, state_shape)]
         return g.concat([*passed, blended], 1), outputs

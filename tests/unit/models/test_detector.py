@@ -72,6 +72,18 @@ def test_ramp_begins_as_a_moving_average_of_the_features(detector, images):
     assert torch.equal(fused[0, :, :48], still[0, :, :48])
 
 
+def test_a_first_frame_is_seen_as_the_per_frame_detector_sees_it(detector, images):
+    """Bit for bit, whatever alpha and trust: a still has nothing to remember, and neither has a stream's beginning."""
+    detector.set_alpha(1.0)
+    first, _ = detector.step(images[:, :1])
+    clip, _ = detector.step(images)
+    detector.set_alpha(0.0)
+    expected, _ = detector.step(images)
+    assert torch.equal(first.scores, expected.scores[:, :1])
+    torch.testing.assert_close(clip.scores[:, :1], expected.scores[:, :1])
+    assert not torch.allclose(clip.scores[:, 1:], expected.scores[:, 1:])
+
+
 def test_memory_of_coarse_levels_helps_the_finest(images):
     """It lies before the neck, which hands it down: small objects are remembered although stride 8 has no memory."""
     config = ModelConfig(name="coarse", classes=("person",), recurrent_strides=(16, 32))
