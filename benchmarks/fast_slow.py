@@ -9,7 +9,6 @@ falling size. Nothing is trained for it: all use the same weights. docs/fast_slo
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,27 +23,19 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch and the runtimes are loaded
 
 import torch
+from judged_sets import add_options, is_video, open_sets, run
 from looks import BETWEEN, FULL_SIZE, RIVALS, SINGLE, TORCH_SINGLE, WAYS, BlindStream, Stream, Way, shrunk
 
-from streamdet.cli.scene import film
 from streamdet.datasets.cut import cut
 from streamdet.datasets.labels import LabelledSet, LabelledVideo
-from streamdet.datasets.mix import map_classes
-from streamdet.datasets.open_set import open_set
 from streamdet.detections import Detections
-from streamdet.errors import ConfigError, StreamdetError
-from streamdet.evaluation.memory_gain import shorten
+from streamdet.errors import ConfigError
 from streamdet.evaluation.report import report
 from streamdet.runtimes.letterbox import Letterbox
 from streamdet.runtimes.loading import load, load_model
 from streamdet.runtimes.predict import CHUNK_FRAMES
-from streamdet.scenes.ground_truth import GroundTruth
-from streamdet.scenes.scene import SceneSpec
-from streamdet.training.config import TrainingConfig
-from streamdet.training.prepare import open_validation
-from streamdet.yaml_file import load_yaml
 
-SCENES, SCENES_SEED, SCENES_FPS, SCENES_FRAMES = "scenes", 90_000, Fraction(25), 150
+_USUAL_FPS = Fraction(25)
 TIMED_FRAMES = 30
 """A multiple of every k."""
 
@@ -103,35 +94,27 @@ class Bench:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns 2 and says why where the command is wrong."""
     options = _parse(words)
-    try:
-        result = measure(options)
-    except StreamdetError as error:
-        print(f"error: {error}", file=sys.stderr)
+    result = run("fast_slow", options, measure, markdown)
+    if result is None:
         return 2
-    (options.output / "fast_slow.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    text = markdown(result)
-    (options.output / "fast_slow.md").write_text(text, encoding="utf-8")
     draw(options.output / "fast_slow.png", result)
-    print(text)
     return 0
 
 
 def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("recipe", type=Path, help="a training recipe: the videos that it holds out are judged")
-    parser.add_argument("--data", type=Path, help="folder of the recipe's sets, instead of its own")
+    add_options(parser)
     parser.add_argument("--model", default="street")
-    parser.add_argument("--sets", help="only these, separated by commas; scenes is a synthetic street at 25 fps")
-    parser.add_argument("--max-frames", type=int, help="of every video, to try it out")
     parser.add_argument("--rounds", type=int, default=5, help="of all ways in turn, to time them")
-    parser.add_argument("--output", type=Path, default=Path(), help="folder of what is written")
     return parser.parse_args(words)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures, as fast_slow.json holds them."""
     torch.set_num_threads(1)
-    bench, sets = Bench(options.model), open_sets(options)
+    bench = Bench(options.model)
+    sets = open_sets(options, width=640, height=360, frames=150, rates=(_USUAL_FPS,))
+    sets = {name: one for name, one in sets.items() if is_video(one)}
     result: dict[str, Any] = {
         "model": Path(options.model).stem,
         "sha256": bench.detector.sha256,
@@ -179,36 +162,6 @@ def _equal_cost(rows: Mapping[str, Mapping[str, float]], figure: str, value: flo
         if lower < value <= higher:
             return cost + (next_cost - cost) * (value - lower) / (higher - lower)
     return max(curve, key=lambda point: point[1])[0]
-
-
-def open_sets(options: argparse.Namespace) -> dict[str, LabelledSet]:
-    """The videos that the recipe holds out, and synthetic streets at a usual frame rate."""
-    overrides = [] if options.data is None else [f"data={json.dumps(str(options.data))}"]
-    config = load_yaml(options.recipe, TrainingConfig, overrides)
-    sets = {name: one for name, one in open_validation(config).items() if max(len(video) for video in one.videos) > 1}
-    wanted = [*sets, SCENES] if options.sets is None else options.sets.split(",")
-    for name in wanted:
-        if name not in (*sets, SCENES):
-            raise ConfigError(f"--sets: {name} is none of {', '.join((*sets, SCENES))}")
-    options.output.mkdir(parents=True, exist_ok=True)
-    if SCENES in wanted:
-        frames = min(SCENES_FRAMES, options.max_frames or SCENES_FRAMES)
-        sets[SCENES] = map_classes(streets(options.output / f"scenes-{frames}", frames), config.model.classes)
-    chosen = {name: sets[name] for name in wanted}
-    return {name: shorten(one, options.max_frames) if options.max_frames else one for name, one in chosen.items()}
-
-
-def streets(folder: Path, frames: int) -> LabelledSet:
-    """Four streets that no recipe trains on, rendered unless they are there."""
-    if not (folder / "labels.json").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        truth = GroundTruth()
-        for number in range(4):
-            seed = SCENES_SEED + number
-            spec = SceneSpec(seed=seed, width=640, height=360, fps=SCENES_FPS, frames=frames)
-            film(spec, folder / f"street-{seed}.mp4", truth, progress=False)
-        truth.write(folder / "labels.json")
-    return open_set(folder / "labels.json")
 
 
 def markdown(result: Mapping[str, Any]) -> str:

@@ -19,17 +19,16 @@ from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
 from streamdet.evaluation.memory_gain import TRACKED_SCORE
 from streamdet.frames import Image
-from streamdet.models.boxes import decode_boxes, expected_distances
-from streamdet.models.detector import Outputs, RawOutputs, RecurrentDetector
+from streamdet.models.detector import Outputs, RecurrentDetector
 from streamdet.models.state import State
 from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.letterbox import Letterbox
+from streamdet.runtimes.predict import LOWEST_SCORE, MAX_DETECTIONS
 from streamdet.tracking import kalman
 from streamdet.tracking.byte_tracker import ByteTracker
 
 FULL_SIZE, SMALLER_SIZES, LIGHT_SIZE = 320, (288, 256, 224, 192, 160), 192
 EVERY = (2, 3, 5)
-_LOWEST_SCORE, _MAX_DETECTIONS = 0.02, 100
 
 Between = Literal["hold", "move", "forget", "read", "update", "again", "alone"]
 BETWEEN: Mapping[Between, str] = {
@@ -179,7 +178,7 @@ class BlindStream(Stream):
             else:
                 model, features = self._memory_alone, [torch.zeros_like(level) for level in self._features]
             fused, self._state = model.fuse(features, state, torch.tensor([[dt_s]]))
-            outputs = decoded(model.read(fused), self._model.classes)
+            outputs = model.decode(model.read(fused), box.model_height, box.model_width)
             self._state_s = time_s
         return select(outputs, box)
 
@@ -191,15 +190,9 @@ def shrunk(image: Image, box: Letterbox) -> Tensor:
     return torch.from_numpy(out).permute(2, 0, 1)[None, None]
 
 
-def decoded(raw: RawOutputs, classes: tuple[str, ...]) -> Outputs:
-    """What RecurrentDetector.step makes of what the head says."""
-    boxes = decode_boxes(expected_distances(raw.distance_logits, raw.strides), raw.centres)
-    return Outputs(boxes, raw.score_logits.sigmoid(), classes)
-
-
 def select(outputs: Outputs, box: Letterbox) -> Detections:
     """The boxes of one frame, in pixels of the frame."""
-    found = outputs.detections(conf=_LOWEST_SCORE, iou=0.6, max_detections=_MAX_DETECTIONS)[0][0]
+    found = outputs.detections(conf=LOWEST_SCORE, iou=0.6, max_detections=MAX_DETECTIONS)[0][0]
     return found.with_boxes(box.restore(found.boxes))
 
 

@@ -8,7 +8,6 @@ a stream of 10,000 frames. docs/judging.md explains the figures.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,10 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from judged_sets import add_options, is_video, open_sets, run
+
 from streamdet.cli.contenders import open_contender
-from streamdet.datasets.labels import LabelledSet
-from streamdet.datasets.mix import map_classes
-from streamdet.errors import ConfigError, StreamdetError
+from streamdet.errors import ConfigError
 from streamdet.evaluation.degrade import KINDS, Kind
 from streamdet.evaluation.memory_gain import (
     CLEAN,
@@ -30,59 +29,36 @@ from streamdet.evaluation.memory_gain import (
     judge_conditions,
     judge_stills,
     measure_drift,
-    shorten,
 )
 from streamdet.runtimes.contract import Detector
-from streamdet.training.config import TrainingConfig
-from streamdet.training.prepare import open_validation
-from streamdet.training.synthetic import synthetic_set
-from streamdet.yaml_file import load_yaml
 
-SCENES = "scenes"
-SCENES_SEED = 90_000
-"""Streets that no recipe trains on: those begin at their own, small seeds."""
 _COLUMNS = ("ap50", "ap50_slow", "ap50_medium", "ap50_fast", "flicker", "stability")
 _AFFECTED = ("affected_ap50", "affected_flicker")
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns 2 and says why where the command is wrong."""
-    options = _parse(words)
-    try:
-        result = measure(options)
-    except StreamdetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    text = markdown(result)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "memory.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    (options.output / "memory.md").write_text(text, encoding="utf-8")
-    print(text)
-    return 0
+    return 2 if run("memory", _parse(words), measure, markdown) is None else 0
 
 
 def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("recipe", type=Path, help="a training recipe: its hold-outs and validation sets are judged")
-    parser.add_argument("--data", type=Path, help="folder of the recipe's sets, instead of its own")
+    add_options(parser)
     parser.add_argument("--model", default="street", help="the model with the memory")
     parser.add_argument(
         "--per-frame", action="append", default=[], metavar="MODEL", help="a detector without one; may be repeated"
     )
-    parser.add_argument("--sets", help="only these, separated by commas; scenes is the synthetic street")
     parser.add_argument("--degrade", default=",".join(KINDS), help="kinds of bad moments, separated by commas, or none")
-    parser.add_argument("--max-frames", type=int, help="of every video, and stills of every set, to try it out")
     parser.add_argument("--drift-frames", type=int, default=10_000, help="length of the long stream; 0 leaves it out")
     parser.add_argument("--imgsz", type=int, help="longer side of the model image, pixels, for all detectors")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--output", type=Path, default=Path(), help="folder of memory.json and memory.md")
     return parser.parse_args(words)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures, as memory.json holds them."""
     kinds = _kinds(options.degrade)
-    sets = open_sets(options)
+    sets = open_sets(options, width=384, height=224, frames=100)
     model = open_contender(options.model, options.device)
     labels = {Path(name).stem: name for name in options.per_frame}
     if len(labels) < len(options.per_frame):
@@ -94,7 +70,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     def say(text: str) -> None:
         print(f"{time.perf_counter() - begun_s:7.0f} s  {text}", file=sys.stderr, flush=True)
 
-    videos = {name: one for name, one in sets.items() if max(len(video) for video in one.videos) > 1}
+    videos = {name: one for name, one in sets.items() if is_video(one)}
     figures = {name: judge_conditions(entrants, one, kinds, options.imgsz, say) for name, one in videos.items()}
     stills = {name: judge_stills(entrants, one, options.imgsz, say) for name, one in sets.items() if name not in videos}
     drift = None
@@ -112,33 +88,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "stills": stills,
         "drift": drift,
     }
-
-
-def open_sets(options: argparse.Namespace) -> dict[str, LabelledSet]:
-    """What the recipe keeps for judging, and streets of the scene that it does not train on."""
-    overrides = [] if options.data is None else [f"data={json.dumps(str(options.data))}"]
-    config = load_yaml(options.recipe, TrainingConfig, overrides)
-    sets = dict(open_validation(config))
-    wanted = list(sets) + [SCENES] * (config.scenes is not None)
-    if options.sets is not None:
-        wanted = options.sets.split(",")
-    for name in wanted:
-        if name not in (*sets, SCENES):
-            raise ConfigError(f"--sets: {name} is none of {', '.join((*sets, SCENES))}")
-    if SCENES in wanted:
-        size = {"width": 384, "height": 224} if config.scenes is None else config.scenes.model_dump()
-        frames = min(100, options.max_frames or 100)
-        scenes = synthetic_set(
-            options.output / "cache",
-            clips=4,
-            frames=frames,
-            width=size["width"],
-            height=size["height"],
-            seed=SCENES_SEED,
-        )
-        sets[SCENES] = map_classes(scenes, config.model.classes)
-    chosen = {name: sets[name] for name in wanted}
-    return {name: shorten(one, options.max_frames) if options.max_frames else one for name, one in chosen.items()}
 
 
 def _kinds(text: str) -> list[Kind]:

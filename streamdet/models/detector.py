@@ -173,7 +173,7 @@ class RecurrentDetector(nn.Module):
         return [features[level][:, :, fusion.passed_channels :] for level, fusion in self._fusions()]
 
     def blend(self, features: list[Tensor], remembered: list[Tensor]) -> list[Tensor]:
-        """Features with what is remembered in their place, as far as it is trusted; shapes as given."""
+        """Features with what is remembered in their place, as far as the gate says; shapes as given."""
         fused = list(features)
         for (level, fusion), made in zip(self._fusions(), remembered, strict=True):
             fused[level] = fusion.blend(features[level], made)
@@ -194,7 +194,7 @@ class RecurrentDetector(nn.Module):
     def read(self, features: list[Tensor]) -> RawOutputs:
         """What neck and head make of (fused) features, a level each (B, T, C, H_l, W_l) float32."""
         B, T = features[0].shape[:2]
-        score_logits, distance_logits = self.head(self.neck.mix([level.flatten(0, 1) for level in features]))
+        score_logits, distance_logits = self.head(self.neck.aggregate([level.flatten(0, 1) for level in features]))
         sizes = [(level.shape[-2], level.shape[-1]) for level in features]
         centres, strides = cell_centres(sizes, BACKBONE_STRIDES)
         return RawOutputs(
@@ -237,10 +237,13 @@ class RecurrentDetector(nn.Module):
         if dt_s is None:
             dt_s = torch.full((B, T), self.config.training_dt_s)
         raw, state = self(images, state, dt_s.to(self.device, torch.float32))
+        return self.decode(raw, H, W), state
+
+    def decode(self, raw: RawOutputs, height: int, width: int) -> Outputs:
+        """Boxes, clipped to images of this size in pixels, and scores."""
         boxes = decode_boxes(expected_distances(raw.distance_logits, raw.strides), raw.centres)
-        limit = torch.tensor((W, H, W, H), dtype=boxes.dtype, device=boxes.device)
-        boxes = torch.minimum(boxes.clamp(min=0), limit)
-        return Outputs(boxes, raw.score_logits.sigmoid(), self.classes), state
+        limit = torch.tensor((width, height, width, height), dtype=boxes.dtype, device=boxes.device)
+        return Outputs(torch.minimum(boxes.clamp(min=0), limit), raw.score_logits.sigmoid(), self.classes)
 
 
 def check_images(images_BTCHW: Tensor) -> None:

@@ -1,10 +1,10 @@
-"""Memory between backbone and neck: one ConvLSTM a level, blended in as far as it is trusted.
+"""Memory between backbone and neck: one ConvLSTM a level, blended in by a learnt gate.
 
 Shapes: B streams, T frames, C channels, D recurrent channels, H, W cells.
 
 The first C - D channels pass by. Of the last D, a share is replaced by what the memory makes of the whole map:
-y = x + alpha trust (P(h) - x), with trust = sigmoid(W * [x, P(h)] + b), learnt for every channel and place: a clear
-view of something that moved counts more than where it was, a memory more than a blurred view. alpha is a ramp in
+y = x + alpha gate (P(h) - x), with gate = sigmoid(W * [x, P(h)] + b) for every channel and place, so that a clear
+view of something that moved can count more than where it was, a memory more than a blurred view. alpha is a ramp in
 training: at 0 the detector is the per-frame one, bit for bit. So it is at a stream's first frame, and for stills.
 """
 
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from streamdet.models.convlstm import ConvLSTMCell
 
-_FIRST_TRUST = 0.4
-"""Of every channel and place before training: a share of 0.6."""
+_FIRST_GATE = 0.4
+"""Of every channel and place before training, a share of 0.6."""
 
 
 class RecurrentFusion(nn.Module):
@@ -32,9 +32,9 @@ class RecurrentFusion(nn.Module):
         self.recurrent_channels = recurrent_channels
         self.cell = ConvLSTMCell(channels, recurrent_channels)
         self.project = nn.Conv2d(recurrent_channels, recurrent_channels, 1)
-        self.trust = nn.Conv2d(2 * recurrent_channels, recurrent_channels, 1)
-        nn.init.zeros_(self.trust.weight)
-        nn.init.constant_(cast(Tensor, self.trust.bias), _FIRST_TRUST)
+        self.gate = nn.Conv2d(2 * recurrent_channels, recurrent_channels, 1)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.constant_(cast(Tensor, self.gate.bias), _FIRST_GATE)
         self.register_buffer("alpha", torch.zeros(()))
 
     def remember(
@@ -66,10 +66,10 @@ class RecurrentFusion(nn.Module):
         return remembered, hidden, cell
 
     def blend(self, x_BTCHW: Tensor, remembered: Tensor) -> Tensor:
-        """Put what is remembered, (B, T, D, H, W), in the place of the last D of the C channels, as far as trusted."""
+        """Put what is remembered, (B, T, D, H, W), in the place of the last D of the C channels, by the gate."""
         passed, seen = x_BTCHW[:, :, : self.passed_channels], x_BTCHW[:, :, self.passed_channels :]
         both = torch.cat((seen, remembered), dim=2)
-        share = self.alpha * torch.sigmoid(self.trust(both.flatten(0, 1))).view_as(seen)
+        share = self.alpha * torch.sigmoid(self.gate(both.flatten(0, 1))).view_as(seen)
         return torch.cat((passed, seen + share * (remembered - seen)), dim=2)
 
     @torch.no_grad()

@@ -31,13 +31,13 @@ class AdditivePAN(nn.Module):
         return [lateral(x) for lateral, x in zip(self.laterals, features, strict=True)]
 
     @staticmethod
-    def mix(maps: Sequence[Tensor]) -> list[Tensor]:
-        """Let every level see the others; maps as from `project`, shapes as given."""
-        mixed = list(maps)
-        for level in range(len(mixed) - 1, 0, -1):
-            coarse = F.interpolate(mixed[level], scale_factor=2.0, mode="bilinear", align_corners=False)
-            mixed[level - 1] = mixed[level - 1] + coarse
-        for level in range(len(mixed) - 1):
+    def aggregate(maps: Sequence[Tensor]) -> list[Tensor]:
+        """Add top-down, then bottom-up, so that each level sees the others; maps as from `project`."""
+        summed = list(maps)
+        for level in range(len(summed) - 1, 0, -1):
+            coarse = F.interpolate(summed[level], scale_factor=2.0, mode="bilinear", align_corners=False)
+            summed[level - 1] = summed[level - 1] + coarse
+        for level in range(len(summed) - 1):
             # Halving by bilinear sampling at cell centres is a 2 x 2 mean.
-            mixed[level + 1] = mixed[level + 1] + F.avg_pool2d(mixed[level], 2)
-        return mixed
+            summed[level + 1] = summed[level + 1] + F.avg_pool2d(summed[level], 2)
+        return summed

@@ -70,14 +70,14 @@ class _Step:
         g, T, K = self.graph, self.shape.frames, len(self.model.classes)
         images = g.input("images", onnx.TensorProto.UINT8, [self.batch, T, self.shape.height, self.shape.width, 3])
         dt_s = g.input("dt_s", onnx.TensorProto.FLOAT, [self.batch, T])
-        maps = self.projected(backbone_graph(g, self.pixels(images), self.model.backbone))
+        maps = self.laterals(backbone_graph(g, self.pixels(images), self.model.backbone))
         ratio = self.dt_ratio(dt_s)
         states = []
         for stride, fusion in self.model.memory.items():
             level = BACKBONE_STRIDES.index(int(stride))
             maps[level], state = self.remember(maps[level], cast(RecurrentFusion, fusion), ratio, stride)
             states += state
-        boxes, scores = self.read(self.mixed(maps))
+        boxes, scores = self.read(self.aggregated(maps))
         cells = sum(height * width for height, width in self.map_sizes())
         for name, value, columns in (("boxes", boxes, 4), ("scores", scores, K)):
             g.output(name, self.by_stream(value, cells, columns), [self.batch, T, cells, columns])
@@ -98,13 +98,13 @@ class _Step:
         x = g.add("Div", g.add("Sub", g.add("Cast", x, to=onnx.TensorProto.FLOAT), mean), deviation)
         return g.add("Transpose", x, perm=[0, 3, 1, 2])
 
-    def projected(self, features: list[tuple[str, Order]]) -> list[str]:
+    def laterals(self, features: list[tuple[str, Order]]) -> list[str]:
         """AdditivePAN.project of models.neck."""
         g, laterals = self.graph, self.model.neck.laterals
         return [g.layers(x, lateral, order) for lateral, (x, order) in zip(laterals, features, strict=True)]
 
-    def mixed(self, maps: list[str]) -> list[str]:
-        """AdditivePAN.mix of models.neck."""
+    def aggregated(self, maps: list[str]) -> list[str]:
+        """AdditivePAN.aggregate of models.neck."""
         g, maps = self.graph, list(maps)
         for level in range(len(maps) - 1, 0, -1):
             scales = g.constant((1, 1, 2, 2))
@@ -143,12 +143,12 @@ class _Step:
             steps.append(hidden)
         remembered = g.layers(g.concat(steps, 0), fusion.project)
         *passed, seen = g.split(x, [size for size in (fusion.passed_channels, D) if size], 1)
-        trust = g.add("Sigmoid", g.layers(g.concat([seen, remembered], 1), fusion.trust))
+        gate = g.add("Sigmoid", g.layers(g.concat([seen, remembered], 1), fusion.gate))
         # At a stream's first frame there is nothing to remember, in the later ones of a clip always something.
         first = g.add("Mul", knows, g.constant(float(fusion.alpha)))
         later = g.add("Add", g.add("Mul", knows, g.constant(0)), g.constant(float(fusion.alpha)))
-        trust = g.add("Mul", trust, g.concat([first, *[later] * (self.shape.frames - 1)], 0))
-        blended = g.add("Add", seen, g.add("Mul", trust, g.add("Sub", remembered, seen)))
+        gate = g.add("Mul", gate, g.concat([first, *[later] * (self.shape.frames - 1)], 0))
+        blended = g.add("Add", seen, g.add("Mul", gate, g.add("Sub", remembered, seen)))
         outputs = [(f"next_hidden_{stride}", hidden, state_shape), (f"next_cell_{stride}", cell, state_shape)]
         return g.concat([*passed, blended], 1), outputs
 

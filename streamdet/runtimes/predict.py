@@ -26,8 +26,8 @@ from streamdet.runtimes.letterbox import Letterbox
 
 Memory = Literal["carry", "reset", "shuffle"]
 CHUNK_FRAMES = 8
-_LOWEST_SCORE = 0.02
-_MAX_DETECTIONS = 100
+LOWEST_SCORE = 0.02
+MAX_DETECTIONS = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +148,7 @@ def _look(
         else:
             before = None if timing.begins[first] else state
             outputs, state = detector.step(chunk[None], before, torch.from_numpy(timing.dt_s[None, first:last]))
-        lanes = outputs.detections(conf=_LOWEST_SCORE, iou=0.6, max_detections=_MAX_DETECTIONS)
+        lanes = outputs.detections(conf=LOWEST_SCORE, iou=0.6, max_detections=MAX_DETECTIONS)
         found = [row for lane in lanes for row in lane]
         yield slice(first, last), found, time.perf_counter() - begun_s + sum(seconds)
         first = last

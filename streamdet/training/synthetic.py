@@ -1,7 +1,7 @@
 """Clips of the synthetic street as labelled footage."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +14,7 @@ from streamdet.datasets.labels import LabelledSet, LabelledVideo, Labels
 from streamdet.frames import Image
 from streamdet.scenes.scene import CLASSES, SceneSpec, render
 
-_RATES = (Fraction(5), Fraction(10), Fraction(15), Fraction(25))
+RATES = (Fraction(5), Fraction(10), Fraction(15), Fraction(25))
 _SEEN_SHARE = 0.3
 """An object of which this much is seen is marked."""
 _REMEMBERED_SHARE = 0.05
@@ -31,7 +31,9 @@ class _Pictures:
         yield from self.images[start:stop]
 
 
-def synthetic_set(folder: Path, *, clips: int, frames: int, width: int, height: int, seed: int) -> LabelledSet:
+def synthetic_set(
+    folder: Path, *, clips: int, frames: int, width: int, height: int, seed: int, rates: Sequence[Fraction] = RATES
+) -> LabelledSet:
     """Render clips, or take them from an earlier rendering.
 
     Args:
@@ -40,12 +42,11 @@ def synthetic_set(folder: Path, *, clips: int, frames: int, width: int, height: 
         frames: of each.
         width, height: pixels.
         seed: of the first clip; the others follow.
+        rates: frames a second, in turn.
     """
     videos = []
     for number in range(clips):
-        spec = SceneSpec(
-            seed=seed + number, width=width, height=height, frames=frames, fps=_RATES[number % len(_RATES)]
-        )
+        spec = SceneSpec(seed=seed + number, width=width, height=height, frames=frames, fps=rates[number % len(rates)])
         path = folder / f"scene-{hashlib.sha256(repr(spec).encode()).hexdigest()[:16]}.npz"
         if not path.is_file():
             _render(spec, path)

@@ -73,7 +73,7 @@ def test_ramp_begins_as_a_moving_average_of_the_features(detector, images):
 
 
 def test_a_first_frame_is_seen_as_the_per_frame_detector_sees_it(detector, images):
-    """Bit for bit, whatever alpha and trust: a still has nothing to remember, and neither has a stream's beginning."""
+    """Bit for bit, whatever alpha and gate: a still has nothing to remember, and neither has a stream's beginning."""
     detector.set_alpha(1.0)
     first, _ = detector.step(images[:, :1])
     clip, _ = detector.step(images)
@@ -97,15 +97,15 @@ def test_memory_of_coarse_levels_helps_the_finest(images):
     assert not torch.equal(fresh.scores[:, :, :finest], remembering.scores[:, :, :finest])
 
 
-def test_memory_replaces_what_is_seen_as_far_as_it_is_trusted(detector):
-    """The learnt trust decides between the two: none is the per-frame features, full is memory alone."""
+def test_memory_replaces_what_is_seen_as_far_as_the_gate_is_open(detector):
+    """Shut, the features are the per-frame ones; open, they are memory alone."""
     fusion = detector.memory["16"]
     seen, remembered = torch.randn(1, 2, 96, 4, 6), torch.randn(1, 2, 48, 4, 6)
     detector.set_alpha(1.0)
     for bias, expected in ((-50.0, seen[:, :, 48:]), (50.0, remembered)):
         with torch.no_grad():
-            fusion.trust.weight.zero_()
-            fusion.trust.bias.fill_(bias)
+            fusion.gate.weight.zero_()
+            fusion.gate.bias.fill_(bias)
             fused = fusion.blend(seen, remembered)
         torch.testing.assert_close(fused[:, :, 48:], expected)
         assert torch.equal(fused[:, :, :48], seen[:, :, :48])
