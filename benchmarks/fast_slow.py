@@ -45,15 +45,14 @@ class Bench:
 
     def __init__(self, name: str) -> None:
         self.detector = load(name)
-        self._models = [load_model(name).eval() for _ in range(2)]
-        if not self._models[0].memory:
+        self._model = load_model(name).eval()
+        if not self._model.memory:
             raise ConfigError(f"{name} has no memory that two looks could share")
-        self._models[1].set_alpha(1)
 
     def stream(self, way: Way, video: LabelledVideo) -> Stream:
         """Begin a stream."""
         if way.torch:
-            return BlindStream(way, self.detector, video, self._models)
+            return BlindStream(way, self.detector, video, self._model)
         return Stream(way, self.detector, video)
 
     def find(self, way: Way, video: LabelledVideo) -> list[Detections]:

@@ -3,7 +3,7 @@
 fast_slow.py measures them. Shapes: B streams, T frames, C channels, H, W pixels or cells.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -155,12 +155,11 @@ class Stream:
 class BlindStream(Stream):
     """The same where the memory goes on by itself between full looks: it costs no backbone.
 
-    `again` shows it the features of the last full look once more; `alone` shows it nothing (zeros), and reads from
-    memory alone.
+    `again` shows it the features of the last full look once more; `alone` shows it nothing: zeros.
     """
 
-    def __init__(self, way: Way, detector: Detector, video: LabelledVideo, models: Sequence[RecurrentDetector]) -> None:
-        self._model, self._memory_alone = models
+    def __init__(self, way: Way, detector: Detector, video: LabelledVideo, model: RecurrentDetector) -> None:
+        self._model = model
         self._features: list[Tensor] = []
         super().__init__(way, detector, video)
 
@@ -176,7 +175,7 @@ class BlindStream(Stream):
             elif self._way.between == "again":
                 features = self._features
             else:
-                model, features = self._memory_alone, [torch.zeros_like(level) for level in self._features]
+                features = [torch.zeros_like(level) for level in self._features]
             fused, self._state = model.fuse(features, state, torch.tensor([[dt_s]]))
             outputs = model.decode(model.read(fused), box.model_height, box.model_width)
             self._state_s = time_s
