@@ -1,4 +1,4 @@
-"""How old what comes out is: from the camera's clock to the line of JSON, for 1, 4 and 8 streams of 720p25.
+"""How old what comes out is: from the camera's clock to the line of JSON, for 1, 4 and 8 streams of 720p25, or others.
 
 A camera (gst-rtsp-server, x264 zerolatency, in a process of its own) burns its wall clock into every picture. The job
 decode, batch, detect, track, record runs as `streamdet run` puts it together; once a frame's line is written, the clock
@@ -6,13 +6,17 @@ is read from its picture. Up to four streams are of one camera, which is encoded
 themselves, and a server that eight read at once holds its pictures back.
 
     python benchmarks/live.py [--streams 1 4 8] [--seconds 30] [--model street] [--set detect.image_size=320]
+    python benchmarks/live.py --device cuda --size 1920x1080 --rate 30 --streams 16 32
 
-Camera and detector share the machine; what else ran on it is told by its load, at the end of each row.
+Camera and detector share the machine; what else ran on it is told by its load, at the end of each row. With a GPU, a
+row also has the share of the time that it was at work, as nvidia-smi says, whoever it worked for.
 """
 
 import argparse
 import os
+import re
 import resource
+import subprocess
 import sys
 import threading
 import time
@@ -21,6 +25,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
@@ -30,6 +35,7 @@ from streamdet.config import PipelineConfig
 from streamdet.media.locations import SourceSpec
 from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.loading import load
+from streamdet.runtimes.torch import resolve_device
 from streamdet.stages.detection_files import RunHeader
 from streamdet.stages.job import Recording, assemble, streams_of
 from streamdet.stages.result import Result
@@ -37,7 +43,46 @@ from streamdet.yaml_file import load_yaml
 
 _WARM_UP_S = 8.0
 _READERS_OF_A_CAMERA = 4
-_CAMERA = Live(1280, 720, 25, kbit=3000)
+
+
+def camera_of(size: str, rate: int) -> Live:
+    """A camera of WxH pixels and so many frames a second; 3 Mbit/s at 1280x720 and 25, others in proportion."""
+    found = re.fullmatch(r"(\d+)x(\d+)", size)
+    if found is None:
+        raise SystemExit(f"--size: expected WIDTHxHEIGHT, such as 1920x1080, got {size}")
+    width, height = int(found[1]), int(found[2])
+    return Live(width, height, rate, kbit=3000 * width * height * rate // (1280 * 720 * 25))
+
+
+class GpuLoad:
+    """How busy a GPU is, asked every second from entering to leaving."""
+
+    def __init__(self, gpu: torch.device) -> None:
+        # By its name: nvidia-smi does not number GPUs as CUDA_VISIBLE_DEVICES does.
+        self._name = "GPU-" + str(torch.cuda.get_device_properties(gpu).uuid).removeprefix("GPU-")
+        self._percent: list[int] = []
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> "GpuLoad":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        asked = ["nvidia-smi", f"--id={self._name}", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+        while not self._left.wait(1.0):
+            answer = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+            if answer.isdigit():
+                self._percent.append(int(answer))
+
+    def share(self, since_s: float) -> str:
+        """The mean of the last seconds, as a percentage; a dash where nvidia-smi did not say."""
+        percent = self._percent[-max(1, round(since_s)) :]
+        return f"{np.mean(percent):.0f}%" if percent else "-"
 
 
 def cpu_s() -> float:
@@ -46,7 +91,7 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(urls: list[str], seconds: float, config: PipelineConfig, detector: Detector) -> str:
+def measure(urls: list[str], seconds: float, config: PipelineConfig, detector: Detector, gpu: GpuLoad | None) -> str:
     """Run streams of these cameras, and describe what came out as a row."""
     specs = [SourceSpec(url, f"cam-{number}", "network") for number, url in enumerate(urls)]
     count = len(urls)
@@ -75,9 +120,10 @@ def measure(urls: list[str], seconds: float, config: PipelineConfig, detector: D
     p50, p95, worst = np.percentile(ages_ms, (50, 95, 100))
     rates = sorted(counts[name] / lasted_s for name in streams.names)
     dropped = sum(steps.values()) / (sum(steps.values()) + sum(counts.values()))
+    busy = "" if gpu is None else f"{gpu.share(lasted_s):>8} | "
     return (
         f"{count:7} | {p50:7.0f} | {p95:6.0f} | {worst:6.0f} | {rates[0]:5.1f} to {rates[-1]:4.1f} | {dropped:7.0%} | "
-        f"{used_s / lasted_s / count:10.0%} | {os.getloadavg()[0]:.1f}"
+        f"{used_s / lasted_s / count:10.0%} | {busy}{os.getloadavg()[0]:.1f}"
     )
 
 
@@ -87,19 +133,27 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--model", default="street")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--size", default="1280x720", metavar="WxH", help="of the camera's picture, pixels")
+    parser.add_argument("--rate", type=int, default=25, help="of the camera, frames a second")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
     stages = "stages=[decode, batch, detect, track, record]"
     config = load_yaml(None, PipelineConfig, [stages, *options.settings])
-    detector = load(options.model)
-    print(f"{_CAMERA.width}x{_CAMERA.height} at {_CAMERA.fps} fps, {detector.name} with {detector.runtime}")
-    print("streams | p50, ms | p95 ms | max ms | fps of a stream | dropped | CPU/stream | load")
+    live = camera_of(options.size, options.rate)
+    device = resolve_device(options.device)
+    on_gpu = device.type == "cuda"
+    detector = load(options.model, device=options.device)
+    print(f"{live.width}x{live.height} at {live.fps} fps, {detector.name} with {detector.runtime}")
+    busy = "GPU busy | " if on_gpu else ""
+    print(f"streams | p50, ms | p95 ms | max ms | fps of a stream | dropped | CPU/stream | {busy}load")
     for count in options.streams:
         with ExitStack() as stack:
-            cameras = [RtspServer({"/camera": _CAMERA}) for _ in range(0, count, _READERS_OF_A_CAMERA)]
+            cameras = [RtspServer({"/camera": live}) for _ in range(0, count, _READERS_OF_A_CAMERA)]
             addresses = [stack.enter_context(camera).url("/camera") for camera in cameras]
             urls = [addresses[number // _READERS_OF_A_CAMERA] for number in range(count)]
-            print(measure(urls, options.seconds, config, detector), flush=True)
+            gpu = stack.enter_context(GpuLoad(device)) if on_gpu else None
+            print(measure(urls, options.seconds, config, detector, gpu), flush=True)
 
 
 if __name__ == "__main__":

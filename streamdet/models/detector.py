@@ -6,7 +6,7 @@ Shapes: B streams, T frames, H, W pixels, K classes, P cells of all levels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,13 @@ from torch import Tensor, nn
 
 from streamdet.detections import Detections
 from streamdet.models.backbone import BACKBONE_CHANNELS, BACKBONE_STRIDES, INNER_WIDTHS, ShuffleNetBackbone
-from streamdet.models.boxes import cell_centres, decode_boxes, expected_distances, select_boxes
+from streamdet.models.boxes import (
+    cell_centres,
+    decode_boxes,
+    expected_distances,
+    select_boxes,
+    select_boxes_together,
+)
 from streamdet.models.config import ModelConfig
 from streamdet.models.fusion import RecurrentFusion
 from streamdet.models.head import AnchorFreeHead
@@ -68,15 +74,16 @@ class Outputs:
         classes: Tensor | None = None,
     ) -> list[list[Detections]]:
         """Boxes worth showing: a list of T for each of the B streams; arguments as in select_boxes."""
-        rows = []
-        for boxes_TP4, scores_TPK in zip(self.boxes, self.scores, strict=True):
-            row = []
-            for boxes, scores in zip(boxes_TP4, scores_TPK, strict=True):
-                kept = select_boxes(boxes, scores, conf=conf, iou=iou, max_detections=max_detections, classes=classes)
-                kept_boxes, kept_scores, class_ids = (column.float().cpu().numpy() for column in kept)
-                row.append(Detections.of(kept_boxes, kept_scores, class_ids, self.classes))
-            rows.append(row)
-        return rows
+        B, T = self.scores.shape[:2]
+        boxes, scores = self.boxes.flatten(0, 1), self.scores.flatten(0, 1)
+        options: dict[str, Any] = {"conf": conf, "iou": iou, "max_detections": max_detections, "classes": classes}
+        # A GPU does all frames at once; few boxes on the CPU are faster frame by frame.
+        if boxes.is_cuda:
+            kept = select_boxes_together(boxes, scores, **options)
+        else:
+            kept = [select_boxes(*frame, **options) for frame in zip(boxes, scores, strict=True)]
+        found = [Detections.of(b.float().numpy(), s.float().numpy(), ids.numpy(), self.classes) for b, s, ids in kept]
+        return [found[b * T : (b + 1) * T] for b in range(B)]
 
 
 class RecurrentDetector(nn.Module):
@@ -85,6 +92,7 @@ class RecurrentDetector(nn.Module):
     Attributes:
         config: its architecture.
         sha256: hash of the file it was loaded from, empty for one that was not.
+        int8_ranges: lowest and highest input of layers by their names, see models.int8; empty without a calibration.
     """
 
     mean: Tensor
@@ -94,6 +102,7 @@ class RecurrentDetector(nn.Module):
         super().__init__()
         self.config = config
         self.sha256 = ""
+        self.int8_ranges: dict[str, tuple[float, float]] = {}
         self.backbone = ShuffleNetBackbone(config.inner_widths or INNER_WIDTHS)
         self.neck = AdditivePAN(BACKBONE_CHANNELS, config.channels)
         self.memory = nn.ModuleDict(
@@ -196,12 +205,12 @@ class RecurrentDetector(nn.Module):
         B, T = features[0].shape[:2]
         score_logits, distance_logits = self.head(self.neck.aggregate([level.flatten(0, 1) for level in features]))
         sizes = [(level.shape[-2], level.shape[-1]) for level in features]
-        centres, strides = cell_centres(sizes, BACKBONE_STRIDES)
+        centres, strides = cell_centres(sizes, BACKBONE_STRIDES, self.device)
         return RawOutputs(
             score_logits.unflatten(0, (B, T)),
             distance_logits.unflatten(0, (B, T)),
-            centres.to(self.device),
-            strides.to(self.device),
+            centres,
+            strides,
         )
 
     def forward(self, images_BTCHW: Tensor, state: State, dt_s: Tensor) -> tuple[RawOutputs, State]:
@@ -220,7 +229,7 @@ class RecurrentDetector(nn.Module):
         Args:
             images_BTCHW: (B, T, 3, H, W) uint8 RGB, any size; filled up to multiples of 32 at the right and the
                 bottom.
-            state: what the step before returned; None at the start of a stream.
+            state: what the step before returned, on any device; None at the start of a stream.
             dt_s: (B, T) float32, seconds since the frame before, > 0; the training's when None.
 
         Returns:
@@ -235,15 +244,17 @@ class RecurrentDetector(nn.Module):
         if state is None:
             state = self.zero_state(B, H + -H % 32, W + -W % 32)
         if dt_s is None:
-            dt_s = torch.full((B, T), self.config.training_dt_s)
-        raw, state = self(images, state, dt_s.to(self.device, torch.float32))
+            dt_s = torch.full((B, T), self.config.training_dt_s, device=self.device)
+        raw, state = self(images, state.to(self.device), dt_s.to(self.device, torch.float32))
         return self.decode(raw, H, W), state
 
     def decode(self, raw: RawOutputs, height: int, width: int) -> Outputs:
         """Boxes, clipped to images of this size in pixels, and scores."""
-        boxes = decode_boxes(expected_distances(raw.distance_logits, raw.strides), raw.centres)
-        limit = torch.tensor((width, height, width, height), dtype=boxes.dtype, device=boxes.device)
-        return Outputs(torch.minimum(boxes.clamp(min=0), limit), raw.score_logits.sigmoid(), self.classes)
+        boxes = decode_boxes(expected_distances(raw.distance_logits, raw.strides), raw.centres).clamp(min=0)
+        # By numbers: a tensor of limits would be uploaded in every step, which a CUDA graph cannot.
+        x, y = boxes[..., 0::2].clamp(max=width), boxes[..., 1::2].clamp(max=height)
+        boxes = torch.stack((x, y), dim=-1).flatten(-2)
+        return Outputs(boxes, raw.score_logits.sigmoid(), self.classes)
 
 
 def check_images(images_BTCHW: Tensor) -> None:

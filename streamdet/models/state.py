@@ -29,17 +29,27 @@ class State:
         """B."""
         return len(self.hidden[0]) if self.hidden else 0
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is; the CPU without levels."""
+        return self.hidden[0].device if self.hidden else torch.device("cpu")
+
     def detach(self) -> State:
         """The same values without their history; ends back-propagation through time."""
         return State(tuple(h.detach() for h in self.hidden), tuple(c.detach() for c in self.cell))
 
+    def to(self, device: torch.device) -> State:
+        """The same values on a device; what is there already is not copied."""
+        return State(tuple(h.to(device) for h in self.hidden), tuple(c.to(device) for c in self.cell))
+
     def rows(self, rows: Sequence[int]) -> State:
-        """The memory of some of the streams, copied."""
-        index = torch.as_tensor(list(rows), dtype=torch.long)
-        return State(
-            tuple(h.index_select(0, index.to(h.device)) for h in self.hidden),
-            tuple(c.index_select(0, index.to(c.device)) for c in self.cell),
-        )
+        """The memory of some of the streams, one at least, copied."""
+
+        def picked(x: Tensor) -> Tensor:
+            # An index tensor would be uploaded, for which a GPU's queue must run empty.
+            return torch.stack([x[row] for row in rows])
+
+        return State(tuple(picked(h) for h in self.hidden), tuple(picked(c) for c in self.cell))
 
     def keep_where(self, kept: Tensor) -> State:
         """Zero the memory of streams where `kept`, (B,) bool, is False."""
@@ -51,10 +61,9 @@ class State:
 
     def finite(self) -> list[bool]:
         """Which streams' memory holds no NaN or infinity."""
-        ok = torch.ones(self.streams, dtype=torch.bool)
-        for x in (*self.hidden, *self.cell):
-            ok &= torch.isfinite(x).flatten(1).all(dim=1).cpu()
-        return ok.tolist()
+        levels = [torch.isfinite(x).flatten(1).all(dim=1) for x in (*self.hidden, *self.cell)]
+        finite: list[bool] = torch.stack(levels).all(dim=0).tolist() if levels else []
+        return finite
 
     def tensors(self) -> dict[str, Tensor]:
         """Named tensors for saving: hidden.0, cell.0, hidden.1 ..."""
@@ -110,7 +119,7 @@ class StateBank:
 
         Args:
             streams: names, each once.
-            zeros: memory of one stream at its start; gives the shapes.
+            zeros: memory of one stream at its start; gives the shapes and the device.
         """
         shapes = [h.shape for h in zeros.hidden]
         rows = []
@@ -118,6 +127,8 @@ class StateBank:
             state = self._states.get(stream)
             fits = state is not None and [h.shape for h in state.hidden] == shapes
             rows.append(state if state is not None and fits else zeros)
+        # One that was saved comes back on the CPU.
+        rows = [row.to(zeros.device) for row in rows]
         return rows[0] if len(rows) == 1 else concatenate(rows)
 
     def scatter(self, streams: Sequence[str], state: State) -> None:

@@ -1,5 +1,6 @@
 """Run a detector with torch, on the CPU or a GPU."""
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -8,8 +9,9 @@ from torch import Tensor
 from streamdet.errors import ConfigError, ModelError
 from streamdet.models.detector import Outputs, RecurrentDetector
 from streamdet.models.state import State
+from streamdet.runtimes.cuda import CudaStep, step_in
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -21,18 +23,22 @@ class TorchDetector:
 
         Args:
             device: auto (a GPU where there is one), cpu, cuda or cuda:N.
-            precision: auto is fp32 on the CPU and bf16 on a GPU; memory stays fp32 in all of them.
+            precision: auto is fp32 on the CPU and bf16 on a GPU that computes in it; memory stays fp32 in all of them.
 
         Raises:
             ConfigError: if the device is not there or cannot do the precision.
         """
         self._device = resolve_device(device)
         on_gpu = self._device.type == "cuda"
-        self._precision: str = ("bf16" if on_gpu else "fp32") if precision == "auto" else precision
+        self._precision: str = _precision_of(self._device) if precision == "auto" else precision
+        if self._precision == "int8":
+            raise ConfigError("precision int8 needs runtime openvino and the CPU")
         if self._precision == "fp16" and not on_gpu:
             raise ConfigError("precision fp16 needs a GPU; on the CPU use fp32 or bf16")
         self.model = model.eval().to(self._device)
         self.model.to(memory_format=torch.channels_last)
+        dtype = _DTYPES.get(self._precision)
+        self._step = CudaStep(self.model, dtype) if on_gpu else partial(step_in, dtype, self.model)
 
     @property
     def name(self) -> str:
@@ -72,13 +78,17 @@ class TorchDetector:
         self, images_BTCHW: Tensor, state: State | None = None, dt_s: Tensor | None = None
     ) -> tuple[Outputs, State]:
         """See contract.Detector.step."""
-        dtype = _DTYPES.get(self._precision)
         try:
-            with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
-                outputs, state = self.model.step(images_BTCHW, state, dt_s)
+            return self._step(images_BTCHW, state, dt_s)
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
             raise ModelError(f"{self._device} failed: {str(error).splitlines()[0]}") from error
-        return Outputs(outputs.boxes.float(), outputs.scores.float(), outputs.classes), state
+
+
+def _precision_of(device: torch.device) -> str:
+    """What a device computes in where nothing else is wished for; GPUs before Ampere only imitate bf16, slowly."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
+        return "bf16"
+    return "fp32"
 
 
 def resolve_device(device: str) -> torch.device:

@@ -43,6 +43,16 @@ def test_bank_starts_anew_after_a_change_of_size():
     assert bank.gather(["a"], _state(0.0, size=3)).hidden[0].abs().max() == 0
 
 
+def test_bank_brings_a_saved_memory_to_where_the_others_are():
+    """What --resume and --state-in restore is on the CPU; `meta` stands for a GPU."""
+    bank, there = StateBank(), torch.device("meta")
+    bank.restore("saved", _state(4.0))
+    for names in (["saved"], ["saved", "new"]):
+        gathered = bank.gather(names, _state(0.0).to(there))
+        assert {x.device for x in gathered.tensors().values()} == {there}
+        assert gathered.streams == len(names)
+
+
 def test_bank_resets_and_counts_a_state_that_is_not_finite():
     bank, zeros = StateBank(), _state(0.0)
     bank.scatter(["good", "bad"], _state(1.0, float("nan")))
