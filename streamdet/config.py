@@ -17,17 +17,6 @@ StageName = Literal["decode", "batch", "detect", "track", "annotate", "encode", 
 _MIN_SIDE, _MAX_SIDE = 64, 4096
 
 
-def _later(*names: str, instead: str) -> BeforeValidator:
-    """Refuse, by name, what the interface knows and this version cannot do."""
-
-    def validate(value: Any) -> Any:
-        if value in names:
-            raise ValueError(f"{value} is not available in this version; expected {instead}")
-        return value
-
-    return BeforeValidator(validate)
-
-
 def _device(value: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
         raise ValueError(f"expected auto, cpu, cuda or cuda:N, got {value}")
@@ -117,9 +106,7 @@ class DetectConfig(Section):
     image_size: Annotated[Any, AfterValidator(_image_size)] = None
     device: Annotated[str, AfterValidator(_device)] = "auto"
     runtime: Literal["auto", "torch", "openvino", "onnxruntime"] = "auto"
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"], _later("int8", instead="auto, fp32, bf16 or fp16")
-    ] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     memory: Literal["carry", "reset"] = "carry"
 
 

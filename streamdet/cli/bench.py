@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 _MOST_FRAMES = 600
 _SCENE_FRAMES = 200
-_WAYS: tuple[tuple[Literal["openvino", "onnxruntime", "torch"], Literal["bf16", "fp32"]], ...] = (
+_WAYS: tuple[tuple[Literal["openvino", "onnxruntime", "torch"], Literal["bf16", "fp32", "int8"]], ...] = (
     ("openvino", "bf16"),
+    ("openvino", "int8"),
     ("openvino", "fp32"),
     ("onnxruntime", "fp32"),
     ("torch", "bf16"),

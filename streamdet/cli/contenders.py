@@ -10,59 +10,73 @@ from streamdet.errors import ConfigError
 if TYPE_CHECKING:
     from streamdet.runtimes.contract import Detector
     from streamdet.runtimes.predict import Memory
+    from streamdet.runtimes.torch import Precision
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A model and what is done with its memory.
+    """A model, what is done with its memory, and how exactly it computes.
 
     Attributes:
         model: its name or file.
         memory: carry, reset or shuffle.
+        precision: auto, fp32, bf16, fp16 or int8.
     """
 
     model: str
     memory: "Memory"
+    precision: "Precision" = "auto"
 
     @property
     def label(self) -> str:
         """For a table."""
-        return f"{Path(self.model).stem} {self.memory}"
+        label = f"{Path(self.model).stem} {self.memory}"
+        return label if self.precision == "auto" else f"{label} {self.precision}"
 
 
 def parse_contender(text: str, memory: str) -> Contender:
-    """Read MODEL or MODEL:MEMORY, such as `street:reset`.
+    """Read MODEL, MODEL:MEMORY, MODEL:PRECISION or both, such as `street:reset:int8`.
 
     Args:
         memory: where the text has none.
 
     Raises:
-        ConfigError: if the memory is none of carry, reset and shuffle.
+        ConfigError: if what follows the model is neither.
     """
     from streamdet.runtimes.predict import Memory
+    from streamdet.runtimes.torch import Precision
 
-    model, _, named = text.rpartition(":")
+    memories: dict[str, Memory] = {known: known for known in get_args(Memory)}
+    precisions: dict[str, Precision] = {known: known for known in get_args(Precision)}
+    model, precision = text, "auto"
     # A colon may belong to a path.
-    if not model or "/" in named or Path(text).exists():
-        model, named = text, memory
-    for known in get_args(Memory):
-        if known == named:
-            return Contender(model, known)
-    raise ConfigError(f"{text}: memory {named!r}, expected {', '.join(get_args(Memory))}")
+    while not Path(model).exists():
+        before, _, word = model.rpartition(":")
+        if not before or "/" in word:
+            break
+        if word in precisions:
+            precision = word
+        else:
+            memory = word
+        model = before
+    if memory not in memories:
+        wanted = f"expected {', '.join(memories)}, or a precision: {', '.join(precisions)}"
+        raise ConfigError(f"{text}: memory {memory!r}, {wanted}")
+    return Contender(model, memories[memory], precisions[precision])
 
 
-def open_contender(model: str, device: str) -> "Detector":
+def open_contender(model: str, device: str, precision: "Precision" = "auto") -> "Detector":
     """Make a model ready to run; a .ckpt is NanoDet-m, with those of its 80 classes that are of the street.
 
     Raises:
         CheckpointError: if there is no such model or its file is damaged.
-        ConfigError: if the device is not there.
+        ConfigError: if the device is not there, or cannot do the precision.
     """
     from streamdet.runtimes.loading import load
 
     path = Path(model)
     if path.suffix != ".ckpt":
-        return load(model, device=device)
+        return load(model, device=device, precision=precision)
 
     from streamdet.models.config import ModelConfig
     from streamdet.models.detector import RecurrentDetector
@@ -73,4 +87,4 @@ def open_contender(model: str, device: str) -> "Detector":
     detector = RecurrentDetector(config)
     initialise_from_nanodet(detector, path)
     detector.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return TorchDetector(detector, device)
+    return TorchDetector(detector, device, precision)

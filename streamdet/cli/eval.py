@@ -38,7 +38,9 @@ def evaluate(
     ] = "carry",
     compare: Annotated[
         tuple[str, str] | None,
-        typer.Option(metavar="A B", help="Two models side by side, each MODEL or MODEL:MEMORY, such as street:reset."),
+        typer.Option(
+            metavar="A B", help="Two models side by side, each MODEL[:MEMORY][:PRECISION], such as street:reset."
+        ),
     ] = None,
     degrade: Annotated[
         str | None,
@@ -68,7 +70,7 @@ def evaluate(
 
     if json_path is not None:
         check_files([json_path], overwrite=overwrite)
-    detectors = [open_contender(contender.model, device) for contender in contenders]
+    detectors = [open_contender(contender.model, device, contender.precision) for contender in contenders]
     known = [name for name in detectors[0].classes if all(name in other.classes for other in detectors)]
     if not known:
         raise ConfigError(f"{contenders[0].model} and {contenders[1].model} have no class in common")

@@ -1,8 +1,8 @@
-"""`streamdet export`: a detector as a file for ONNX Runtime, OpenVINO and whatever else reads these, or pruned."""
+"""`streamdet export`: a detector as a file for ONNX Runtime, OpenVINO and whatever else reads these; int8; pruned."""
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from streamdet.errors import ConfigError, SinkError
 
 if TYPE_CHECKING:
     from streamdet.models.detector import RecurrentDetector
+    from streamdet.runtimes.parity import Parity
 
 _MODEL_ENDING = ".safetensors"
 _ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
@@ -22,11 +23,15 @@ _MOST = 64
 def export(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Default: <model>.onnx, .xml or -pruned.safetensors here."),
+        typer.Option("--output", "-o", metavar="PATH", help="Default: <model>.onnx, .xml, -int8.safetensors ... here."),
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME|PATH", help="street, or a checkpoint.")] = "street",
     form: Annotated[
         str | None, typer.Option("--format", metavar="onnx|openvino", help="Of the file. Default: onnx.")
+    ] = None,
+    int8: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="CLIP", help="Calibrate on a video for int8. Without --format: write a model file."),
     ] = None,
     prune: Annotated[
         float | None,
@@ -43,16 +48,21 @@ def export(
 ) -> int:
     """Write a detector's step as an ONNX or OpenVINO file, its memory explicit inputs and outputs; check it.
 
-    With --prune, write a smaller model file instead, to be trained on.
+    With --int8, in eight bits, or as a model file that --precision int8 runs. With --prune, as a smaller model file,
+    to be trained on.
     """
     start_messages(verbose=verbose, quiet=quiet)
     if prune is not None:
-        if form is not None or imgsz is not None or frames != 1 or batch != "1":
+        if form is not None or int8 or imgsz is not None or frames != 1 or batch != "1":
             raise ConfigError(
-                f"--prune writes a streamdet model ({_MODEL_ENDING}), not a graph: expected no --format, --imgsz, "
-                "--frames or --batch; export what it wrote with --model"
+                f"--prune writes a streamdet model ({_MODEL_ENDING}), not a graph: expected no --format, --int8, "
+                "--imgsz, --frames or --batch; export what it wrote with --model"
             )
         return _prune(model, prune, output, overwrite=overwrite)
+    if int8 and form is None:
+        if imgsz is not None or frames != 1 or batch != "1":
+            raise ConfigError("--imgsz, --frames and --batch are of a graph: expected --format beside them")
+        return _int8(model, int8, output, overwrite=overwrite)
     form = form or "onnx"
     if form not in _ENDINGS:
         raise ConfigError(f"--format: expected {' or '.join(_ENDINGS)}, got {form}")
@@ -60,7 +70,6 @@ def export(
     size = None if imgsz is None else _size(imgsz)
 
     from streamdet.cli.outputs import check_files
-    from streamdet.runtimes.letterbox import Letterbox
     from streamdet.runtimes.loading import load_model
 
     detector = load_model(model)
@@ -69,10 +78,7 @@ def export(
         raise ConfigError(f"--output: expected a name that ends in {_ENDINGS[form]}, got {path}")
     files = [path, path.with_suffix(".bin")] if form == "openvino" else [path]
     check_files(files, overwrite=overwrite)
-    if size is None:
-        widescreen = Letterbox.fit(16, 9, detector.config.image_size)
-        size = widescreen.model_height, widescreen.model_width
-    _write(detector, form, path, streams, frames, size)
+    _write(detector, form, path, streams, frames, size or _widescreen(detector), int8 or [])
     log.info("wrote %s", " and ".join(str(file) for file in files))
     return DONE
 
@@ -82,24 +88,16 @@ def _prune(model: str, share: float, output: Path | None, *, overwrite: bool) ->
     if not 0 < share < 1:
         raise ConfigError(f"--prune: expected a share above 0 and below 1, such as 0.3, got {share:g}")
 
-    from streamdet.cli.outputs import check_files
-    from streamdet.models.checkpoint import save_checkpoint
     from streamdet.models.pruning import inner_channels, parameters, prune
     from streamdet.runtimes.loading import load_model
 
     detector = load_model(model)
-    path = output or Path(f"{detector.name}-pruned{_MODEL_ENDING}")
-    if path.suffix != _MODEL_ENDING:
-        raise ConfigError(f"--output: expected a name that ends in {_MODEL_ENDING}, got {path}")
-    check_files([path], overwrite=overwrite)
+    path = _model_path(output, f"{detector.name}-pruned", overwrite=overwrite)
     pruned = prune(detector, share)
     before, after = inner_channels(detector), inner_channels(pruned)
     if after == before:
         raise ConfigError(f"--prune {share:g} takes nothing away, as widths are multiples of 16: expected more")
-    try:
-        save_checkpoint(path, pruned, {"pruned": {"model": detector.name, "sha256": detector.sha256, "share": share}})
-    except OSError as error:
-        raise SinkError(f"{path}: the model cannot be written: {error.strerror}") from error
+    _save(path, pruned, {"pruned": {"model": detector.name, "sha256": detector.sha256, "share": share}})
     log.info(
         "%d of %d inner channels are left, %s of %s parameters",
         after,
@@ -110,22 +108,62 @@ def _prune(model: str, share: float, output: Path | None, *, overwrite: bool) ->
     return DONE
 
 
+def _int8(model: str, videos: list[Path], output: Path | None, *, overwrite: bool) -> int:
+    """Write a model file that is calibrated for int8, and say how near to fp32 that comes."""
+    from streamdet.runtimes.calibration import calibrate_on, unseen
+    from streamdet.runtimes.graph import StepShape, step_graph
+    from streamdet.runtimes.loading import read_model
+    from streamdet.runtimes.openvino import OpenVINOEngine
+    from streamdet.runtimes.parity import compare
+
+    detector, training = read_model(model)
+    path = _model_path(output, f"{detector.name}-int8", overwrite=overwrite)
+    engine, size = OpenVINOEngine("int8"), _widescreen(detector)
+    calibrate_on(detector, videos)
+    shape = StepShape(1, 8, *size)
+    execute = engine.compile(step_graph(detector, shape, int8=True).SerializeToString())
+    _say(compare(detector, shape, execute, engine.runtime, unseen(videos, size, least=16), int8=True), int8=True)
+    _save(path, detector, training)
+    log.info("wrote %s; to run it: streamdet run --model %s --precision int8", path, path)
+    return DONE
+
+
 def _write(
-    detector: "RecurrentDetector", form: str, path: Path, streams: int | None, frames: int, size: tuple[int, int]
+    detector: "RecurrentDetector",
+    form: str,
+    path: Path,
+    streams: int | None,
+    frames: int,
+    size: tuple[int, int],
+    videos: list[Path],
 ) -> None:
-    """Write the file, run it beside torch on a street, and say how near it comes."""
+    """Write the file, run it beside torch, on a street or on the videos of int8, and say how near it comes."""
+    from streamdet.runtimes.calibration import calibrate_on, unseen
+    from streamdet.runtimes.export import export as write
+    from streamdet.runtimes.graph import StepShape
     from streamdet.scenes.scene import SceneSpec, render
 
-    try:
-        from streamdet.runtimes.export import export as write
-        from streamdet.runtimes.graph import StepShape
-    except ImportError as error:
-        raise ConfigError(f"export needs a package that is missing ({error}); pip install onnx openvino") from error
-
     height, width = size
-    scene = render(SceneSpec(width=width, height=height, frames=max(8, 2 * frames)))
+    least, int8 = max(8, 2 * frames), len(videos) > 0
+    if int8:
+        calibrate_on(detector, videos)
+        shown = unseen(videos, size, least)
+    else:
+        shown = [frame.image for frame in render(SceneSpec(width=width, height=height, frames=least))]
     shape = StepShape(streams, frames, height, width)
-    parity = write(detector, shape, "onnx" if form == "onnx" else "openvino", path, [frame.image for frame in scene])
+    _say(write(detector, shape, "onnx" if form == "onnx" else "openvino", path, shown, int8=int8), int8=int8)
+
+
+def _say(parity: "Parity", *, int8: bool) -> None:
+    if int8:
+        log.info(
+            "against fp32, over %d frames in %s: what is found differs by %.2g px and %.2g of the score on average",
+            parity.frames,
+            parity.runtime,
+            parity.box_px,
+            parity.score,
+        )
+        return
     log.info(
         "same as torch over %d frames in %s: boxes within %.1g px, scores within %.1g, memory within %.1g",
         parity.frames,
@@ -134,6 +172,33 @@ def _write(
         parity.score,
         parity.memory,
     )
+
+
+def _model_path(output: Path | None, stem: str, *, overwrite: bool) -> Path:
+    from streamdet.cli.outputs import check_files
+
+    path = output or Path(stem + _MODEL_ENDING)
+    if path.suffix != _MODEL_ENDING:
+        raise ConfigError(f"--output: expected a name that ends in {_MODEL_ENDING}, got {path}")
+    check_files([path], overwrite=overwrite)
+    return path
+
+
+def _save(path: Path, detector: "RecurrentDetector", training: dict[str, Any]) -> None:
+    from streamdet.models.checkpoint import save_checkpoint
+
+    try:
+        save_checkpoint(path, detector, training)
+    except OSError as error:
+        raise SinkError(f"{path}: the model cannot be written: {error.strerror}") from error
+
+
+def _widescreen(detector: "RecurrentDetector") -> tuple[int, int]:
+    """(height, width) of the model image of a 16:9 stream, pixels."""
+    from streamdet.runtimes.letterbox import Letterbox
+
+    letterbox = Letterbox.fit(16, 9, detector.config.image_size)
+    return letterbox.model_height, letterbox.model_width
 
 
 def _streams(text: str) -> int | None:

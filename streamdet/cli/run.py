@@ -92,7 +92,7 @@ def run(
     runtime: Annotated[
         str | None, typer.Option(metavar="auto|torch|openvino|onnxruntime", help="Default: auto.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(metavar="auto|fp32|bf16|fp16", help="Default: auto.")] = None,
+    precision: Annotated[str | None, typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="Default: auto.")] = None,
     mode: Annotated[
         str | None,
         typer.Option(

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from streamdet.errors import CheckpointError
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
+from streamdet.models.int8 import check_ranges
 
 CHECKPOINT_FORMAT = 1
+_RANGES = TypeAdapter(dict[str, tuple[float, float]])
 
 
 def save_checkpoint(path: Path, detector: RecurrentDetector, training: Mapping[str, Any]) -> str:
@@ -38,6 +40,8 @@ def save_checkpoint(path: Path, detector: RecurrentDetector, training: Mapping[s
         "model": detector.config.model_dump_json(exclude_none=True),
         "training": json.dumps(dict(training), sort_keys=True),
     }
+    if detector.int8_ranges:
+        header["int8_ranges"] = json.dumps(detector.int8_ranges)
     tensors = {
         name: value.detach().cpu().contiguous()
         for name, value in detector.state_dict().items()
@@ -87,6 +91,7 @@ def load_checkpoint(path: Path) -> tuple[RecurrentDetector, dict[str, Any]]:
     try:
         config = ModelConfig.model_validate_json(header.get("model", ""))
         training = json.loads(header.get("training", "{}"))
+        ranges = _RANGES.validate_json(header.get("int8_ranges", "{}"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(key) for key in first["loc"])
@@ -95,6 +100,12 @@ def load_checkpoint(path: Path) -> tuple[RecurrentDetector, dict[str, Any]]:
         raise CheckpointError(f"{path} describes its model wrongly: {error}") from error
     detector = RecurrentDetector(config)
     _fill(detector, tensors, path)
+    if ranges:
+        try:
+            check_ranges(detector, ranges)
+        except ValueError as error:
+            raise CheckpointError(f"{path} describes its model wrongly: int8_ranges: {error}") from error
+        detector.int8_ranges = ranges
     detector.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return detector.eval(), training
 

@@ -39,6 +39,8 @@ class Way(NamedTuple):
 
 # In order of preference: a later one has to be faster by a tenth, so that bf16 earns its rounding.
 _WAYS = (Way("openvino", "fp32"), Way("openvino", "bf16"), Way("onnxruntime", "fp32"), Way("torch", "fp32"))
+# Never chosen by auto: int8 finds a little less.
+_ON_REQUEST = (Way("torch", "bf16"), Way("openvino", "int8"))
 _WORTH_IT = 0.9
 _ROUNDS = 6
 # A runtime that differs more from torch on the same images does not work.
@@ -55,7 +57,8 @@ def ready(model: RecurrentDetector, *, device: str, runtime: Runtime, precision:
         model: the model; it becomes the detector's own.
         device: auto, cpu, cuda or cuda:N.
         runtime: auto is torch on a GPU, and on the CPU the fastest that is installed and works.
-        precision: auto is bf16 on a GPU; on the CPU fp32, or bf16 where OpenVINO is faster with it.
+        precision: auto is bf16 on a GPU; on the CPU fp32, or bf16 where OpenVINO is faster with it. int8 needs a
+            model that is calibrated for it.
 
     Raises:
         ConfigError: if device, runtime or precision are not to be had, or not together.
@@ -86,7 +89,7 @@ def _ways(runtime: Runtime, precision: Precision) -> list[Way]:
     Raises:
         ConfigError: if that is nothing.
     """
-    known = (*_WAYS, Way("torch", "bf16")) if precision == "bf16" else _WAYS
+    known = (*_WAYS, *_ON_REQUEST) if precision in ("bf16", "int8") else _WAYS
     ways = [way for way in known if runtime in ("auto", way.runtime) and precision in ("auto", way.precision)]
     if not ways and precision == "fp16":
         raise ConfigError("precision fp16 needs a GPU; on the CPU use fp32 or bf16")
@@ -101,9 +104,13 @@ def _open(model: RecurrentDetector, way: Way) -> Detector:
     Raises:
         ConfigError: if the runtime is not installed or cannot do the precision here.
     """
-    precision = cast(Literal["fp32", "bf16"], way.precision)
+    precision = cast(Literal["fp32", "bf16", "int8"], way.precision)
     if way.runtime == "torch":
         return TorchDetector(model, "cpu", precision)
+    if precision == "int8" and not model.int8_ranges:
+        raise ConfigError(
+            f"model {model.name} is not calibrated for int8; that is done by: streamdet export --model ... --int8 CLIP"
+        )
     try:
         from streamdet.runtimes.graph_detector import GraphDetector
     except ImportError as error:

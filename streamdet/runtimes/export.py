@@ -7,50 +7,32 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 
 from streamdet.errors import ConfigError, ModelError, SinkError
 from streamdet.models.detector import RecurrentDetector
-from streamdet.models.state import State
 from streamdet.runtimes.graph import StepShape, step_graph
 from streamdet.runtimes.graph_detector import Execute
 from streamdet.runtimes.openvino import OpenVINOEngine, import_openvino, openvino_core
+from streamdet.runtimes.parity import Parity, compare
 from streamdet.version import __version__
 
 Format = Literal["onnx", "openvino"]
-MOST_BOX_DIFFERENCE_PX = 0.5
-MOST_SCORE_DIFFERENCE = 0.01
-_LEAST_FRAMES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """How far a file is from torch at most.
-
-    Attributes:
-        frames: of every stream that were compared, the memory carried from each step to the next.
-        box_px: of a side of a box, pixels.
-        score: of a score.
-        memory: of a value of the memory after the last frame.
-        runtime: what executed the file.
-    """
-
-    frames: int
-    box_px: float
-    score: float
-    memory: float
-    runtime: str
 
 
 def export(
-    model: RecurrentDetector, shape: StepShape, form: Format, path: Path, frames: Sequence[NDArray[np.uint8]]
+    model: RecurrentDetector,
+    shape: StepShape,
+    form: Format,
+    path: Path,
+    frames: Sequence[NDArray[np.uint8]],
+    *,
+    int8: bool = False,
 ) -> Parity:
     """Write a file, and compare what it finds in some frames with what torch finds.
 
@@ -60,13 +42,14 @@ def export(
         form: onnx, or openvino: an .xml with a .bin beside it.
         path: the file.
         frames: (H, W, 3) uint8 RGB each, of one stream; 8 or 2 T of them, whichever is more, are enough.
+        int8: in eight bits, for which the model must be calibrated.
 
     Raises:
         ConfigError: if the package for the format is missing.
-        ModelError: if the file does not compute what torch does; it is not written then.
+        ModelError: if the file does not compute what torch does, see parity.compare; it is not written then.
         SinkError: if it cannot be written.
     """
-    graph = step_graph(model, shape)
+    graph = step_graph(model, shape, int8=int8)
     facts = {
         "streamdet": __version__,
         "model": model.name,
@@ -79,7 +62,10 @@ def export(
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             part = Path(folder) / path.name
             _write(graph, facts, form, part)
-            parity = _compare(model, shape, part, frames)
+            try:
+                parity = compare(model, shape, *_engine(part, int8=int8), frames, int8=int8)
+            except ModelError as error:
+                raise ModelError(f"{path.name}: {error}") from error
             for file in sorted(Path(folder).iterdir()):
                 os.replace(file, path.with_name(file.name))
     except OSError as error:
@@ -101,35 +87,7 @@ def _write(graph: onnx.ModelProto, facts: dict[str, str], form: Format, path: Pa
         raise OSError(str(error).splitlines()[-1]) from error
 
 
-def _compare(model: RecurrentDetector, shape: StepShape, path: Path, frames: Sequence[NDArray[np.uint8]]) -> Parity:
-    execute, runtime = _engine(path)
-    B, T = shape.streams or 2, shape.frames
-    steps = max(2, -(-_LEAST_FRAMES // T))
-    if len(frames) < steps * T:
-        raise ValueError(f"{steps * T} frames are needed, got {len(frames)}")
-    images = np.stack(frames[: steps * T])
-    # Every stream its own pictures and its own time.
-    streams = np.stack([np.roll(images, b, axis=0) for b in range(B)])
-    dt_s = np.random.default_rng(0).uniform(0.5, 2.0, (B, steps * T)).astype(np.float32) * model.config.training_dt_s
-    state: State | None = None
-    memory = _in_graph_order(model.zero_state(B, shape.height, shape.width))
-    box_px = score = 0.0
-    for start in range(0, steps * T, T):
-        now = slice(start, start + T)
-        boxes, scores, *memory = execute([np.ascontiguousarray(streams[:, now]), dt_s[:, now].copy(), *memory])
-        expected, state = model.step(
-            torch.from_numpy(streams[:, now]).permute(0, 1, 4, 2, 3), state, torch.from_numpy(dt_s[:, now])
-        )
-        box_px = max(box_px, float(np.abs(boxes - expected.boxes.numpy()).max()))
-        score = max(score, float(np.abs(scores - expected.scores.numpy()).max()))
-    differences = [np.abs(a - b).max() for a, b in zip(memory, _in_graph_order(state), strict=True)] if state else []
-    parity = Parity(steps * T, box_px, score, float(max(differences, default=0.0)), runtime)
-    if not (box_px <= MOST_BOX_DIFFERENCE_PX and score <= MOST_SCORE_DIFFERENCE):
-        raise ModelError(f"{path.name} differs from torch: boxes by {box_px:.2f} px, scores by {score:.3f}")
-    return parity
-
-
-def _engine(path: Path) -> tuple[Execute, str]:
+def _engine(path: Path, *, int8: bool) -> tuple[Execute, str]:
     """Execute the file as its users would: ONNX in ONNX Runtime where it is installed, and else in OpenVINO."""
     if path.suffix == ".onnx":
         from streamdet.runtimes.onnx import OnnxRuntimeEngine
@@ -140,9 +98,5 @@ def _engine(path: Path) -> tuple[Execute, str]:
             pass
         else:
             return engine.compile(path), engine.runtime
-    openvino = OpenVINOEngine("fp32")
+    openvino = OpenVINOEngine("int8" if int8 else "fp32")
     return openvino.compile(path), openvino.runtime
-
-
-def _in_graph_order(state: State) -> list[NDArray[np.float32]]:
-    return [x.numpy() for level in zip(state.hidden, state.cell, strict=True) for x in level]

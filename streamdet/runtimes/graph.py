@@ -19,6 +19,7 @@ from streamdet.models.boxes import cell_centres
 from streamdet.models.convlstm import CELL_LIMIT, ConvLSTMCell
 from streamdet.models.detector import RecurrentDetector
 from streamdet.models.fusion import RecurrentFusion
+from streamdet.models.int8 import int8_layers
 from streamdet.runtimes.layers import GraphBuilder, Order, array, folded
 from streamdet.runtimes.routing import backbone_graph
 
@@ -42,8 +43,13 @@ class StepShape:
     width: int
 
 
-def step_graph(model: RecurrentDetector, shape: StepShape) -> onnx.ModelProto:
+def step_graph(model: RecurrentDetector, shape: StepShape, *, int8: bool = False) -> onnx.ModelProto:
     """Build the graph of `RecurrentDetector.step` for one shape.
+
+    Args:
+        model: the model.
+        shape: what one step takes.
+        int8: compute the layers of models.int8 in eight bits, within the model's int8_ranges.
 
     Inputs, in this order: images (B, T, H, W, 3) uint8 RGB; dt_s (B, T) float32; then hidden_<stride> and
     cell_<stride> (B, D, H_l, W_l) float32 of every level with a memory.
@@ -53,15 +59,16 @@ def step_graph(model: RecurrentDetector, shape: StepShape) -> onnx.ModelProto:
     Raises:
         ValueError: if height or width are no multiples of 32.
     """
-    return _Step(model, shape).build()
+    return _Step(model, shape, int8).build()
 
 
 class _Step:
-    def __init__(self, model: RecurrentDetector, shape: StepShape) -> None:
+    def __init__(self, model: RecurrentDetector, shape: StepShape, int8: bool) -> None:
         if shape.height % 32 or shape.width % 32:
             raise ValueError(f"height and width must be multiples of 32, got {shape.height}x{shape.width}")
         self.model, self.shape = model, shape
-        self.graph = GraphBuilder()
+        layers = int8_layers(model) if int8 else {}
+        self.graph = GraphBuilder({layer: model.int8_ranges[name] for name, layer in layers.items()})
         self.batch: int | str = BATCH if shape.streams is None else shape.streams
         # Streams of clips lie between the frames: they are brought into time's order and back.
         self.reorders = shape.frames > 1 and shape.streams != 1

@@ -35,6 +35,11 @@ class Engine(Protocol):
         """Such as "openvino cpu bf16"."""
         ...
 
+    @property
+    def int8(self) -> bool:
+        """Whether its graphs are to be in eight bits as far as they can be."""
+        ...
+
     def compile(self, graph: bytes | Path) -> Execute:
         """Make a graph ready to run: ONNX as bytes, or a file in one of the engine's formats.
 
@@ -142,7 +147,9 @@ class GraphDetector:
     def _graph(self, shape: StepShape) -> Execute:
         """The compiled graph of a shape; those not used for the longest time are given up."""
         if shape not in self._graphs:
-            self._graphs[shape] = self._engine.compile(step_graph(self._model, shape).SerializeToString())
+            self._graphs[shape] = self._engine.compile(
+                step_graph(self._model, shape, int8=self._engine.int8).SerializeToString()
+            )
             while len(self._graphs) > _MOST_GRAPHS:
                 self._graphs.popitem(last=False)
         self._graphs.move_to_end(shape)

@@ -3,7 +3,7 @@
 Shapes: N images, C channels, H, W pixels or cells.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,14 @@ _IR_VERSION = 9
 
 
 class GraphBuilder:
-    """Collects nodes; every value is known by its name."""
+    """Collects nodes; every value is known by its name.
 
-    def __init__(self) -> None:
+    Args:
+        ranges: convolutions to be computed in eight bits, and between which values their inputs lie.
+    """
+
+    def __init__(self, ranges: Mapping[nn.Module, tuple[float, float]] | None = None) -> None:
+        self._ranges = ranges or {}
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[type, tuple[int, ...], bytes], onnx.TensorProto] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -72,16 +77,34 @@ class GraphBuilder:
 
     def conv(self, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], like: nn.Conv2d) -> str:
         """Convolve with these weights and the geometry of a layer."""
+        if like in self._ranges:
+            x, kernel = self._in_int8(x, *self._ranges[like]), self._int8_weight(weight)
+        else:
+            kernel = self.constant(weight)
         return self.add(
             "Conv",
             x,
-            self.constant(weight),
+            kernel,
             self.constant(bias),
             kernel_shape=list(like.kernel_size),
             strides=list(like.stride),
             pads=2 * _pair(like.padding),
             group=like.groups,
         )
+
+    def _in_int8(self, x: str, lowest: float, highest: float) -> str:
+        """Round to 256 values of this range, which holds 0, and take it to be that from here on."""
+        step = max(highest - lowest, 1e-6) / 255
+        zero = self.constant(round(-lowest / step), np.uint8)
+        scale = self.constant(step)
+        return self.add("DequantizeLinear", self.add("QuantizeLinear", x, scale, zero), scale, zero)
+
+    def _int8_weight(self, weight: NDArray[np.float32]) -> str:
+        """Round weights to -127 to 127 steps, whose size is every output channel's own."""
+        step = np.maximum(np.abs(weight).reshape(len(weight), -1).max(axis=1), 1e-9) / 127
+        rounded = np.round(weight / step[:, None, None, None])
+        zeros = self.constant(np.zeros(len(step)), np.int8)
+        return self.add("DequantizeLinear", self.constant(rounded, np.int8), self.constant(step), zeros, axis=0)
 
     def layers(self, x: str, layers: nn.Module, order_in: Order | None = None, order_out: Order | None = None) -> str:
         """Apply layers one after another.

@@ -2,6 +2,7 @@
 
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 from streamdet.errors import CheckpointError
 from streamdet.models.checkpoint import load_checkpoint
@@ -21,7 +22,7 @@ def load(
     Args:
         name_or_path: `street`, the model in the package, or the path of a .safetensors file that streamdet wrote.
         device: auto, cpu, cuda or cuda:N.
-        precision: auto, fp32, bf16 or fp16.
+        precision: auto, fp32, bf16, fp16 or int8, which the model must be calibrated for.
         runtime: auto, torch, openvino or onnxruntime. auto is torch on a GPU; on the CPU it is the fastest that is
             installed and works, measured once and remembered in the user's cache.
 
@@ -38,11 +39,20 @@ def load_model(name_or_path: str | Path) -> RecurrentDetector:
     Raises:
         CheckpointError: if there is no such model or its file is damaged.
     """
+    return read_model(name_or_path)[0]
+
+
+def read_model(name_or_path: str | Path) -> tuple[RecurrentDetector, dict[str, Any]]:
+    """A model as torch has it, and what its file says about its training.
+
+    Raises:
+        CheckpointError: if there is no such model or its file is damaged.
+    """
     if str(name_or_path) in EMBEDDED_MODELS:
         with as_file(files("streamdet") / "weights" / f"{name_or_path}.safetensors") as path:
-            return load_checkpoint(path)[0]
+            return load_checkpoint(path)
     path = Path(name_or_path)
     if not path.is_file() and path.suffix == "":
         known = ", ".join(EMBEDDED_MODELS)
         raise CheckpointError(f"unknown model {name_or_path}: expected {known} or the path of a .safetensors file")
-    return load_checkpoint(path)[0]
+    return load_checkpoint(path)

@@ -33,6 +33,11 @@ class OnnxRuntimeEngine:
         """Such as "onnxruntime cpu fp32"."""
         return "onnxruntime cpu fp32"
 
+    @property
+    def int8(self) -> bool:
+        """Never: it is no faster so on processors that were tried."""
+        return False
+
     def compile(self, graph: bytes | Path) -> Execute:
         """See graph_detector.Engine.compile."""
         options = self._onnxruntime.SessionOptions()

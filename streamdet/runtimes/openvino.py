@@ -14,7 +14,8 @@ from streamdet.runtimes.graph_detector import Array, Execute
 if TYPE_CHECKING:
     import openvino
 
-_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+# Of what is not in eight bits.
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 _MOST_CACHED = 30
 """Compiled graphs, some 6 MB each."""
 
@@ -60,7 +61,7 @@ def _core_of(package: Any) -> "openvino.Core":
 class OpenVINOEngine:
     """OpenVINO; see graph_detector.Engine."""
 
-    def __init__(self, precision: Literal["fp32", "bf16"]) -> None:
+    def __init__(self, precision: Literal["fp32", "bf16", "int8"]) -> None:
         """Start it.
 
         Raises:
@@ -86,6 +87,11 @@ class OpenVINOEngine:
     def runtime(self) -> str:
         """Such as "openvino cpu bf16"."""
         return f"openvino cpu {self._precision}"
+
+    @property
+    def int8(self) -> bool:
+        """Whether that is the precision."""
+        return self._precision == "int8"
 
     def _can(self, capability: str) -> bool:
         """Whether the processor has instructions for a type."""

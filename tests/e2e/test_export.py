@@ -55,6 +55,50 @@ def test_pruned_model_replaces_nothing_unasked(streamdet, tiny_model, here):
     assert streamdet(*words, "--overwrite", "-q").status == 0
 
 
+def test_int8_is_calibrated_on_a_clip_and_finds_what_fp32_finds(streamdet, here):
+    words = ("--seconds", "4", "--fps", "10", "--width", "640", "--height", "360")
+    assert streamdet("scene", "-o", "s.mp4", *words).status == 0
+    done = streamdet("export", "--int8", "s.mp4", "-o", "mine.safetensors")
+    assert done.status == 0, done.stderr
+    assert "against fp32, over 16 frames in openvino cpu int8: what is found differs by 0." in done.stderr
+    assert "wrote mine.safetensors; to run it: streamdet run --model mine.safetensors --precision int8" in done.stderr
+    found = {}
+    for precision in ("fp32", "int8"):
+        outputs = ("--no-video", "--detections", f"{precision}.jsonl", "--report", f"{precision}.json")
+        words = ("--device", "cpu", "--runtime", "openvino", "--precision", precision, *outputs)
+        done = streamdet("run", "s.mp4", "--model", "mine.safetensors", *words)
+        assert done.status == 0, done.stderr
+        report = json.loads((here / f"{precision}.json").read_text())
+        assert report["model"]["runtime"] == f"openvino cpu {precision}"
+        lines = map(json.loads, (here / f"{precision}.jsonl").read_text().splitlines())
+        found[precision] = [line["detections"] for line in lines if line["type"] == "frame"]
+    assert len(found["int8"]) == len(found["fp32"]) == 40
+    counts = {precision: sum(map(len, frames)) for precision, frames in found.items()}
+    assert counts["fp32"] > 40
+    assert counts["int8"] == pytest.approx(counts["fp32"], rel=0.1)
+    assert found["int8"] != found["fp32"], "eight bits must show somewhere"
+
+
+@pytest.mark.parametrize(("form", "files"), [("onnx", {"x.onnx"}), ("openvino", {"x.xml", "x.bin"})])
+def test_int8_graph_is_a_third_as_large(streamdet, here, form, files):
+    assert streamdet("scene", "-o", "s.mp4", "--seconds", "2", "--fps", "10").status == 0
+    output = "x.onnx" if form == "onnx" else "x.xml"
+    sizes = {}
+    for words in ((), ("--int8", "s.mp4")):
+        done = streamdet("export", "--format", form, "--frames", "4", "-o", output, "--overwrite", *words)
+        assert done.status == 0, done.stderr
+        sizes[words] = max((here / name).stat().st_size for name in files)
+    assert "against fp32, over " in done.stderr
+    assert sizes["--int8", "s.mp4"] < 0.4 * sizes[()]
+
+
+def test_int8_of_a_clip_in_which_nothing_is_found_fails(streamdet, tiny_model, clips, here):
+    for words in ((), ("--format", "openvino")):
+        done = streamdet("export", "--model", tiny_model, "--int8", clips / "walk.mp4", *words)
+        assert (done.status, "nothing is found in these frames" in done.stderr) == (2, True), done.stderr
+    assert list(here.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -65,7 +109,12 @@ def test_pruned_model_replaces_nothing_unasked(streamdet, tiny_model, here):
         (("--prune", "0.3", "-o", "x.onnx"), "--output: expected a name that ends in .safetensors, got x.onnx"),
         (("--prune", "0.3", "-o", "none/x.safetensors"), "none"),
         (("--prune", "0.3", "--format", "onnx"), "--prune writes a streamdet model (.safetensors), not a graph"),
-        (("--prune", "0.3", "--frames", "8"), "expected no --format, --imgsz, --frames or --batch"),
+        (("--prune", "0.3", "--frames", "8"), "expected no --format, --int8, --imgsz, --frames or --batch"),
+        (("--prune", "0.3", "--int8", "x.mp4"), "expected no --format, --int8, --imgsz, --frames or --batch"),
+        (("--int8", "none.mp4"), "none.mp4: no such file"),
+        (("--int8", "none.mp4", "--format", "onnx"), "none.mp4: no such file"),
+        (("--int8", "none.mp4", "--imgsz", "192x320"), "--imgsz, --frames and --batch are of a graph"),
+        (("--int8", "none.mp4", "-o", "x.onnx"), "--output: expected a name that ends in .safetensors, got x.onnx"),
         (("--format", "tflite"), "--format: expected onnx or openvino, got tflite"),
         (("--imgsz", "320"), "--imgsz: expected HxW, multiples of 32 from 64 to 4096 such as 192x320, got 320"),
         (("--imgsz", "100x320"), "--imgsz: expected HxW, multiples of 32"),

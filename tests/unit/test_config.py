@@ -62,7 +62,7 @@ def test_lengths_of_time(value: object, seconds: int) -> None:
         ("detect.image_size", [1, 2, 3], "expected N or HxW in pixels, such as 320 or 192x320"),
         ("detect.device", "gpu", "expected auto, cpu, cuda or cuda:N, got gpu"),
         ("detect.runtime", "tensorrt", "expected 'auto', 'torch', 'openvino' or 'onnxruntime', got \"tensorrt\""),
-        ("detect.precision", "int8", "int8 is not available in this version; expected auto, fp32, bf16 or fp16"),
+        ("detect.precision", "int4", "expected 'auto', 'fp32', 'bf16', 'fp16' or 'int8', got \"int4\""),
         ("decode.mode", "newest", "expected 'auto', 'every-frame' or 'freshest', got \"newest\""),
         ("decode.max_staleness_s", 0, "expected more than 0, got 0"),
         ("decode.transport", "http", "expected 'tcp' or 'udp', got \"http\""),

@@ -7,21 +7,25 @@ from streamdet.errors import CheckpointError, ConfigError
 
 
 @pytest.mark.parametrize(
-    ("text", "model", "memory"),
+    ("text", "model", "how"),
     [
-        ("street", "street", "carry"),
-        ("street:reset", "street", "reset"),
-        ("runs/a.safetensors:shuffle", "runs/a.safetensors", "shuffle"),
-        ("C:/models/a.safetensors", "C:/models/a.safetensors", "carry"),
-        ("C:/models/a.safetensors:reset", "C:/models/a.safetensors", "reset"),
+        ("street", "street", ("carry", "auto")),
+        ("street:reset", "street", ("reset", "auto")),
+        ("street:int8", "street", ("carry", "int8")),
+        ("street:reset:fp32", "street", ("reset", "fp32")),
+        ("street:fp32:reset", "street", ("reset", "fp32")),
+        ("runs/a.safetensors:shuffle", "runs/a.safetensors", ("shuffle", "auto")),
+        ("C:/models/a.safetensors", "C:/models/a.safetensors", ("carry", "auto")),
+        ("C:/models/a.safetensors:reset", "C:/models/a.safetensors", ("reset", "auto")),
     ],
 )
-def test_parts(text, model, memory):
-    assert parse_contender(text, "carry") == Contender(model, memory)
+def test_parts(text, model, how):
+    assert parse_contender(text, "carry") == Contender(model, *how)
 
 
 def test_label():
     assert Contender("runs/mine/a.safetensors", "reset").label == "a reset"
+    assert Contender("a.safetensors", "carry", "int8").label == "a carry int8"
 
 
 def test_a_file_with_a_colon_in_its_name(tmp_path, monkeypatch):
@@ -30,7 +34,9 @@ def test_a_file_with_a_colon_in_its_name(tmp_path, monkeypatch):
     assert parse_contender("a:reset", "carry").model == "a:reset"
 
 
-@pytest.mark.parametrize(("text", "memory"), [("street:maybe", "carry"), ("street", "maybe")])
+@pytest.mark.parametrize(
+    ("text", "memory"), [("street:maybe", "carry"), ("street:maybe:int8", "carry"), ("street", "maybe")]
+)
 def test_parts_fail(text, memory):
     with pytest.raises(ConfigError, match="expected carry, reset, shuffle"):
         parse_contender(text, memory)

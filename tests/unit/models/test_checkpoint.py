@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from streamdet.errors import CheckpointError
 from streamdet.models.checkpoint import load_checkpoint, save_checkpoint
+from streamdet.models.int8 import calibrate
 from streamdet.models.pruning import prune
 
 
@@ -116,6 +117,37 @@ def test_wrong_widths_fail(saved, widths, message):
     model = {"name": "test", "classes": ["person", "car", "bus"], "inner_widths": widths}
     _rewrite(path, {"model": json.dumps(model)})
     with pytest.raises(CheckpointError, match=message) as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_calibration_is_kept(detector, images, tmp_path):
+    calibrate(detector, [images])
+    save_checkpoint(tmp_path / "m.safetensors", detector, {})
+    assert load_checkpoint(tmp_path / "m.safetensors")[0].int8_ranges == detector.int8_ranges != {}
+
+
+def test_model_that_is_not_calibrated_says_so(saved):
+    assert load_checkpoint(saved[0])[0].int8_ranges == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"neck.laterals.0": [0.5, 1.0]}, r"range of neck\.laterals\.0 is missing, not a range"),
+        ({"neck.laterals.0": [-1.0, float("inf")]}, r"range of neck\.laterals\.0"),
+        ({"neck.laterals.0": [float("nan"), 1.0]}, r"range of neck\.laterals\.0"),
+        ({"backbone.conv1.0": [0.0, 1.0]}, r"range of backbone\.conv1\.0"),
+        ({"neck.laterals.0": [-1.0]}, r"neck\.laterals\.0.*"),
+        ({"neck.laterals.0": "wide"}, r"neck\.laterals\.0.*"),
+    ],
+    ids=str,
+)
+def test_wrong_ranges_fail(detector, images, saved, change, message):
+    calibrate(detector, [images])
+    path, _ = saved
+    _rewrite(path, {"int8_ranges": json.dumps(detector.int8_ranges | change)})
+    with pytest.raises(CheckpointError, match=f"describes its model wrongly: .*{message}") as caught:
         load_checkpoint(path)
     assert "\n" not in str(caught.value)
 

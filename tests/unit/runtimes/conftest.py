@@ -9,6 +9,7 @@ from torch import nn
 from streamdet.models.checkpoint import save_checkpoint
 from streamdet.models.config import ModelConfig
 from streamdet.models.detector import RecurrentDetector
+from streamdet.models.int8 import calibrate
 
 
 def make_model(**changes) -> RecurrentDetector:
@@ -48,7 +49,9 @@ def make_model_fixture():
 @pytest.fixture(scope="session")
 def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "small.safetensors"
-    save_checkpoint(path, make_model(), {})
+    model = make_model()
+    calibrate(model, [clip(1, 8, seed=seed) for seed in range(3)])
+    save_checkpoint(path, model, {})
     return path
 
 

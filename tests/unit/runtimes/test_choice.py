@@ -148,11 +148,22 @@ def test_a_missing_runtime_that_was_asked_for_fails(cache, model_path, missing, 
         ("openvino", "fp16", "precision fp16 needs a GPU"),
         ("auto", "fp16", "precision fp16 needs a GPU"),
         ("torch", "fp16", "precision fp16 needs a GPU"),
+        ("torch", "int8", "runtime torch does not compute in int8; use fp32 or auto"),
+        ("onnxruntime", "int8", "runtime onnxruntime does not compute in int8; use fp32 or auto"),
     ],
 )
 def test_precisions_that_are_not_to_be_had_fail(model_path, runtime, precision, message):
     with pytest.raises(ConfigError, match=message):
         load(model_path, device="cpu", runtime=runtime, precision=precision)
+
+
+def test_int8_is_for_those_who_ask(cache, model_path, make_model):
+    assert load(model_path, device="cpu", precision="int8").runtime == "openvino cpu int8"
+    assert remembered(cache) == []
+    load(model_path, device="cpu")
+    assert not any("int8" in way for way in remembered(cache)[0]["ms"])
+    with pytest.raises(ConfigError, match="model small is not calibrated for int8; that is done by: streamdet export"):
+        ready(make_model(), device="cpu", runtime="auto", precision="int8")
 
 
 def test_bf16_on_a_processor_without_it(cache, model_path, monkeypatch):

@@ -15,11 +15,12 @@ RUNTIMES = [
     "torch bf16",
     "openvino fp32",
     pytest.param("openvino bf16", marks=needs_bf16),
+    "openvino int8",
     "onnxruntime fp32",
 ]
 # Pixels, scores and memory (-6 to 6): what rounding may change. This model is of noise, far more sensitive than a
 # trained one.
-TOLERANCES = {"fp32": (0.02, 1e-4, 0.03), "bf16": (12.0, 0.12, 4.0)}
+TOLERANCES = {"fp32": (0.02, 1e-4, 0.03), "bf16": (12.0, 0.12, 4.0), "int8": (24.0, 0.2, 4.0)}
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)

@@ -60,9 +60,9 @@ def test_onnx_is_checked_in_openvino_without_onnxruntime(cache, make_model, tmp_
 def test_a_file_that_computes_something_else_is_not_written(cache, make_model, tmp_path, frames, monkeypatch):
     other = make_model()
     other.head.score_convs[0].bias.data += 1
-    monkeypatch.setattr(export_module, "step_graph", lambda model, shape: step_graph(other, shape))
+    monkeypatch.setattr(export_module, "step_graph", lambda model, shape, int8: step_graph(other, shape))
     (tmp_path / "x.onnx").write_text("what was there")
-    with pytest.raises(ModelError, match=r"x\.onnx differs from torch: boxes by 0\.00 px, scores by 0\.\d+"):
+    with pytest.raises(ModelError, match=r"x\.onnx: differs from torch: boxes by 0\.00 px, scores by 0\.\d+"):
         export(make_model(), StepShape(1, 1, 32, 64), "onnx", tmp_path / "x.onnx", frames)
     assert (tmp_path / "x.onnx").read_text() == "what was there"
     assert len(list(tmp_path.glob(".*"))) == 0

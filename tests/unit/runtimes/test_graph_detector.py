@@ -8,6 +8,7 @@ class CountingEngine:
     """Finds nothing, and counts how often it is asked to compile."""
 
     runtime = "nothing cpu fp32"
+    int8 = False
 
     def __init__(self):
         self.compiled = 0

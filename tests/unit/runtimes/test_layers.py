@@ -47,6 +47,30 @@ def test_channels_may_lie_in_another_order(layers):
     torch.testing.assert_close(got, layers(x)[:, order_out], atol=1e-5, rtol=1e-5)
 
 
+@torch.inference_mode()
+def test_int8_is_torchs_to_a_step(layers):
+    """A step is a 255th of the input's range, and a 127th of a channel's largest weight."""
+    conv, x = layers[2], torch.randn(2, 4, 9, 8)
+    g = GraphBuilder({conv: (-2.0, 3.0)})
+    g.output("y", g.layers(g.input("x", onnx.TensorProto.FLOAT, list(x.shape)), conv), [])
+    graph = g.model()
+    graph.opset_import[0].version = 19  # the evaluator's lowest
+    got = torch.from_numpy(ReferenceEvaluator(graph).run(None, {"x": x.numpy()})[0])
+    clipped = x.clamp(-2, 3)
+    assert (got - conv(x)).abs().max() > 0.01, "values beyond the range are cut off"
+    weight = conv.weight.abs()
+    most = (weight * 2.5 / 255 + 3 * weight.amax(dim=(1, 2, 3), keepdim=True) / 127).sum(dim=(1, 2, 3))
+    assert ((got - conv(clipped)).abs() <= most[:, None, None]).all()
+    types = {x.name: x.data_type for x in g.model().graph.initializer}
+    assert onnx.TensorProto.INT8 in types.values()
+
+
+def test_a_layer_that_was_never_told_of_stays_as_it_is(layers):
+    g = GraphBuilder({layers[0]: (-1.0, 1.0)})
+    g.layers(g.input("x", onnx.TensorProto.FLOAT, [1, 4, 8, 8]), layers[2])
+    assert [node.op_type for node in g.model().graph.node] == ["Conv"]
+
+
 def test_unknown_layer_fails():
     with pytest.raises(TypeError, match="type Hardswish"):
         GraphBuilder().layers("x", nn.Sequential(nn.Conv2d(3, 3, 1), nn.Hardswish()))

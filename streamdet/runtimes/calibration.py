@@ -1,0 +1,80 @@
+"""Calibration of a detector for int8 on videos: every other moment is looked at, the rest is to try it on.
+
+Shapes: T frames, H, W pixels.
+"""
+
+from collections.abc import Sequence
+from itertools import cycle, islice, pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamdet.datasets.frames import VideoFile
+from streamdet.errors import ConfigError
+from streamdet.models.detector import PADDING_GREY, RecurrentDetector
+from streamdet.models.int8 import calibrate
+from streamdet.runtimes.letterbox import Letterbox
+
+_CLIPS, _FRAMES = 32, 8
+
+
+def calibrate_on(detector: RecurrentDetector, videos: Sequence[Path]) -> None:
+    """Calibrate on every other clip of `clips`.
+
+    Raises:
+        ConfigError: if a video is not there, or damaged.
+        SourceError: if it is not a video.
+    """
+    looked_at = [clip for path in videos for clip in clips(path, detector.config.image_size)[::2]]
+    calibrate(detector, (torch.from_numpy(clip).permute(0, 3, 1, 2)[None] for clip in looked_at))
+
+
+def unseen(videos: Sequence[Path], size: tuple[int, int], least: int) -> list[NDArray[np.uint8]]:
+    """What calibration did not look at.
+
+    Args:
+        videos: those of `calibrate_on`.
+        size: (height, width) of the model images, pixels.
+        least: number of frames; short videos show some again and again, and very short ones what was looked at.
+
+    Returns:
+        (H, W, 3) uint8 RGB each.
+    """
+    parts = [clips(path, size) for path in videos]
+    frames = [frame for part in parts for clip in (part[1::2] or part) for frame in clip]
+    return list(islice(cycle(frames), max(least, len(frames))))
+
+
+def clips(path: Path, image_size: int | tuple[int, int]) -> list[NDArray[np.uint8]]:
+    """Up to 32 clips of up to 8 frames, spread evenly over a video.
+
+    Args:
+        path: a video file.
+        image_size: of the model image: its longer side in pixels, or (height, width) to be filled up to.
+
+    Returns:
+        (T, H, W, 3) uint8 RGB each, in order.
+
+    Raises:
+        ConfigError: if it is not there, or damaged.
+        SourceError: if it is not a video.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file")
+    video = VideoFile(path)
+    frames = len(video.times_s)
+    letterbox = Letterbox.fit(*video.size, image_size)
+    height, width = letterbox.model_height, letterbox.model_width
+    if not isinstance(image_size, int):
+        height, width = image_size
+    bounds = np.linspace(0, frames, min(_CLIPS, -(-frames // _FRAMES)) + 1).astype(int).tolist()
+    found = []
+    for start, stop in pairwise(bounds):
+        images = list(video.read(start, min(start + _FRAMES, stop)))
+        clip = np.full((len(images), height, width, 3), PADDING_GREY, np.uint8)
+        for image, out in zip(images, clip, strict=True):
+            letterbox.shrink(image, out[: letterbox.model_height, : letterbox.model_width])
+        found.append(clip)
+    return found
