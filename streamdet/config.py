@@ -48,7 +48,8 @@ def _number_as_text(value: Any) -> Any:
 class DecodeConfig(Section):
     """Which part of every source is read, and how live ones are.
 
-    Live sources are cameras and streams from a network; files take no notice of mode freshest and what follows it.
+    Live sources are cameras and streams from a network; files take no notice of mode freshest and what follows it, but
+    hwaccel: none, auto, or a kind of device that decodes, see media.hwaccel.
     """
 
     start_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -57,6 +58,7 @@ class DecodeConfig(Section):
     stride: int = Field(default=1, ge=1)
     mode: Literal["auto", "every-frame", "freshest"] = "auto"
     max_staleness_s: float | None = Field(default=0.5, gt=0, allow_inf_nan=False)
+    hwaccel: str = "none"
     transport: Literal["tcp", "udp"] = "tcp"
     wait_for_keyframe: bool = False
     timeout_s: float = Field(default=5.0, gt=0, le=3600)

@@ -111,11 +111,16 @@ def _processor() -> Iterator[Finding]:
 def _gpu() -> Iterator[Finding]:
     import torch
 
+    from streamdet.media.hwaccel import kinds, why_not
+
     if not torch.cuda.is_available():
         yield Finding("gpu", "none that torch can use; detectors run on the CPU")
     for number in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(number)
         yield Finding(f"gpu {number}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")
+    problems = {kind: why_not(kind) for kind in kinds()}
+    found = [f"{kind}: {problem or 'can decode video'}" for kind, problem in problems.items()]
+    yield Finding("hwaccel", ", ".join(found) or "none that PyAV knows; video is decoded in software")
 
 
 def _encoders() -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from streamdet.errors import SourceOpenError, SourceTimeout
+from streamdet.media.hwaccel import accelerator
 from streamdet.media.locations import SourceSpec, redact
 
 # Packet is generic for type checkers only.
@@ -56,15 +57,25 @@ def open_container(spec: SourceSpec) -> InputContainer:
         raise SourceOpenError(f"{spec.shown}: cannot be opened: {reason(error)}") from error
 
 
-def open_file(path: Path) -> InputContainer:
+def open_file(path: Path, hwaccel: str | None = None) -> InputContainer:
     """Open a file of unknown origin.
+
+    Args:
+        path: the file.
+        hwaccel: kind of device that decodes it, see hwaccel.choose_device.
 
     Raises:
         av.FFmpegError, ValueError: it cannot be opened.
     """
     timeout = (FILE_TIMEOUT_S, FILE_TIMEOUT_S)
     # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
-    return av.open(str(path.absolute()), options=_LIMITS, timeout=timeout, metadata_errors="replace")
+    return av.open(
+        str(path.absolute()),
+        options=_LIMITS,
+        timeout=timeout,
+        metadata_errors="replace",
+        hwaccel=accelerator(hwaccel),
+    )
 
 
 def open_stream(spec: SourceSpec, options: dict[str, str], timeout_s: tuple[float, float]) -> InputContainer:
@@ -79,7 +90,13 @@ def open_stream(spec: SourceSpec, options: dict[str, str], timeout_s: tuple[floa
     """
     options = _LIMITS | options
     if spec.kind == "network":
-        return av.open(spec.location, options=options, timeout=timeout_s, metadata_errors="replace")
+        return av.open(
+            spec.location,
+            options=options,
+            timeout=timeout_s,
+            metadata_errors="replace",
+            hwaccel=accelerator(spec.hwaccel),
+        )
     capture = _CAPTURE_FORMATS.get(sys.platform, "")
     try:
         av.ContainerFormat(capture, "r")
@@ -167,7 +184,7 @@ def _why_unreadable(spec: SourceSpec) -> str:
 
 def _open(spec: SourceSpec) -> InputContainer:
     if spec.kind == "file":
-        return open_file(Path(spec.location))
+        return open_file(Path(spec.location), spec.hwaccel)
     # Of the options, each protocol takes those that it knows.
     options = {"rtsp_transport": "tcp"} if spec.location.lower().startswith("rtsp") else {}
     return open_stream(spec, options, (OPEN_TIMEOUT_S, READ_TIMEOUT_S))

@@ -1,6 +1,7 @@
 """Decoding of one video stream that gives every frame which can be had, whatever part of the packets is broken."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from time import monotonic
 
@@ -18,6 +19,7 @@ from streamdet.media.container import (
     open_container,
     reason,
 )
+from streamdet.media.hwaccel import tell
 from streamdet.media.locations import SourceSpec
 from streamdet.media.timeline import Timeline
 
@@ -78,8 +80,8 @@ class Decoder:
             self.container.close()
             raise
         self.live = spec.kind == "camera" or (spec.kind == "network" and not self.container.duration)
-        # Frame threads are twice as fast, but hold back a frame each, which a live source must not.
-        self.stream.thread_type = "SLICE" if self.live else "AUTO"
+        # Frame threads are twice as fast, but hold back a frame each, which a live source must not; a device has none.
+        self.stream.thread_type = "SLICE" if self.live or self.stream.codec_context.is_hwaccel else "AUTO"
         self.time_base = self.stream.time_base or Fraction(1, 90_000)
         self.rate = frame_rate(self.stream)
         self.trust_pts = self.container.format.name not in _WITHOUT_PTS
@@ -173,13 +175,15 @@ class Decoder:
 
     def _counted(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         for frame in frames:
+            if not self._frames_out:
+                tell(self._spec, self.stream.codec_context, frame)
             self._frames_out += 1
             self._last_pts = frame.pts
             yield frame
 
     def _frames_after(self, pts: int) -> Iterator[VideoFrame]:
         """Decode the end of the file in one thread, where an error costs its own frame only."""
-        with open_container(self._spec) as container:
+        with open_container(replace(self._spec, hwaccel=None)) as container:
             stream = best_video_stream(container, self._spec.shown)
             stream.thread_type = "NONE"
             try:

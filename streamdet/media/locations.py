@@ -40,11 +40,13 @@ class SourceSpec:
         location: a file, a folder or glob of images, a URL (credentials included), a camera's number.
         name: unique within a run; names outputs.
         kind: how it is read.
+        hwaccel: kind of device that decodes it, from hwaccel.choose_device; None: software.
     """
 
     location: str
     name: str
     kind: Kind
+    hwaccel: str | None = None
 
     @property
     def shown(self) -> str:

@@ -19,6 +19,7 @@ from streamdet.media.colour import (
     samples_of,
     tag,
 )
+from streamdet.media.hwaccel import FROM_A_DEVICE
 from streamdet.media.orientation import UPRIGHT, orientation_of, oriented
 
 _FORMATS = ("yuv420p", "yuvj420p")
@@ -89,10 +90,19 @@ class Planes:
 def picture_of(frame: av.VideoFrame) -> Image | Planes:
     """A decoded frame as it is displayed: as planes where it can be, and else as (H, W, 3) uint8 RGB."""
     orientation = orientation_of(frame)
+    if frame.format.name in FROM_A_DEVICE:
+        frame = _separated(frame)
     is_even = frame.width % 2 == frame.height % 2 == 0
     if frame.format.name in _FORMATS and is_even and orientation == UPRIGHT:
         return Planes(frame)
     return oriented(rgb_from_frame(frame), orientation)
+
+
+def _separated(frame: av.VideoFrame) -> av.VideoFrame:
+    """A frame of NV12 or P010, where the two of chroma are one plane, with three planes of the same samples."""
+    separated = frame.reformat(format=FROM_A_DEVICE[frame.format.name], threads=1)
+    tag(separated, colour_of(frame))
+    return separated
 
 
 def size_of(picture: Image | Picture) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from threading import Lock
 from streamdet.config import DecodeConfig
 from streamdet.errors import ConfigError
 from streamdet.flow import Run, Stage
+from streamdet.media.hwaccel import choose_device
 from streamdet.media.live.kind import is_live
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.locations import SourceSpec
@@ -30,7 +31,7 @@ class Streams:
         live: True where one of the sources at the start is live: then frames are taken one each and must be new.
 
     Raises:
-        ConfigError: mode freshest, where none of the sources is live.
+        ConfigError: mode freshest, where none of the sources is live; a kind of hwaccel that there is not.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Streams:
             timeout_s=config.timeout_s,
             stale_after_s=config.stale_after_s,
         )
+        self._hwaccel = choose_device(config.hwaccel)
         self._on_error = on_error
         self._watch = watch
         self._continuation = continuation
@@ -118,12 +120,13 @@ class Streams:
         return self._shared.dropped_of(name)
 
     def _decode_live(self, spec: SourceSpec) -> Stage:
+        spec = replace(spec, hwaccel=self._hwaccel)
         stage = decode_live(spec, self._options, self._part, on_error=self._on_error, streams=self._shared)
         return self._watched(stage)
 
     def _decode(self, specs: Sequence[SourceSpec]) -> Stage:
         stage = decode(
-            specs,
+            [replace(spec, hwaccel=self._hwaccel) for spec in specs],
             self._part,
             on_error=self._on_error,
             leaving=self._shared.leaving,

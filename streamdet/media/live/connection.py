@@ -28,6 +28,7 @@ from streamdet.media.container import (
     open_stream,
     reason,
 )
+from streamdet.media.hwaccel import tell
 from streamdet.media.live.losses import LossListener
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.locations import SourceSpec, redact
@@ -132,10 +133,13 @@ class Connection:
     def decode(self, packet: VideoPacket) -> list[VideoFrame]:
         """The frames that a packet completes; none of a broken one, which is counted."""
         try:
-            return self.stream.codec_context.decode(packet)
+            frames = self.stream.codec_context.decode(packet)
         except av.FFmpegError:
             self.undecodable += 1
             return []
+        for frame in frames[:1]:
+            tell(self._spec, self.stream.codec_context, frame)
+        return frames
 
     def lost_before(self, packet: VideoPacket) -> bool:
         """True if packets were lost on the way to this one; only with the options' wait_for_keyframe.

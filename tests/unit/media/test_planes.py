@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamdet.media.colour import frame_from_rgb, rgb_from_frame
+from streamdet.media.colour import frame_from_rgb, rgb_from_frame, tag
 from streamdet.media.planes import Planes, picture_of
 from streamdet.media.recording import fitted
 
@@ -46,6 +46,29 @@ def test_keeps_the_decoders_frame_as_it_is():
     assert given is not frame
     assert int(given.pict_type) == 0  # x264 would make a keyframe where the source has one
     assert np.array_equal(rgb_from_frame(given), rgb_from_frame(frame))
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_devices_frame_is_the_same_picture(colour):
+    frame = frame_from_rgb(landscape(), colour)
+    interleaved = frame.reformat(format="nv12")
+    tag(interleaved, colour)
+    planes = picture_of(interleaved)
+    assert isinstance(planes, Planes)
+    assert planes.colour == picture_of(frame).colour
+    for plane, expected in zip(
+        (planes.luma, *planes.chroma), (picture_of(frame).luma, *picture_of(frame).chroma), strict=True
+    ):
+        assert np.array_equal(plane, expected)
+
+
+def test_a_devices_frame_of_ten_bits_is_the_same_picture():
+    frame = frame_from_rgb(landscape(), COLOURS[0]).reformat(format="yuv420p10le")
+    interleaved = frame.reformat(format="p010le")
+    for each in (frame, interleaved):
+        tag(each, COLOURS[0])
+    assert np.array_equal(picture_of(interleaved), rgb_from_frame(frame))
+    assert difference(picture_of(interleaved), landscape()) < 12
 
 
 def test_is_converted_once():
