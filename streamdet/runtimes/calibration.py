@@ -62,7 +62,7 @@ def clips(path: Path, image_size: int | tuple[int, int]) -> list[NDArray[np.uint
         SourceError: if it is not a video.
     """
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file")
+        raise ConfigError(f"{path}: no such file" if not path.exists() else f"{path}: expected a video file")
     video = VideoFile(path)
     frames = len(video.times_s)
     letterbox = Letterbox.fit(*video.size, image_size)

@@ -32,7 +32,7 @@ class TorchDetector:
         on_gpu = self._device.type == "cuda"
         self._precision: str = _precision_of(self._device) if precision == "auto" else precision
         if self._precision == "int8":
-            raise ConfigError("precision int8 needs runtime openvino and the CPU")
+            raise ConfigError("precision int8 needs the CPU and runtime openvino; use device cpu, or another precision")
         if self._precision == "fp16" and not on_gpu:
             raise ConfigError("precision fp16 needs a GPU; on the CPU use fp32 or bf16")
         self.model = model.eval().to(self._device)
