@@ -14,7 +14,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from streamdet.errors import SourceOpenError, SourceTimeout
-from streamdet.media.hwaccel import accelerator
+from streamdet.media.hwaccel import accelerator, tell_lost, why_not
 from streamdet.media.locations import SourceSpec, redact
 
 # Packet is generic for type checkers only.
@@ -69,13 +69,7 @@ def open_file(path: Path, hwaccel: str | None = None) -> InputContainer:
     """
     timeout = (FILE_TIMEOUT_S, FILE_TIMEOUT_S)
     # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
-    return av.open(
-        str(path.absolute()),
-        options=_LIMITS,
-        timeout=timeout,
-        metadata_errors="replace",
-        hwaccel=accelerator(hwaccel),
-    )
+    return _opened(str(path.absolute()), hwaccel, redact(str(path)), options=_LIMITS, timeout=timeout)
 
 
 def open_stream(spec: SourceSpec, options: dict[str, str], timeout_s: tuple[float, float]) -> InputContainer:
@@ -90,20 +84,14 @@ def open_stream(spec: SourceSpec, options: dict[str, str], timeout_s: tuple[floa
     """
     options = _LIMITS | options
     if spec.kind == "network":
-        return av.open(
-            spec.location,
-            options=options,
-            timeout=timeout_s,
-            metadata_errors="replace",
-            hwaccel=accelerator(spec.hwaccel),
-        )
+        return _opened(spec.location, spec.hwaccel, spec.shown, options=options, timeout=timeout_s)
     capture = _CAPTURE_FORMATS.get(sys.platform, "")
     try:
         av.ContainerFormat(capture, "r")
     except ValueError:
         raise ValueError(f"this build of FFmpeg has no {capture or 'camera'} input") from None
     device = f"/dev/video{spec.location}" if capture == "v4l2" else spec.location
-    return av.open(device, format=capture, options=options, timeout=timeout_s)
+    return _opened(device, spec.hwaccel, spec.shown, format=capture, options=options, timeout=timeout_s)
 
 
 def demux(container: InputContainer, *streams: AnyStream) -> Iterator["Packet[AnyStream]"]:
@@ -180,6 +168,20 @@ def _why_unreadable(spec: SourceSpec) -> str:
             if file.read(8)[4:] == b"ftyp":
                 return "an MP4 file that is damaged or was never finished: its index (moov) is missing or broken"
     return "not a video: FFmpeg does not recognise its content"
+
+
+def _opened(location: str, hwaccel: str | None, shown: str, **settings: Any) -> InputContainer:
+    """Open what a device shall decode; where it is the device that cannot be had, software does."""
+    container: InputContainer
+    settings["metadata_errors"] = "replace"
+    try:
+        container = av.open(location, hwaccel=accelerator(hwaccel), **settings)
+    except av.FFmpegError:
+        if hwaccel is None or (problem := why_not(hwaccel)) is None:
+            raise
+        container = av.open(location, **settings)
+        tell_lost(shown, hwaccel, problem)
+    return container
 
 
 def _open(spec: SourceSpec) -> InputContainer:

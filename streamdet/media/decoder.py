@@ -19,7 +19,7 @@ from streamdet.media.container import (
     open_container,
     reason,
 )
-from streamdet.media.hwaccel import tell
+from streamdet.media.hwaccel import tell, tell_failure
 from streamdet.media.locations import SourceSpec
 from streamdet.media.timeline import Timeline
 
@@ -150,7 +150,8 @@ class Decoder:
     def _decode(self, packet: VideoPacket) -> Iterator[VideoFrame]:
         try:
             frames = self.stream.codec_context.decode(packet)
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            tell_failure(self._spec, self.stream.codec_context, error)
             self.undecodable += 1
             self.timeline.undecodable()
             return

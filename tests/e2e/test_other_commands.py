@@ -69,7 +69,7 @@ def test_probe_fails(streamdet, clips):
 def test_doctor(streamdet, here):
     done = streamdet("doctor")
     assert done.status == 0, done.stdout
-    for word in ("torch", "encoder h264", "model street", "sha256", "smoke run", "all is well"):
+    for word in ("torch", "hwaccel", "encoder h264", "model street", "sha256", "smoke run", "all is well"):
         assert word in done.stdout
     assert "FAIL" not in done.stdout
     assert list(here.iterdir()) == []

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from streamdet.media.hwaccel import choose_device
+
 LOW = ("--conf", "0.001")  # the model is untrained: this gives boxes
 
 
@@ -105,6 +107,21 @@ def test_side_by_side_gives_what_one_after_the_other_does(streamdet, clips, tiny
         for expected, line in zip(one, both, strict=True):
             assert (line["type"], line.get("pts")) == (expected["type"], expected.get("pts"))
             assert len(line.get("detections", [])) == len(expected.get("detections", []))
+
+
+def test_a_device_decodes_the_same_or_software_does_and_says_so_once(streamdet, clips, tiny_model, here):
+    found = {}
+    for device in ("none", "auto"):
+        done = streamdet(
+            *("run", clips / "walk.mp4", "--model", tiny_model, *LOW, "--no-video", "--detections", f"{device}.jsonl"),
+            *("--set", f"decode.hwaccel={device}"),
+        )
+        assert done.status == 0
+        found[device] = read_lines((here / f"{device}.jsonl").read_text())[1:]
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == (choose_device("auto") is None)
+    assert len(found["none"]) == 31
+    assert found["auto"] == found["none"]  # the standard of H.264 says to the bit what comes out of a decoder
 
 
 def test_detections_to_standard_output(streamdet, clips, tiny_model, here):

@@ -28,7 +28,7 @@ from streamdet.media.container import (
     open_stream,
     reason,
 )
-from streamdet.media.hwaccel import tell
+from streamdet.media.hwaccel import tell, tell_failure
 from streamdet.media.live.losses import LossListener
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.locations import SourceSpec, redact
@@ -134,7 +134,8 @@ class Connection:
         """The frames that a packet completes; none of a broken one, which is counted."""
         try:
             frames = self.stream.codec_context.decode(packet)
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            tell_failure(self._spec, self.stream.codec_context, error)
             self.undecodable += 1
             return []
         for frame in frames[:1]:

@@ -62,9 +62,13 @@ def test_a_devices_frame_is_the_same_picture(colour):
         assert np.array_equal(plane, expected)
 
 
-def test_a_devices_frame_of_ten_bits_is_the_same_picture():
-    frame = frame_from_rgb(landscape(), COLOURS[0]).reformat(format="yuv420p10le")
-    interleaved = frame.reformat(format="p010le")
+@pytest.mark.parametrize(
+    ("format_", "of_a_device"),
+    [("yuv420p10le", "p010le"), ("yuv420p12le", "p012le"), ("yuv420p12le", "p016le")],
+)
+def test_a_devices_frame_of_more_bits_is_the_same_picture(format_, of_a_device):
+    frame = frame_from_rgb(landscape(), COLOURS[0]).reformat(format=format_)
+    interleaved = frame.reformat(format=of_a_device)
     for each in (frame, interleaved):
         tag(each, COLOURS[0])
     assert np.array_equal(picture_of(interleaved), rgb_from_frame(frame))
