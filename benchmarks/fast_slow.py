@@ -30,10 +30,10 @@ from streamdet.datasets.cut import cut
 from streamdet.datasets.labels import LabelledSet, LabelledVideo
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
+from streamdet.evaluation.predict import CHUNK_FRAMES
 from streamdet.evaluation.report import report
 from streamdet.runtimes.letterbox import Letterbox
 from streamdet.runtimes.loading import load, load_model
-from streamdet.runtimes.predict import CHUNK_FRAMES
 
 _USUAL_FPS = Fraction(25)
 TIMED_FRAMES = 30

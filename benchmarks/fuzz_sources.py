@@ -188,9 +188,9 @@ def _attempt(path: Path, way: str) -> tuple[str, str, int]:
 
 def _read(path: Path, way: str) -> int:
     """Read a file in one of the ways, and check what comes out."""
-    from streamdet.media.probe import probe
-    from streamdet.media.source import open_source
-    from streamdet.media.writer import VideoWriter
+    from streamdet.media.read.probe import probe
+    from streamdet.media.read.source import open_source
+    from streamdet.media.write.writer import VideoWriter
 
     if way == "probe":
         json.dumps(probe(path).to_dict(), allow_nan=False)

@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 from streamdet.errors import ConfigError
-from streamdet.stages.checkpoints import read_checkpoint
+from streamdet.jobs.resume.checkpoints import read_checkpoint
 
 ENDINGS = ("mp4", "jsonl")
 

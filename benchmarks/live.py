@@ -31,14 +31,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
 from rtsp_server import Live, RtspServer, clock_ms_in, now_ms
 
-from streamdet.config import PipelineConfig
+from streamdet.jobs.assemble import Recording, assemble, streams_of
+from streamdet.jobs.config import PipelineConfig
 from streamdet.media.locations import SourceSpec
-from streamdet.runtimes.contract import Detector
+from streamdet.models.contract import Detector
+from streamdet.result import Result
 from streamdet.runtimes.loading import load
 from streamdet.runtimes.torch import resolve_device
-from streamdet.stages.detection_files import RunHeader
-from streamdet.stages.job import Recording, assemble, streams_of
-from streamdet.stages.result import Result
+from streamdet.sinks.detection_files import RunHeader
 from streamdet.yaml_file import load_yaml
 
 _WARM_UP_S = 8.0

@@ -19,7 +19,7 @@ from rtsp_server import Live, RtspServer
 
 from streamdet.frames import Frame, StreamGap
 from streamdet.media.live.options import LiveOptions
-from streamdet.media.source import open_source
+from streamdet.media.read.source import open_source
 
 
 def resident_mib() -> float:

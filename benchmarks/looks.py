@@ -18,12 +18,12 @@ from torch import Tensor
 from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
 from streamdet.evaluation.memory_gain import TRACKED_SCORE
+from streamdet.evaluation.predict import LOWEST_SCORE, MAX_DETECTIONS
 from streamdet.frames import Image
-from streamdet.models.detector import Outputs, RecurrentDetector
-from streamdet.models.state import State
-from streamdet.runtimes.contract import Detector
+from streamdet.models.contract import Detector
+from streamdet.models.recurrent.detector import Outputs, RecurrentDetector
+from streamdet.models.recurrent.state import State
 from streamdet.runtimes.letterbox import Letterbox
-from streamdet.runtimes.predict import LOWEST_SCORE, MAX_DETECTIONS
 from streamdet.tracking import kalman
 from streamdet.tracking.byte_tracker import ByteTracker
 

@@ -30,7 +30,7 @@ from streamdet.evaluation.memory_gain import (
     judge_stills,
     measure_drift,
 )
-from streamdet.runtimes.contract import Detector
+from streamdet.models.contract import Detector
 
 _COLUMNS = ("ap50", "ap50_slow", "ap50_medium", "ap50_fast", "flicker", "stability")
 _AFFECTED = ("affected_ap50", "affected_flicker")

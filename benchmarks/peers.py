@@ -101,7 +101,7 @@ def of_streamdet(clip: Path) -> tuple[int, float, float]:
 def of_transcode(clip: Path) -> tuple[int, float, float]:
     """Decoding and encoding alone, with streamdet's settings."""
     from streamdet.media.locations import expand_sources
-    from streamdet.media.transcode import transcode
+    from streamdet.media.write.transcode import transcode
 
     [spec] = expand_sources([str(clip)])
     return timed(lambda frames: transcode(spec, Path("transcoded.mp4"), max_frames=frames))

@@ -28,18 +28,18 @@ from scipy.optimize import linear_sum_assignment
 from soaking import Trend, draw, held_by, rows, small_clip, trend
 from torch import Tensor
 
+from streamdet.boxes import box_iou
 from streamdet.cli.execution import execute, prepare
-from streamdet.config import PipelineConfig
 from streamdet.datasets.labels import LabelledSet, LabelledVideo
 from streamdet.datasets.open_set import open_set
 from streamdet.detections import Detections
 from streamdet.evaluation.average_precision import average_precision
-from streamdet.evaluation.boxes import box_iou
 from streamdet.evaluation.judged import MATCH_IOU
 from streamdet.evaluation.loop import loop
-from streamdet.models.detector import Outputs
-from streamdet.models.state import State
-from streamdet.runtimes.contract import Detector
+from streamdet.jobs.config import PipelineConfig
+from streamdet.models.contract import Detector
+from streamdet.models.recurrent.detector import Outputs
+from streamdet.models.recurrent.state import State
 from streamdet.yaml_file import load_yaml
 
 SAMPLE_EVERY_S = 5.0

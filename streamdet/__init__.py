@@ -31,11 +31,11 @@ from streamdet.version import __version__
 if TYPE_CHECKING:
     from streamdet.detections import Detections
     from streamdet.frames import Frame
-    from streamdet.media.probe import probe
-    from streamdet.runtimes.contract import Detector
+    from streamdet.jobs.stream import stream
+    from streamdet.media.read.probe import probe
+    from streamdet.models.contract import Detector
+    from streamdet.result import Result
     from streamdet.runtimes.loading import load
-    from streamdet.stages.result import Result
-    from streamdet.stages.stream import stream
 
 # OpenCV reads it once, when it is loaded: without it, a picture of a hundred bytes may claim a billion pixels.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))
@@ -64,12 +64,12 @@ __all__ = [
 
 _HEAVY = {
     "Detections": "streamdet.detections",
-    "Detector": "streamdet.runtimes.contract",
+    "Detector": "streamdet.models.contract",
     "Frame": "streamdet.frames",
-    "Result": "streamdet.stages.result",
+    "Result": "streamdet.result",
     "load": "streamdet.runtimes.loading",
-    "probe": "streamdet.media.probe",
-    "stream": "streamdet.stages.stream",
+    "probe": "streamdet.media.read.probe",
+    "stream": "streamdet.jobs.stream",
 }
 
 

@@ -15,13 +15,15 @@ MAX_LINES = 400
 # Lower layers know nothing of higher ones; neighbours are strangers, except where one file carries two names.
 LAYERS = (
     {"errors", "version"},
-    {"frames", "detections"},
-    {"yaml_file"},
-    {"config", "flow"},
+    {"frames", "detections", "boxes"},
+    {"result", "yaml_file"},
+    {"flow"},
     {"media", "models", "scenes", "tracking"},
-    {"datasets"},
+    {"datasets", "drawing", "sinks"},
     {"runtimes"},
-    {"stages", "training", "evaluation"},
+    {"stages"},
+    {"evaluation", "jobs"},
+    {"training"},
     {"cli"},
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

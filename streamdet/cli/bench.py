@@ -13,14 +13,14 @@ import typer
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
 from streamdet.cli.options import Quiet, Verbose
-from streamdet.config import PipelineConfig
 from streamdet.errors import ConfigError
+from streamdet.jobs.config import PipelineConfig
 from streamdet.yaml_file import Override, load_yaml
 
 if TYPE_CHECKING:
     from streamdet.flow import RunStats
     from streamdet.media.locations import SourceSpec
-    from streamdet.runtimes.contract import Detector
+    from streamdet.models.contract import Detector
 
 _MOST_FRAMES = 600
 _SCENE_FRAMES = 200
@@ -62,7 +62,7 @@ def bench(
     """Measure speed: the whole run against decoding and encoding alone, its stages, and the runtimes."""
     start_messages(verbose=verbose, quiet=quiet)
 
-    from streamdet.cli.report import machine
+    from streamdet.jobs.report import machine
 
     with tempfile.TemporaryDirectory(prefix="streamdet-bench-") as folder:
         clip = source or _scene(Path(folder) / "street.mp4")
@@ -112,7 +112,7 @@ def end_to_end(config: PipelineConfig, folder: Path, rounds: int) -> dict[str, A
         machine does meets both.
     """
     from streamdet.media.locations import expand_sources
-    from streamdet.media.transcode import transcode
+    from streamdet.media.write.transcode import transcode
     from streamdet.runtimes.loading import load
 
     [spec] = expand_sources(config.sources)
@@ -156,7 +156,7 @@ def end_to_end(config: PipelineConfig, folder: Path, rounds: int) -> dict[str, A
 
 def annotate_clip(config: PipelineConfig, spec: "SourceSpec", detector: "Detector", path: Path) -> "RunStats":
     """Run a job of one file, as `streamdet run` does."""
-    from streamdet.stages.job import OutputFailures, assemble, streams_of
+    from streamdet.jobs.assemble import OutputFailures, assemble, streams_of
 
     path.unlink(missing_ok=True)
     failures = OutputFailures()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, get_args
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from streamdet.runtimes.contract import Detector
-    from streamdet.runtimes.predict import Memory
+    from streamdet.evaluation.predict import Memory
+    from streamdet.models.contract import Detector
     from streamdet.runtimes.torch import Precision
 
 
@@ -43,7 +43,7 @@ def parse_contender(text: str, memory: str) -> Contender:
     Raises:
         ConfigError: if what follows the model is neither.
     """
-    from streamdet.runtimes.predict import Memory
+    from streamdet.evaluation.predict import Memory
     from streamdet.runtimes.torch import Precision
 
     memories: dict[str, Memory] = {known: known for known in get_args(Memory)}
@@ -78,8 +78,8 @@ def open_contender(model: str, device: str, precision: "Precision" = "auto") -> 
     if path.suffix != ".ckpt":
         return load(model, device=device, precision=precision)
 
-    from streamdet.models.config import ModelConfig
-    from streamdet.models.detector import RecurrentDetector
+    from streamdet.models.recurrent.config import ModelConfig
+    from streamdet.models.recurrent.detector import RecurrentDetector
     from streamdet.runtimes.torch import TorchDetector
     from streamdet.training.nanodet import COCO_INDEX, initialise_from_nanodet
 

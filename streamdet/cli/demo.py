@@ -13,7 +13,7 @@ import typer
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
 from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
-from streamdet.config import PipelineConfig
+from streamdet.jobs.config import PipelineConfig
 from streamdet.yaml_file import Override, load_yaml
 
 Box = Sequence[float]  # x1 y1 x2 y2
@@ -43,8 +43,8 @@ def demo(
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
 
     from streamdet.cli.execution import execute, prepare
-    from streamdet.cli.outputs import check_files
     from streamdet.cli.scene import film
+    from streamdet.jobs.outputs import check_files
     from streamdet.scenes.ground_truth import GroundTruth
     from streamdet.scenes.scene import SceneSpec
 
@@ -113,7 +113,7 @@ def recall(true: Objects, found: Objects) -> tuple[int, int]:
     """How many true objects have a box of their class with an IoU of at least 0.5, and how many there are."""
     import numpy as np
 
-    from streamdet.evaluation.boxes import box_iou
+    from streamdet.boxes import box_iou
 
     hits = 0
     for frame, objects in true.items():

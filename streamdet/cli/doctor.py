@@ -111,7 +111,7 @@ def _processor() -> Iterator[Finding]:
 def _gpu() -> Iterator[Finding]:
     import torch
 
-    from streamdet.media.hwaccel import kinds, why_not
+    from streamdet.media.read.hwaccel import kinds, why_not
 
     if not torch.cuda.is_available():
         yield Finding("gpu", "none that torch can use; detectors run on the CPU")
@@ -125,7 +125,7 @@ def _gpu() -> Iterator[Finding]:
 
 def _encoders() -> Iterator[Finding]:
     from streamdet.errors import ConfigError
-    from streamdet.media.encoder import CODECS, encoder_settings
+    from streamdet.media.write.encoder import CODECS, encoder_settings
 
     for codec in CODECS:
         try:
@@ -156,9 +156,9 @@ def _model() -> Iterator[Finding]:
 def _smoke_run() -> Iterator[Finding]:
     """One rendered frame: encoded, read back, detected in."""
     from streamdet.cli.scene import film
+    from streamdet.jobs.stream import stream
     from streamdet.scenes.ground_truth import GroundTruth
     from streamdet.scenes.scene import SceneSpec
-    from streamdet.stages.stream import stream
 
     with tempfile.TemporaryDirectory(prefix="streamdet-doctor-") as folder:
         clip = Path(folder) / "one.mp4"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from streamdet.datasets.labels import LabelledSet
     from streamdet.evaluation.intervals import Interval
     from streamdet.evaluation.trial import Trial
-    from streamdet.runtimes.contract import Detector
+    from streamdet.models.contract import Detector
 
 _FEW_CLIPS = 10
 
@@ -64,9 +64,9 @@ def evaluate(
     contenders = [parse_contender(text, memory) for text in compare or (model,)]
     _check(contenders, degrade, latency_ms)
 
-    from streamdet.cli.outputs import check_files
     from streamdet.datasets.mix import map_classes
     from streamdet.datasets.open_set import open_set
+    from streamdet.jobs.outputs import check_files
 
     if json_path is not None:
         check_files([json_path], overwrite=overwrite)
@@ -154,9 +154,9 @@ def _facts(detector: "Detector", contender: Contender) -> dict[str, Any]:
 
 def _judge(detector: "Detector", contender: Contender, ground: _Ground, how: _How) -> "tuple[Trial, dict[str, Any]]":
     """Run one contender and judge it in every way that was asked for."""
+    from streamdet.evaluation.predict import CHUNK_FRAMES
     from streamdet.evaluation.report import brief_report, report
     from streamdet.evaluation.trial import Way, run_trial, streaming_figures
-    from streamdet.runtimes.predict import CHUNK_FRAMES
 
     way = Way(contender.memory, how.image_size, 1 if how.latency_ms == "measured" else CHUNK_FRAMES)
     log.debug("%s: %d videos", contender.label, len(ground.labelled.videos))

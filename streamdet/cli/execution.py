@@ -11,24 +11,24 @@ from typing import Any
 
 from streamdet.cli.exit_status import DONE, FAILED
 from streamdet.cli.messages import log
-from streamdet.cli.outputs import Outputs, plan_outputs
 from streamdet.cli.progress import ShownProgress, expected_frames, make_progress
-from streamdet.cli.report import Failure, Outcome, of_outputs, write_report
-from streamdet.cli.resuming import Continued, Keeper, go_on, interrupted_job, same_runtime
 from streamdet.cli.signals import StopOnSignal
-from streamdet.cli.sources import find_sources
-from streamdet.cli.tally import Tally
-from streamdet.cli.watched import Members, SourcesFile, Watching
-from streamdet.config import PipelineConfig
 from streamdet.errors import ConfigError, SinkError, StageError
 from streamdet.flow import Cancelled
 from streamdet.frames import StreamEnded, StreamStarted
+from streamdet.jobs.assemble import OutputFailures, Recording, assemble, streams_of
+from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.outputs import Outputs, plan_outputs
+from streamdet.jobs.report import Failure, Outcome, of_outputs, write_report
+from streamdet.jobs.resume.resuming import Continued, Keeper, go_on, interrupted_job, same_runtime
+from streamdet.jobs.sources import find_sources
+from streamdet.jobs.tally import Tally
+from streamdet.jobs.watched import Members, SourcesFile, Watching
 from streamdet.media.locations import SourceSpec
-from streamdet.runtimes.contract import Detector
+from streamdet.models.contract import Detector
+from streamdet.result import Result
 from streamdet.runtimes.loading import load
-from streamdet.stages.detection_files import RunHeader
-from streamdet.stages.job import OutputFailures, Recording, assemble, streams_of
-from streamdet.stages.result import Result
+from streamdet.sinks.detection_files import RunHeader
 from streamdet.version import __version__
 
 _MOST_NAMED = 8  # of written files; more of them are counted by folder

@@ -12,7 +12,7 @@ from streamdet.cli.options import Overwrite, Quiet, Verbose
 from streamdet.errors import ConfigError, SinkError
 
 if TYPE_CHECKING:
-    from streamdet.models.detector import RecurrentDetector
+    from streamdet.models.recurrent.detector import RecurrentDetector
     from streamdet.runtimes.parity import Parity
 
 _MODEL_ENDING = ".safetensors"
@@ -69,7 +69,7 @@ def export(
     streams = _streams(batch)
     size = None if imgsz is None else _size(imgsz)
 
-    from streamdet.cli.outputs import check_files
+    from streamdet.jobs.outputs import check_files
     from streamdet.runtimes.loading import load_model
 
     detector = load_model(model)
@@ -88,7 +88,7 @@ def _prune(model: str, share: float, output: Path | None, *, overwrite: bool) ->
     if not 0 < share < 1:
         raise ConfigError(f"--prune: expected a share above 0 and below 1, such as 0.3, got {share:g}")
 
-    from streamdet.models.pruning import inner_channels, parameters, prune
+    from streamdet.models.compress.pruning import inner_channels, parameters, prune
     from streamdet.runtimes.loading import load_model
 
     detector = load_model(model)
@@ -111,7 +111,7 @@ def _prune(model: str, share: float, output: Path | None, *, overwrite: bool) ->
 def _int8(model: str, videos: list[Path], output: Path | None, *, overwrite: bool) -> int:
     """Write a model file that is calibrated for int8, and say how near to fp32 that comes."""
     from streamdet.runtimes.calibration import calibrate_on, unseen
-    from streamdet.runtimes.graph import StepShape, step_graph
+    from streamdet.runtimes.graph.step import StepShape, step_graph
     from streamdet.runtimes.loading import read_model
     from streamdet.runtimes.openvino import OpenVINOEngine
     from streamdet.runtimes.parity import compare
@@ -140,7 +140,7 @@ def _write(
     """Write the file, run it beside torch, on a street or on the videos of int8, and say how near it comes."""
     from streamdet.runtimes.calibration import calibrate_on, unseen
     from streamdet.runtimes.export import export as write
-    from streamdet.runtimes.graph import StepShape
+    from streamdet.runtimes.graph.step import StepShape
     from streamdet.scenes.scene import SceneSpec, render
 
     height, width = size
@@ -175,7 +175,7 @@ def _say(parity: "Parity", *, int8: bool) -> None:
 
 
 def _model_path(output: Path | None, stem: str, *, overwrite: bool) -> Path:
-    from streamdet.cli.outputs import check_files
+    from streamdet.jobs.outputs import check_files
 
     path = output or Path(stem + _MODEL_ENDING)
     if path.suffix != _MODEL_ENDING:
@@ -185,7 +185,7 @@ def _model_path(output: Path | None, stem: str, *, overwrite: bool) -> Path:
 
 
 def _save(path: Path, detector: "RecurrentDetector", training: dict[str, Any]) -> None:
-    from streamdet.models.checkpoint import save_checkpoint
+    from streamdet.models.recurrent.checkpoint import save_checkpoint
 
     try:
         save_checkpoint(path, detector, training)

@@ -12,7 +12,7 @@ from streamdet.errors import SinkError
 if TYPE_CHECKING:
     from streamdet.datasets.labels import LabelledSet
     from streamdet.detections import Detections
-    from streamdet.runtimes.predict import Memory
+    from streamdet.evaluation.predict import Memory
     from streamdet.runtimes.torch import TorchDetector
     from streamdet.training.figures import Figures, Judgement
     from streamdet.training.loop import Trainer
@@ -78,7 +78,7 @@ class Judge:
     def _predict(
         self, detector: "TorchDetector", labelled: "LabelledSet", memory: "Memory"
     ) -> "list[list[Detections]] | None":
-        from streamdet.runtimes.predict import predict
+        from streamdet.evaluation.predict import predict
 
         found = []
         for video in labelled.videos:
@@ -88,9 +88,9 @@ class Judge:
         return found
 
     def _draw_sheet(self, name: str, labelled: "LabelledSet", found: "list[list[Detections]]") -> None:
-        from streamdet.config import DetectConfig
         from streamdet.datasets.contact_sheet import prediction_sheet
-        from streamdet.stages.drawing import draw
+        from streamdet.drawing.boxes import draw
+        from streamdet.jobs.config import DetectConfig
 
         least = DetectConfig().conf
         shown = [[frame[frame.scores >= least] for frame in video] for video in found]
@@ -106,7 +106,7 @@ class Judge:
         draw_curves(figures.rows, figures.total_steps, self._trainer.config.phases, self._folder / "curves.png")
 
     def _write(self, ap50: "Judgement") -> None:
-        from streamdet.models.checkpoint import save_checkpoint
+        from streamdet.models.recurrent.checkpoint import save_checkpoint
 
         phase, step = self._figures.place(self._trainer.progress)
         facts = {

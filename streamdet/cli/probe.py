@@ -13,7 +13,7 @@ from streamdet.cli.options import Overwrite, Split, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from streamdet.media.probe import AudioTrack, ProbeReport, VideoTrack
+    from streamdet.media.read.probe import AudioTrack, ProbeReport, VideoTrack
 
 Row = tuple[str, str]
 
@@ -42,8 +42,8 @@ def probe(
     if split is not None or sheet is not None:
         raise ConfigError(f"{source}: --split and --sheet are for labelled sets, and no labels are found here")
 
-    from streamdet.cli.sources import find_sources
-    from streamdet.media.probe import probe as look_into
+    from streamdet.jobs.sources import find_sources
+    from streamdet.media.read.probe import probe as look_into
 
     spec, *others = find_sources([source])
     if others:
@@ -59,10 +59,10 @@ def probe(
 def _probe_set(path: Path, split: str | None, sheet: Path | None, *, overwrite: bool, as_json: bool) -> None:
     from rich.console import Console
 
-    from streamdet.cli.outputs import check_files
     from streamdet.datasets.contact_sheet import contact_sheet
     from streamdet.datasets.describe import describe, description_table
     from streamdet.datasets.open_set import open_set
+    from streamdet.jobs.outputs import check_files
 
     if sheet is not None:
         check_files([sheet], overwrite=overwrite)

@@ -9,8 +9,8 @@ import typer
 from streamdet.cli.loading import collector_at_rest
 from streamdet.cli.messages import start_messages
 from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
-from streamdet.config import PipelineConfig, StageName
 from streamdet.errors import ConfigError
+from streamdet.jobs.config import PipelineConfig, StageName
 from streamdet.yaml_file import Override, load_yaml
 
 # Which option sets which key of the job; an option that is not given leaves the file's value.
@@ -141,7 +141,7 @@ def run(
 
     with collector_at_rest():
         from streamdet.cli.execution import execute, prepare  # loads torch: not before the options are right
-        from streamdet.cli.watched import SourcesFile
+        from streamdet.jobs.watched import SourcesFile
 
         job, watched = prepare(config, [] if pipeline is None else [Path(pipeline)]), None
     if pipeline is not None and not options["sources"]:

@@ -37,8 +37,8 @@ def scene(
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
     rate = _check(seconds, fps, width, height)
 
-    from streamdet.cli.outputs import check_files
-    from streamdet.media.formats import output_format
+    from streamdet.jobs.outputs import check_files
+    from streamdet.media.write.formats import output_format
     from streamdet.scenes.ground_truth import GroundTruth
     from streamdet.scenes.scene import SceneSpec
 
@@ -69,7 +69,7 @@ def film(spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool |
     """
     from streamdet.cli.progress import make_progress
     from streamdet.frames import StreamInfo
-    from streamdet.media.writer import VideoWriter
+    from streamdet.media.write.writer import VideoWriter
     from streamdet.scenes.scene import render
 
     info = StreamInfo("scene", spec.width, spec.height, 1 / spec.fps, average_rate=spec.fps)

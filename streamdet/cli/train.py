@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from streamdet.datasets.labels import LabelledSet
-    from streamdet.models.detector import RecurrentDetector
+    from streamdet.models.recurrent.detector import RecurrentDetector
     from streamdet.training.config import TrainingConfig
     from streamdet.training.loop import Progress as Position
     from streamdet.training.loop import Trainer
@@ -114,7 +114,7 @@ def _train(
 def _begin(config: "TrainingConfig") -> "RecurrentDetector":
     import torch
 
-    from streamdet.models.detector import RecurrentDetector
+    from streamdet.models.recurrent.detector import RecurrentDetector
     from streamdet.training.initialise import open_model
 
     if config.initialise is not None:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from streamdet.errors import ConfigError
 from streamdet.frames import Image, StreamGap
-from streamdet.media.frame_times import frame_times
-from streamdet.media.images import read_image
 from streamdet.media.locations import VIDEO_SUFFIXES, SourceSpec
-from streamdet.media.source import open_source
+from streamdet.media.read.frame_times import frame_times
+from streamdet.media.read.images import read_image
+from streamdet.media.read.source import open_source
 
 # Where neither labels nor pictures tell the time.
 DEFAULT_RATE = 25.0

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.boxes import covered_share
 from streamdet.datasets.labels import FrameReader, LabelledSet, LabelledVideo, Labels
-from streamdet.evaluation.boxes import covered_share
 from streamdet.frames import Image
 
 Kind = Literal["occlusion", "blur", "noise", "dark", "drop"]

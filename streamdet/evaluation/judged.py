@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.boxes import box_iou, covered_share
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
-from streamdet.evaluation.boxes import box_iou, covered_share
 
 MOSTLY = 0.5
 """A box with more than this share of its area inside ignore regions is not judged."""

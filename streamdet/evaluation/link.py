@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from streamdet.evaluation.boxes import box_iou
+from streamdet.boxes import box_iou
 from streamdet.evaluation.judged import JudgedFrame, JudgedVideo
 
 MIN_LINK_IOU = 0.1

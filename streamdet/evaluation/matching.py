@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamdet.evaluation.boxes import box_areas, box_intersection, box_iou
+from streamdet.boxes import box_areas, box_intersection, box_iou
 from streamdet.evaluation.judged import JudgedFrame
 
 MISSED = -1

@@ -20,11 +20,11 @@ from streamdet.evaluation.judged import Pairs, judge
 from streamdet.evaluation.loop import loop
 from streamdet.evaluation.outcomes import collect
 from streamdet.evaluation.position import ap50_by_position
+from streamdet.evaluation.predict import Memory
 from streamdet.evaluation.report import brief_report
 from streamdet.evaluation.smoothing import smooth
 from streamdet.evaluation.trial import Way, run_trial
-from streamdet.runtimes.contract import Detector
-from streamdet.runtimes.predict import Memory
+from streamdet.models.contract import Detector
 
 CLEAN = "clean"
 SMOOTHED = " + tracker + smoother"

@@ -9,7 +9,7 @@ Source: Zhu et al. 2017 (Flow-Guided Feature Aggregation), section 5.
 import numpy as np
 from numpy.typing import NDArray
 
-from streamdet.evaluation.boxes import paired_iou
+from streamdet.boxes import paired_iou
 from streamdet.evaluation.curve import Curve, curves
 from streamdet.evaluation.outcomes import Objects, Outcomes
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from streamdet.evaluation.boxes import box_iou
+from streamdet.boxes import box_iou
 from streamdet.evaluation.judged import MATCH_IOU, JudgedFrame, JudgedSet, JudgedVideo
 from streamdet.evaluation.stability import SHOWN_SCORE
 

@@ -12,14 +12,14 @@ from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 from streamdet.evaluation.follow import follow
+from streamdet.evaluation.predict import CHUNK_FRAMES, Memory, predict
 from streamdet.evaluation.streaming import streaming_average_precision, taken_frames
-from streamdet.runtimes.contract import Detector
-from streamdet.runtimes.predict import CHUNK_FRAMES, Memory, predict
+from streamdet.models.contract import Detector
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a detector is run; see streamdet.runtimes.predict.predict.
+    """How a detector is run; see streamdet.evaluation.predict.predict.
 
     Attributes:
         memory: carry, reset or shuffle.

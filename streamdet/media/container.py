@@ -14,8 +14,8 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from streamdet.errors import SourceOpenError, SourceTimeout
-from streamdet.media.hwaccel import accelerator, tell_lost, why_not
 from streamdet.media.locations import SourceSpec, redact
+from streamdet.media.read.hwaccel import accelerator, tell_lost, why_not
 
 # Packet is generic for type checkers only.
 VideoPacket: TypeAlias = "Packet[VideoStream]"

@@ -19,8 +19,8 @@ from streamdet.media.colour import (
     samples_of,
     tag,
 )
-from streamdet.media.hwaccel import FROM_A_DEVICE
-from streamdet.media.orientation import UPRIGHT, orientation_of, oriented
+from streamdet.media.read.hwaccel import FROM_A_DEVICE
+from streamdet.media.read.orientation import UPRIGHT, orientation_of, oriented
 
 _FORMATS = ("yuv420p", "yuvj420p")
 

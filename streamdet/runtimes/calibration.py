@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from streamdet.datasets.frames import VideoFile
 from streamdet.errors import ConfigError
-from streamdet.models.detector import PADDING_GREY, RecurrentDetector
-from streamdet.models.int8 import calibrate
+from streamdet.models.compress.int8 import calibrate
+from streamdet.models.recurrent.detector import PADDING_GREY, RecurrentDetector
 from streamdet.runtimes.letterbox import Letterbox
 
 _CLIPS, _FRAMES = 32, 8

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from streamdet.errors import ConfigError, ModelError
-from streamdet.models.detector import RecurrentDetector
+from streamdet.models.contract import Detector
+from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.cache import cache_folder, write_whole
-from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.cpu import inference_threads, processor
 from streamdet.runtimes.letterbox import Letterbox
 from streamdet.runtimes.torch import Precision, TorchDetector, resolve_device
@@ -112,11 +112,11 @@ def _open(model: RecurrentDetector, way: Way) -> Detector:
             f"model {model.name} is not calibrated for int8; that is done by: streamdet export --model ... --int8 CLIP"
         )
     try:
-        from streamdet.runtimes.graph_detector import GraphDetector
+        from streamdet.runtimes.graph.detector import GraphDetector
     except ImportError as error:
         raise ConfigError(f"runtime {way.runtime} needs onnx ({error}); install it: pip install onnx") from error
     if way.runtime == "onnxruntime":
-        from streamdet.runtimes.onnx import OnnxRuntimeEngine
+        from streamdet.runtimes.onnxruntime import OnnxRuntimeEngine
 
         return GraphDetector(model, OnnxRuntimeEngine())
     from streamdet.runtimes.openvino import OpenVINOEngine

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from streamdet.models.detector import Outputs, RecurrentDetector, check_images
-from streamdet.models.state import State
+from streamdet.models.recurrent.detector import Outputs, RecurrentDetector, check_images
+from streamdet.models.recurrent.state import State
 
 _log = logging.getLogger(__name__)
 _Step = Callable[[Tensor, State, Tensor], tuple[Outputs, State]]

@@ -15,9 +15,9 @@ import onnx
 from numpy.typing import NDArray
 
 from streamdet.errors import ConfigError, ModelError, SinkError
-from streamdet.models.detector import RecurrentDetector
-from streamdet.runtimes.graph import StepShape, step_graph
-from streamdet.runtimes.graph_detector import Execute
+from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.runtimes.graph.detector import Execute
+from streamdet.runtimes.graph.step import StepShape, step_graph
 from streamdet.runtimes.openvino import OpenVINOEngine, import_openvino, openvino_core
 from streamdet.runtimes.parity import Parity, compare
 from streamdet.version import __version__
@@ -90,7 +90,7 @@ def _write(graph: onnx.ModelProto, facts: dict[str, str], form: Format, path: Pa
 def _engine(path: Path, *, int8: bool) -> tuple[Execute, str]:
     """Execute the file as its users would: ONNX in ONNX Runtime where it is installed, and else in OpenVINO."""
     if path.suffix == ".onnx":
-        from streamdet.runtimes.onnx import OnnxRuntimeEngine
+        from streamdet.runtimes.onnxruntime import OnnxRuntimeEngine
 
         try:
             engine = OnnxRuntimeEngine()

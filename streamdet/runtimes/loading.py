@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from streamdet.errors import CheckpointError
-from streamdet.models.checkpoint import load_checkpoint
-from streamdet.models.detector import RecurrentDetector
+from streamdet.models.contract import Detector
+from streamdet.models.recurrent.checkpoint import load_checkpoint
+from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.choice import Runtime, ready
-from streamdet.runtimes.contract import Detector
 from streamdet.runtimes.torch import Precision
 
 EMBEDDED_MODELS = ("street",)

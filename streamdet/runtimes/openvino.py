@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from streamdet.errors import ConfigError, ModelError
 from streamdet.runtimes.cache import cache_folder, keep_newest
 from streamdet.runtimes.cpu import inference_threads
-from streamdet.runtimes.graph_detector import Array, Execute
+from streamdet.runtimes.graph.detector import Array, Execute
 
 if TYPE_CHECKING:
     import openvino

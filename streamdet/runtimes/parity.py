@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from streamdet.errors import ModelError
-from streamdet.models.detector import RecurrentDetector
-from streamdet.models.state import State
-from streamdet.runtimes.graph import StepShape
-from streamdet.runtimes.graph_detector import Execute
+from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.state import State
+from streamdet.runtimes.graph.detector import Execute
+from streamdet.runtimes.graph.step import StepShape
 
 Differences = NDArray[np.float32]
 _MOST = 0.5, 0.01

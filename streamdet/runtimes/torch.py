@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from streamdet.errors import ConfigError, ModelError
-from streamdet.models.detector import Outputs, RecurrentDetector
-from streamdet.models.state import State
+from streamdet.models.recurrent.detector import Outputs, RecurrentDetector
+from streamdet.models.recurrent.state import State
 from streamdet.runtimes.cuda import CudaStep, step_in
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]

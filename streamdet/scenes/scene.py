@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.frames import Image
-from streamdet.scenes.backdrop import Backdrop
-from streamdet.scenes.camera import choose_camera
-from streamdet.scenes.compose import Composer
-from streamdet.scenes.lens import Sensor, Shake
-from streamdet.scenes.light import LightSchedule
-from streamdet.scenes.props import make_props
-from streamdet.scenes.street import make_street
-from streamdet.scenes.traffic import Signal, Traffic
-from streamdet.scenes.walkers import Walkers
+from streamdet.scenes.render.backdrop import Backdrop
+from streamdet.scenes.render.compose import Composer
+from streamdet.scenes.render.lens import Sensor, Shake
+from streamdet.scenes.world.camera import choose_camera
+from streamdet.scenes.world.light import LightSchedule
+from streamdet.scenes.world.props import make_props
+from streamdet.scenes.world.street import make_street
+from streamdet.scenes.world.traffic import Signal, Traffic
+from streamdet.scenes.world.walkers import Walkers
 
 CLASSES = ("person", "car", "motorcycle", "bus", "truck")
 View = Literal["pole", "eye", "across", "pavement", "bridge"]

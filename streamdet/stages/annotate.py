@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from streamdet.drawing.boxes import draw, draw_on
+from streamdet.drawing.canvas import PlanarCanvas
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Marker
 from streamdet.media.planes import Planes
-from streamdet.stages.canvas import PlanarCanvas
-from streamdet.stages.drawing import draw, draw_on
-from streamdet.stages.result import Result
+from streamdet.result import Result
 
 Item = Result | Marker
 

@@ -11,7 +11,7 @@ from streamdet.frames import Checkpoint, Frame, StreamEnded, StreamGap, StreamSt
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.source import LiveSource
 from streamdet.media.locations import SourceSpec, redact
-from streamdet.media.source import open_source
+from streamdet.media.read.source import open_source
 from streamdet.media.timeline import Part
 
 Item = StreamStarted | Frame | StreamGap | Checkpoint | StreamEnded

@@ -18,11 +18,11 @@ from torch import Tensor
 from streamdet.errors import ConfigError
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Checkpoint, Clip, Frame, Image, Marker, StreamEnded, StreamGap, StreamStarted
-from streamdet.models.detector import Outputs
-from streamdet.models.state import State, StateBank
-from streamdet.runtimes.contract import Detector
+from streamdet.models.contract import Detector
+from streamdet.models.recurrent.detector import Outputs
+from streamdet.models.recurrent.state import State, StateBank
+from streamdet.result import Result
 from streamdet.runtimes.letterbox import Letterbox
-from streamdet.stages.result import Result
 
 _log = logging.getLogger(__name__)
 

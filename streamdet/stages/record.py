@@ -9,9 +9,9 @@ from streamdet.errors import SinkError
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Checkpoint, Marker, StreamEnded, StreamStarted
 from streamdet.media.locations import redact
-from streamdet.stages.detection_files import DetectionFile, Format, RunHeader, open_detection_file
-from streamdet.stages.result import Result
-from streamdet.stages.sinks import Deliveries, Failures, close_all, remembered
+from streamdet.result import Result
+from streamdet.sinks.detection_files import DetectionFile, Format, RunHeader, open_detection_file
+from streamdet.sinks.failures import Deliveries, Failures, close_all, remembered
 
 Item = Result | Marker
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Checkpoint, Marker, StreamEnded, StreamGap, StreamStarted
-from streamdet.stages.result import Result
+from streamdet.result import Result
 from streamdet.tracking.byte_tracker import ByteTracker
 
 Item = Result | Marker

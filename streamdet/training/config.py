@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from streamdet.models.config import ModelConfig
+from streamdet.models.recurrent.config import ModelConfig
 
 BLOCK_STEPS = 50
 """A run is saved, and may be judged, after so many steps."""

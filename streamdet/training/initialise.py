@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from streamdet.errors import CheckpointError
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.loading import EMBEDDED_MODELS, load_model
 from streamdet.training.config import TrainingConfig
 from streamdet.training.nanodet import initialise_from_nanodet

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import generalized_box_iou_loss
 
-from streamdet.models.boxes import decode_boxes, expected_distances
-from streamdet.models.detector import RawOutputs
+from streamdet.models.recurrent.boxes import decode_boxes, expected_distances
+from streamdet.models.recurrent.detector import RawOutputs
 from streamdet.training.assign import assign_aligned
 
 _BOX_WEIGHT = 2.0

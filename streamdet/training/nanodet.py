@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from streamdet.errors import CheckpointError
-from streamdet.models.detector import RecurrentDetector
+from streamdet.models.recurrent.detector import RecurrentDetector
 
 COCO_INDEX = {"person": 0, "bicycle": 1, "car": 2, "motorcycle": 3, "bus": 5, "train": 6, "truck": 7}
 _TOWER_LAYERS = {"depthwise": 0, "dwnorm": 1, "pointwise": 3, "pwnorm": 4}

@@ -9,8 +9,8 @@ import numpy as np
 from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
 from streamdet.errors import SinkError
-from streamdet.runtimes.contract import Detector
-from streamdet.runtimes.predict import predict
+from streamdet.evaluation.predict import predict
+from streamdet.models.contract import Detector
 
 _IMAGE_SIZE = 416
 

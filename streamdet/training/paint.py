@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamdet.frames import Image
-from streamdet.models.detector import PADDING_GREY
+from streamdet.models.recurrent.detector import PADDING_GREY
 from streamdet.training.augment import FramePlan, Generator
 from streamdet.training.footage import Footage
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from streamdet.models.detector import PADDING_GREY
+from streamdet.models.recurrent.detector import PADDING_GREY
 from streamdet.training.augment import FramePlan, Generator, Occluder
 from streamdet.training.footage import Footage
 from streamdet.training.paint import compress

@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from streamdet.cli import main
-from streamdet.models.checkpoint import save_checkpoint
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
+from streamdet.models.recurrent.checkpoint import save_checkpoint
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.detector import RecurrentDetector
 
 REPOSITORY = Path(__file__).parents[2]
 WIDTH, HEIGHT, FPS, AUDIO_RATE = 160, 96, 25, 48000

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from streamdet.cli import main
-from streamdet.models.checkpoint import save_checkpoint
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
+from streamdet.models.recurrent.checkpoint import save_checkpoint
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.loading import load
 
 AP_KEYS = {"ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"}

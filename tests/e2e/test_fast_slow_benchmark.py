@@ -12,10 +12,10 @@ from lively_detector import lively_detector
 
 from streamdet.datasets.open_set import open_set
 from streamdet.detections import Detections
-from streamdet.models.checkpoint import save_checkpoint
-from streamdet.models.state import State
+from streamdet.evaluation.predict import predict
+from streamdet.models.recurrent.checkpoint import save_checkpoint
+from streamdet.models.recurrent.state import State
 from streamdet.runtimes.letterbox import Letterbox
-from streamdet.runtimes.predict import predict
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RECIPE = """

@@ -15,8 +15,8 @@ import pytest
 from lively_detector import lively_detector
 from waiting import wait_until
 
-from streamdet.models.checkpoint import save_checkpoint
-from streamdet.stages.checkpoints import read_checkpoint
+from streamdet.jobs.resume.checkpoints import read_checkpoint
+from streamdet.models.recurrent.checkpoint import save_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 

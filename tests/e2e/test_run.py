@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streamdet.media.hwaccel import choose_device
+from streamdet.media.read.hwaccel import choose_device
 
 LOW = ("--conf", "0.001")  # the model is untrained: this gives boxes
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from streamdet.cli import main
-from streamdet.models.checkpoint import load_checkpoint
+from streamdet.models.recurrent.checkpoint import load_checkpoint
 
 RECIPE = """
 model: {name: tiny, classes: [person, car, motorcycle, bus, truck], channels: 16, recurrent_channels: 8, image_size: 96}

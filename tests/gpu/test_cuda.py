@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from streamdet.errors import ModelError
-from streamdet.models.boxes import select_boxes, select_boxes_together
-from streamdet.models.detector import Outputs
-from streamdet.models.state import StateBank
+from streamdet.models.recurrent.boxes import select_boxes, select_boxes_together
+from streamdet.models.recurrent.detector import Outputs
+from streamdet.models.recurrent.state import StateBank
 from streamdet.runtimes.loading import load_model
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.scenes.scene import SceneSpec, render

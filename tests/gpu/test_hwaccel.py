@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from streamdet.frames import Frame
-from streamdet.media.hwaccel import why_not
 from streamdet.media.locations import SourceSpec
-from streamdet.media.source import open_source
+from streamdet.media.read.hwaccel import why_not
+from streamdet.media.read.source import open_source
 from streamdet.scenes.scene import SceneSpec, render
 
 pytestmark = pytest.mark.gpu

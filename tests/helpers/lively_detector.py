@@ -2,8 +2,8 @@
 
 import torch
 
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.detector import RecurrentDetector
 
 
 def lively_detector(classes: tuple[str, ...] = ("person", "car"), **config: int) -> RecurrentDetector:

@@ -13,13 +13,13 @@ import pytest
 import torch
 from mutate_text import mutated_text
 
-from streamdet.config import PipelineConfig
 from streamdet.datasets.describe import describe
 from streamdet.datasets.open_set import open_set
 from streamdet.errors import CheckpointError, ConfigError, StreamdetError
-from streamdet.models.checkpoint import load_checkpoint, save_checkpoint
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
+from streamdet.jobs.config import PipelineConfig
+from streamdet.models.recurrent.checkpoint import load_checkpoint, save_checkpoint
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.training.config import TrainingConfig
 from streamdet.training.nanodet import initialise_from_nanodet
 from streamdet.training.saved_run import read_run, write_run

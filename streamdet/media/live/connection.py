@@ -28,10 +28,10 @@ from streamdet.media.container import (
     open_stream,
     reason,
 )
-from streamdet.media.hwaccel import tell, tell_failure
 from streamdet.media.live.losses import LossListener
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.locations import SourceSpec, redact
+from streamdet.media.read.hwaccel import tell, tell_failure
 
 # FFmpeg looks at the timeout ten times a second while it waits. Just below such a moment, the read ends there and not
 # at the packet that comes after it, half of which would be lost.

@@ -13,13 +13,13 @@ from av.video.frame import VideoFrame
 from streamdet.errors import SourceError
 from streamdet.media.backoff import Backoff
 from streamdet.media.container import VideoPacket, reason
-from streamdet.media.deinterlace import Label, LabelledFrame, deinterlaced
 from streamdet.media.live.backlog import Backlog
 from streamdet.media.live.connection import Connection, RefusedError
 from streamdet.media.live.handover import Arrival, Cause, Handover, Link
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.timeline import MAX_DEVIATION_S, TIME_BASE, LiveTimeline
 from streamdet.media.locations import SourceSpec
+from streamdet.media.read.deinterlace import Label, LabelledFrame, deinterlaced
 from streamdet.media.timeline import DEFAULT_RATE
 
 _log = logging.getLogger(__name__)

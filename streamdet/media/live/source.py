@@ -16,8 +16,8 @@ from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.reader import Reader
 from streamdet.media.live.timeline import TIME_BASE
 from streamdet.media.locations import SourceSpec
-from streamdet.media.orientation import orientation_of
 from streamdet.media.planes import picture_of, size_of
+from streamdet.media.read.orientation import orientation_of
 from streamdet.media.timeline import Part
 
 # A thread that waits for a server gets so long to notice that it shall stop.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamdet.errors import SourceOpenError
-from streamdet.media.source import open_source
+from streamdet.media.read.source import open_source
 
 FASTSTART = {"mux_options": {"movflags": "faststart"}, "options": {"g": "12"}}
 

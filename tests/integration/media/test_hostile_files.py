@@ -16,7 +16,7 @@ import pytest
 from streamdet.errors import SourceError, SourceOpenError, SourceTimeout
 from streamdet.media.container import open_container
 from streamdet.media.locations import SourceSpec
-from streamdet.media.source import open_source
+from streamdet.media.read.source import open_source
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
@@ -87,7 +87,7 @@ def test_stream_that_appears_late_is_left_out(make_clip, tmp_path):
 CLOSE_WHILE_DECODING = """
 import logging, sys
 import av
-from streamdet.media.source import open_source
+from streamdet.media.read.source import open_source
 
 logging.getLogger("libav").addHandler(logging.NullHandler())
 logging.getLogger("libav").propagate = False
@@ -161,7 +161,7 @@ def test_server_cannot_have_files_of_this_machine_read(make_clip, serve):
 
 def test_file_of_packets_that_give_nothing_is_given_up(make_clip, monkeypatch):
     """Behind a good beginning; how long it is read on without a frame is a minute otherwise."""
-    monkeypatch.setattr("streamdet.media.decoder.FILE_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("streamdet.media.read.decoder.FILE_TIMEOUT_S", 0.01)
     path = make_clip(frames=1600, size=(32, 32), options={"g": "1", "preset": "ultrafast"})
     with av.open(str(path)) as container:
         packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
@@ -178,7 +178,7 @@ def test_file_of_packets_that_give_nothing_is_given_up(make_clip, monkeypatch):
 
 @pytest.mark.parametrize("limit", ["_HELD_PACKETS", "_HELD_BYTES"])
 def test_looking_for_a_keyframe_holds_a_bounded_part_and_still_starts_where_asked(make_clip, monkeypatch, limit):
-    monkeypatch.setattr(f"streamdet.media.seeking.{limit}", 5)
+    monkeypatch.setattr(f"streamdet.media.read.seeking.{limit}", 5)
     path = make_clip("clip.mkv", 60, options={"g": "20", "bf": "2"})
     with open_source(path, start_s=1.6) as source:
         assert [frame.index for frame in source] == list(range(40, 60))

@@ -10,7 +10,7 @@ import pytest
 from streamdet.errors import DecodeError, SourceOpenError, SourceTimeout
 from streamdet.media import container
 from streamdet.media.live.options import LiveOptions
-from streamdet.media.source import open_source
+from streamdet.media.read.source import open_source
 
 
 class Silent(SimpleHTTPRequestHandler):

@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from streamdet.media.source import open_source
-from streamdet.media.writer import VideoWriter
+from streamdet.media.read.source import open_source
+from streamdet.media.write.writer import VideoWriter
 
 
 def _wide_clip(path, aspect):

@@ -12,18 +12,18 @@ from live_watcher import PATIENCE_S
 from lively_detector import lively_detector
 from rtsp_server import Live, clock_ms_in, now_ms
 
-from streamdet.config import PipelineConfig
 from streamdet.errors import SourceTimeout
 from streamdet.flow import Run, Stage
 from streamdet.frames import Clip, Frame, StreamEnded, StreamGap, StreamStarted
+from streamdet.jobs import assemble as job
+from streamdet.jobs.assemble import assemble, streams_of
+from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.stream import stream
 from streamdet.media.locations import SourceSpec, expand_sources
+from streamdet.result import Result
 from streamdet.runtimes.torch import TorchDetector
-from streamdet.stages import job
 from streamdet.stages.batch import batch
 from streamdet.stages.detect import detect
-from streamdet.stages.job import assemble, streams_of
-from streamdet.stages.result import Result
-from streamdet.stages.stream import stream
 from streamdet.stages.track import track
 from streamdet.yaml_file import load_yaml
 

@@ -9,12 +9,12 @@ import pytest
 from streamdet.flow import Run
 from streamdet.frames import Frame, StreamEnded
 from streamdet.media.locations import SourceSpec
-from streamdet.media.source import open_source
-from streamdet.media.writer import VideoWriter
+from streamdet.media.read.source import open_source
+from streamdet.media.write.writer import VideoWriter
+from streamdet.sinks.detection_files import RunHeader
 from streamdet.stages.annotate import annotate
 from streamdet.stages.batch import batch
 from streamdet.stages.decode import decode
-from streamdet.stages.detection_files import RunHeader
 from streamdet.stages.encode import encode
 from streamdet.stages.record import record
 from streamdet.stages.track import track

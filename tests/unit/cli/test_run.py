@@ -3,7 +3,7 @@
 import pytest
 
 from streamdet.cli.run import with_stages
-from streamdet.config import PipelineConfig
+from streamdet.jobs.config import PipelineConfig
 
 NONE = {"no_video": False, "track": None, "output": None, "detections": None}
 START = ("decode", "batch", "detect")

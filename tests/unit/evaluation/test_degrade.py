@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from streamdet.boxes import covered_share
 from streamdet.datasets.labels import LabelledSet
-from streamdet.evaluation.boxes import covered_share
 from streamdet.evaluation.degrade import AFFECTED_AFTER_DROP, DESCRIPTIONS, KINDS, degrade, degrade_set
 
 WIDTH, HEIGHT, FRAMES = 160, 90, 150

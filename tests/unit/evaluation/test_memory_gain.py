@@ -17,8 +17,8 @@ from streamdet.evaluation.memory_gain import (
     measure_drift,
     shorten,
 )
-from streamdet.models.detector import Outputs
-from streamdet.models.state import State
+from streamdet.models.recurrent.detector import Outputs
+from streamdet.models.recurrent.state import State
 
 FRAMES = 60
 

@@ -8,8 +8,8 @@ import torch
 
 from streamdet.errors import ConfigError
 from streamdet.evaluation.trial import Way, run_trial, streaming_figures
-from streamdet.models.detector import Outputs
-from streamdet.models.state import State
+from streamdet.models.recurrent.detector import Outputs
+from streamdet.models.recurrent.state import State
 
 FRAMES = 12
 

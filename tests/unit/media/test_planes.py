@@ -7,7 +7,7 @@ import pytest
 
 from streamdet.media.colour import frame_from_rgb, rgb_from_frame, tag
 from streamdet.media.planes import Planes, picture_of
-from streamdet.media.recording import fitted
+from streamdet.media.write.recording import fitted
 
 COLOURS = [(1, 1, 1, 1), (6, 1, 6, 6), (1, 2, 1, 1), (6, 2, 6, 6)]
 

@@ -3,8 +3,8 @@ import copy
 import pytest
 import torch
 
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.detector import RecurrentDetector
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from streamdet.models.checkpoint import save_checkpoint
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
-from streamdet.models.int8 import calibrate
+from streamdet.models.compress.int8 import calibrate
+from streamdet.models.recurrent.checkpoint import save_checkpoint
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.detector import RecurrentDetector
 
 
 def make_model(**changes) -> RecurrentDetector:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from streamdet.models.checkpoint import load_checkpoint
-from streamdet.models.state import State, concatenate
+from streamdet.models.recurrent.checkpoint import load_checkpoint
+from streamdet.models.recurrent.state import State, concatenate
 from streamdet.runtimes.loading import load
 from streamdet.runtimes.openvino import openvino_core
 

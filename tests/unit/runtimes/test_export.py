@@ -6,10 +6,10 @@ import onnx
 import pytest
 
 from streamdet.errors import ConfigError, ModelError, SinkError
-from streamdet.models.pruning import prune
+from streamdet.models.compress.pruning import prune
 from streamdet.runtimes import export as export_module
 from streamdet.runtimes.export import export
-from streamdet.runtimes.graph import StepShape, step_graph
+from streamdet.runtimes.graph.step import StepShape, step_graph
 from streamdet.runtimes.openvino import openvino_core
 
 

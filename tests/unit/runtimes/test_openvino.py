@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from streamdet.errors import ModelError
-from streamdet.runtimes.graph import StepShape, step_graph
-from streamdet.runtimes.graph_detector import GraphDetector
+from streamdet.runtimes.graph.detector import GraphDetector
+from streamdet.runtimes.graph.step import StepShape, step_graph
 from streamdet.runtimes.openvino import OpenVINOEngine
 
 

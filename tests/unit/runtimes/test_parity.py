@@ -1,8 +1,8 @@
 import pytest
 
 from streamdet.errors import ModelError
-from streamdet.models.int8 import calibrate
-from streamdet.runtimes.graph import StepShape, step_graph
+from streamdet.models.compress.int8 import calibrate
+from streamdet.runtimes.graph.step import StepShape, step_graph
 from streamdet.runtimes.openvino import OpenVINOEngine
 from streamdet.runtimes.parity import compare
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from streamdet.errors import ConfigError
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
 
 

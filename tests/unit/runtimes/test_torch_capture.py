@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from streamdet.models.state import State
+from streamdet.models.recurrent.state import State
 from streamdet.runtimes.cuda import step_in
 
 DTYPES = [None, torch.bfloat16, torch.float16]

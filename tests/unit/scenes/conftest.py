@@ -3,10 +3,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from streamdet.scenes.camera import Camera
-from streamdet.scenes.light import Light
+from streamdet.scenes.render.shading import Lighting
 from streamdet.scenes.scene import SceneFrame, SceneSpec, render
-from streamdet.scenes.shading import Lighting
+from streamdet.scenes.world.camera import Camera
+from streamdet.scenes.world.light import Light
 
 WIDTH, HEIGHT = 192, 112
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from streamdet.scenes.cars import make_car
-from streamdet.scenes.heavy import make_bus, make_truck
-from streamdet.scenes.motorcycles import make_motorcycle
+from streamdet.scenes.world.cars import make_car
+from streamdet.scenes.world.heavy import make_bus, make_truck
+from streamdet.scenes.world.motorcycles import make_motorcycle
 
 VEHICLES = [(make_car, "car"), (make_bus, "bus"), (make_truck, "truck"), (make_motorcycle, "motorcycle")]
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from streamdet.drawing.boxes import draw
 from streamdet.frames import StreamEnded
 from streamdet.media.colour import frame_from_rgb
 from streamdet.media.planes import picture_of
 from streamdet.stages.annotate import annotate
-from streamdet.stages.drawing import draw
 
 
 def test_the_picture_is_another_and_the_rest_is_the_same(run_stage, make_result):

@@ -12,10 +12,10 @@ from lively_detector import lively_detector
 from streamdet.errors import ConfigError
 from streamdet.flow import Run, Stage
 from streamdet.frames import Checkpoint, Clip, Frame, StreamEnded, StreamGap, StreamInfo, StreamStarted
+from streamdet.jobs.resume.checkpoints import read_checkpoint, write_checkpoint
+from streamdet.result import Result
 from streamdet.runtimes.torch import TorchDetector
-from streamdet.stages.checkpoints import read_checkpoint, write_checkpoint
 from streamdet.stages.detect import detect
-from streamdet.stages.result import Result
 
 CLASSES = ("person", "car", "bus")
 

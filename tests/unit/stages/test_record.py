@@ -8,7 +8,7 @@ import pytest
 from streamdet.errors import StageError
 from streamdet.flow import Run, Stage
 from streamdet.frames import StreamEnded
-from streamdet.stages.detection_files import RunHeader
+from streamdet.sinks.detection_files import RunHeader
 from streamdet.stages.record import record
 
 HEADER = RunHeader("0.1.0", "street", None, ("person", "car", "truck"))

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from streamdet.frames import Checkpoint, StreamEnded, StreamGap, StreamInfo, StreamStarted
-from streamdet.stages.result import Result
+from streamdet.result import Result
 from streamdet.stages.track import track
 
 PERSON = (10, 10, 30, 40, 0.9, 0, -1)

@@ -1,6 +1,6 @@
 import torch
 
-from streamdet.models.boxes import cell_centres
+from streamdet.models.recurrent.boxes import cell_centres
 from streamdet.training.assign import CANDIDATES, assign_aligned
 
 CENTRES, STRIDES = cell_centres([(8, 8), (4, 4), (2, 2)], [8, 16, 32])

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from streamdet.errors import CheckpointError
-from streamdet.models.checkpoint import load_checkpoint, save_checkpoint
-from streamdet.models.config import ModelConfig
-from streamdet.models.detector import RecurrentDetector
-from streamdet.models.pruning import prune
+from streamdet.models.compress.pruning import prune
+from streamdet.models.recurrent.checkpoint import load_checkpoint, save_checkpoint
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.training.config import TrainingConfig
 from streamdet.training.initialise import complete_recipe, open_model, open_teacher
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from streamdet.errors import ConfigError, PipelineError
-from streamdet.models.detector import RecurrentDetector
+from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.training import loop
 from streamdet.training.config import TrainingConfig
 from streamdet.training.loop import Trainer

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from streamdet.models.boxes import cell_centres
-from streamdet.models.detector import RawOutputs
+from streamdet.models.recurrent.boxes import cell_centres
+from streamdet.models.recurrent.detector import RawOutputs
 from streamdet.training.loss import Targets, detection_loss
 
 CENTRES, STRIDES = cell_centres([(8, 8), (4, 4), (2, 2)], [8, 16, 32])

@@ -19,7 +19,7 @@ from streamdet.media.live.kind import is_live
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.source import LiveSource
 from streamdet.media.locations import expand_sources
-from streamdet.media.source import open_source
+from streamdet.media.read.source import open_source
 
 
 class Camera(SimpleHTTPRequestHandler):

@@ -16,7 +16,7 @@ from streamdet.media.live.connection import Connection
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.source import LiveSource
 from streamdet.media.locations import expand_sources
-from streamdet.media.source import open_source
+from streamdet.media.read.source import open_source
 from streamdet.media.timeline import Part
 
 EVERY_FRAME = LiveOptions(freshest=False)

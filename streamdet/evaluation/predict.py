@@ -1,0 +1,154 @@
+"""Run a detector over labelled videos, with the memory treated as a judgement asks.
+
+A video is read, shrunk and looked at chunk by chunk, so its length does not matter; only shuffled order needs all of
+its model images at hand.
+
+Shapes: B streams, T frames.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamdet.datasets.labels import LabelledVideo
+from streamdet.detections import Detections
+from streamdet.errors import ConfigError
+from streamdet.frames import Image
+from streamdet.models.contract import Detector
+from streamdet.models.recurrent.state import State
+from streamdet.runtimes.letterbox import Letterbox
+
+Memory = Literal["carry", "reset", "shuffle"]
+CHUNK_FRAMES = 8
+LOWEST_SCORE = 0.02
+MAX_DETECTIONS = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a detector found in one video.
+
+    Attributes:
+        video: the labelled video.
+        detections: one a frame, in the video's order.
+        latency_s: (F,) float64, seconds from a decoded frame to its boxes, the mean of its chunk; 0 for a frame that
+            was not looked at.
+    """
+
+    video: LabelledVideo
+    detections: list[Detections]
+    latency_s: NDArray[np.float64]
+
+
+def predict(
+    detector: Detector,
+    video: LabelledVideo,
+    *,
+    memory: Memory = "carry",
+    image_size: int | None = None,
+    seed: int = 0,
+    chunk_frames: int = CHUNK_FRAMES,
+    taken: NDArray[np.bool_] | None = None,
+) -> Prediction:
+    """Find objects in every frame of a video.
+
+    Args:
+        detector: the model.
+        memory: carry = as in a run; reset = forget after every frame; shuffle = carry over the frames in random
+            order (what a memory gains must vanish).
+        image_size: longer side of the model image in pixels; the model's own when None.
+        seed: of the shuffled order.
+        chunk_frames: how many frames the detector gets at once; 1 is how a live stream is run. The boxes are the same.
+        taken: (F,) bool, the frames that the detector looks at; it knows the time that passed in between. Nothing is
+            found in the others.
+
+    Raises:
+        ConfigError: if a frame is not of the size that the labels are for.
+    """
+    letterbox = Letterbox.fit(video.width, video.height, image_size or detector.image_size)
+    places = np.arange(len(video)) if taken is None else np.flatnonzero(taken)
+    shrunk, shown = _shrink(video, letterbox, places), places
+    if memory == "shuffle":
+        order = np.random.default_rng(seed).permutation(len(places))
+        held = list(shrunk)
+        shrunk, shown = (held[index] for index in order), places[order]
+    detections: list[Detections] = [Detections.empty(detector.classes)] * len(video)
+    latency_s = np.zeros(len(video))
+    for span, found, seconds in _look(detector, shrunk, _Timing.of(video, places, detector), memory, chunk_frames):
+        for place, row in zip(shown[span], found, strict=True):
+            detections[place] = row.with_boxes(letterbox.restore(row.boxes))
+        latency_s[shown[span]] = seconds / len(found)
+    return Prediction(video, detections, latency_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Timing:
+    """Of the N frames that are looked at: (N,) float32 seconds since the frame before, and where segments begin."""
+
+    dt_s: NDArray[np.float32]
+    begins: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, video: LabelledVideo, places: NDArray[np.int64], detector: Detector) -> "_Timing":
+        times_s = video.times_s[places]
+        dt_s = np.diff(times_s, prepend=times_s[:1] - detector.training_dt_s).clip(min=1e-3)
+        segment = np.searchsorted([start for start, _ in video.segments], places, side="right")
+        return cls(dt_s.astype(np.float32), np.diff(segment, prepend=0) > 0)
+
+
+def _shrink(
+    video: LabelledVideo, letterbox: Letterbox, places: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.uint8], float]]:
+    """Model images of these frames in order, and the seconds that each took once it was decoded."""
+    stop = int(places[-1]) + 1 if len(places) else 0
+    wanted = set(places.tolist())
+    for index, image in enumerate(video.frames.read(0, stop)):
+        _check_size(video, index, image)
+        if index in wanted:
+            begun_s = time.perf_counter()
+            out = np.empty((letterbox.model_height, letterbox.model_width, 3), np.uint8)
+            letterbox.shrink(image, out)
+            yield out, time.perf_counter() - begun_s
+
+
+def _check_size(video: LabelledVideo, index: int, image: Image) -> None:
+    height, width = image.shape[:2]
+    if (width, height) != (video.width, video.height):
+        raise ConfigError(
+            f"{video.name}: frame {index} has {width}x{height} pixels, but its labels are for "
+            f"{video.width}x{video.height}; label a video that changes its size as one video for each size"
+        )
+
+
+def _look(
+    detector: Detector,
+    shrunk: Iterator[tuple[NDArray[np.uint8], float]],
+    timing: _Timing,
+    memory: Memory,
+    chunk_frames: int,
+) -> Iterator[tuple[slice, list[Detections], float]]:
+    """Which frames, what was found in each, and the seconds that they took together."""
+    state: State | None = None
+    first, frames = 0, len(timing.dt_s)
+    while first < frames:
+        last = first + 1
+        while last < min(frames, first + chunk_frames) and not timing.begins[last]:
+            last += 1
+        images, seconds = zip(*islice(shrunk, last - first), strict=True)
+        begun_s = time.perf_counter()
+        chunk = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+        if memory == "reset":
+            outputs, _ = detector.step(chunk[:, None])
+        else:
+            before = None if timing.begins[first] else state
+            outputs, state = detector.step(chunk[None], before, torch.from_numpy(timing.dt_s[None, first:last]))
+        lanes = outputs.detections(conf=LOWEST_SCORE, iou=0.6, max_detections=MAX_DETECTIONS)
+        found = [row for lane in lanes for row in lane]
+        yield slice(first, last), found, time.perf_counter() - begun_s + sum(seconds)
+        first = last

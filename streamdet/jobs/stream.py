@@ -1,0 +1,173 @@
+"""The Python way to run a job: results to iterate over."""
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from streamdet.errors import ConfigError, SourceError, StageError
+from streamdet.flow import Run
+from streamdet.jobs.assemble import assemble, streams_of
+from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.streams import Streams
+from streamdet.media.locations import expand_sources
+from streamdet.models.contract import Detector
+from streamdet.result import Result
+from streamdet.runtimes.loading import load
+from streamdet.yaml_file import Override, load_yaml
+
+Sources = str | Path | Sequence[str | Path]
+
+
+class Results(Iterator[Result]):
+    """What `stream` gives: an iterator over results, and the streams that they are of.
+
+    Streams may come and go while it is iterated over, also from other threads.
+    """
+
+    def __init__(self, run: Run, streams: Streams) -> None:
+        self._streams = streams
+        self._results = _results(run)
+
+    def __next__(self) -> Result:
+        """The next result.
+
+        Raises:
+            StopIteration: all streams have ended.
+            SourceError: a file cannot be read.
+            ModelError: the detector cannot be run.
+        """
+        return next(self._results)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all streams now."""
+        self._results.close()
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Names of the streams that were asked for and not removed, as results have them."""
+        return self._streams.names
+
+    def add(self, source: Sources) -> list[str]:
+        """Let streams join, once the first result was asked for; gives their names.
+
+        Raises:
+            ConfigError, SourceOpenError: as `stream`.
+            RuntimeError: the first result was not asked for yet, or all streams have ended.
+            ValueError: a live stream cannot join files.
+        """
+        specs = expand_sources(_as_list(source), self._streams.all_names)
+        for spec in specs:
+            self._streams.add(spec)
+        return [spec.name for spec in specs]
+
+    def remove(self, name: str) -> None:
+        """Let a stream end; results that are on their way still come.
+
+        Raises:
+            KeyError: there is no such stream.
+        """
+        self._streams.remove(name)
+
+
+def stream(
+    source: Sources,
+    detector: Detector | str | Path = "street",
+    *,
+    conf: float = 0.25,
+    iou: float = 0.6,
+    max_detections: int = 300,
+    classes: Sequence[str] | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    memory: Literal["carry", "reset"] = "carry",
+    track: bool = True,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    max_frames: int | None = None,
+    stride: int = 1,
+    frames_per_clip: int = 8,
+    mode: Literal["auto", "every-frame", "freshest"] = "auto",
+    max_staleness_s: float | None = 0.5,
+    transport: Literal["tcp", "udp"] = "tcp",
+) -> Results:
+    """Find objects in videos, frame by frame, in constant memory.
+
+    Reading and detecting go on in threads while the caller looks at a result; they end when the iterator does.
+    Cameras and live streams never end: a loop over them is left with `break`, or by removing them.
+
+    Args:
+        source: a file, a folder or glob of images or videos, an address, a camera's number, or several of them. Files
+            are read one after another, live sources side by side.
+        detector: from `load`, or what `load` takes.
+        conf: lowest score of a box.
+        iou: boxes of one class that overlap more are one.
+        max_detections: most boxes in a frame.
+        classes: only these.
+        image_size: longer side, or height and width, in pixels that the detector sees; None: its own.
+        memory: "reset" forgets after every frame.
+        track: give boxes identities that hold from frame to frame.
+        start_s, end_s, max_frames, stride: the part of each source that is read.
+        frames_per_clip: frames of a file that the detector takes at once; a result comes when its clip is full.
+        mode: of live sources, "every-frame" keeps up with none that is faster than the detector; auto is "freshest".
+        max_staleness_s: live frames that are older are dropped; None for no limit.
+        transport: what RTSP carries the video over.
+
+    Returns:
+        an iterator of a Result for every frame, in order; close() ends it early.
+
+    Raises:
+        ConfigError: an argument is wrong.
+        SourceError: a source cannot be read.
+        ModelError: the detector cannot be loaded or run.
+    """
+    settings = {
+        "detect.conf": conf,
+        "detect.iou": iou,
+        "detect.max_detections": max_detections,
+        "detect.classes": None if classes is None else list(classes),
+        "detect.image_size": list(image_size) if isinstance(image_size, tuple) else image_size,
+        "detect.memory": memory,
+        "decode.start_s": start_s,
+        "decode.end_s": end_s,
+        "decode.max_frames": max_frames,
+        "decode.stride": stride,
+        "decode.mode": mode,
+        "decode.max_staleness_s": max_staleness_s,
+        "decode.transport": transport,
+        "batch.frames_per_clip": frames_per_clip,
+        "stages": ["decode", "batch", "detect", *(["track"] if track else [])],
+    }
+    config = load_yaml(
+        None, PipelineConfig, [Override(key, value, key.rpartition(".")[2]) for key, value in settings.items()]
+    )
+    specs = expand_sources(_as_list(source))
+    if not specs:
+        raise ConfigError("no source given; expected a file, a folder, a glob, an address, or a list of them")
+    if isinstance(detector, str | Path):
+        detector = load(detector)
+    streams = streams_of(config, specs, on_error="raise")
+    return Results(assemble(config, streams, detector), streams)
+
+
+def _as_list(source: Sources) -> list[str]:
+    return [str(source)] if isinstance(source, str | Path) else [str(each) for each in source]
+
+
+def _results(run: Run) -> Generator[Result]:
+    try:
+        with run:
+            for item in run:
+                if isinstance(item, Result):
+                    yield item
+    except StageError as error:
+        if isinstance(error.__cause__, SourceError):  # it names its source; which stage met it is of no interest
+            raise error.__cause__ from error.__cause__.__cause__
+        raise

@@ -1,0 +1,166 @@
+"""Video files, and streams that are read like one: frames with the exact times that the file gives them."""
+
+from collections.abc import Generator, Iterable, Iterator
+from datetime import UTC, datetime
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+
+from streamdet.errors import DecodeError, SourceOpenError
+from streamdet.frames import Frame, Image, Picture, StreamInfo
+from streamdet.media.colour import colour_of
+from streamdet.media.container import VideoPackets, reason
+from streamdet.media.locations import SourceSpec
+from streamdet.media.planes import picture_of
+from streamdet.media.read.decoder import Decoder
+from streamdet.media.read.deinterlace import Label, LabelledFrame, deinterlaced
+from streamdet.media.read.orientation import orientation_of
+from streamdet.media.read.seeking import FrameCounter, jump, skip
+from streamdet.media.timeline import Part, beginning_s, end_s
+
+
+class FileSource:
+    """The best video stream of a file, decoded.
+
+    The first frame is decoded at once: it shows the size and the colour, and that there is something to decode.
+    A packet that cannot be decoded counts in `Frame.index` as the frame that it was.
+
+    Attributes:
+        name: the stream's name.
+        info: its `frames` and `duration_s` are those of the part that is read.
+
+    Raises:
+        SourceOpenError: it cannot be opened, or nothing in the part that is asked for can be decoded.
+        SourceTimeout: a server did not answer in time.
+    """
+
+    def __init__(self, spec: SourceSpec, part: Part) -> None:
+        self._spec = spec
+        self._part = part
+        self.name = spec.name
+        self._decoder = Decoder(spec)
+        try:
+            self._in_part = self._decode_part()
+            first = next(self._in_part, None)
+            if first is None:
+                raise SourceOpenError(f"{spec.shown}: {self._why_nothing()}")
+            self.info = self._describe(*first)
+        except BaseException:
+            self._decoder.close()
+            raise
+        stop = None if part.max_frames is None else (part.max_frames - 1) * part.stride + 1
+        self._frames = self._deliver(islice(chain([first], self._in_part), part.skip * part.stride, stop, part.stride))
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._frames
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def undecodable(self) -> int:
+        """Packets so far that gave no frame because they are broken."""
+        return self._decoder.undecodable
+
+    def close(self) -> None:
+        """Close the file; iteration ends. To be called in the thread that iterates."""
+        # FFmpeg crashes when it reads from a closed container: no generator may go on behind this.
+        self._frames.close()
+        self._in_part.close()
+        self._decoder.close()
+
+    def _decode_part(self) -> Generator[LabelledFrame]:
+        """Decode, number and deinterlace the frames between start and end; not yet converted."""
+        start, end = self._part.pts_range(beginning_s(self._decoder.container), self._decoder.time_base)
+        for label, frame in deinterlaced(self._number(start)):
+            if end is not None and label.pts >= end:
+                return
+            if start is None or label.pts >= start:
+                yield label, frame
+
+    def _number(self, start: int | None) -> Iterator[LabelledFrame]:
+        """Decode from the keyframe before start on, giving each frame its number and its pts."""
+        # Without pts there is no telling which frames a decoder drops behind a keyframe: start at the beginning.
+        seeking = start is not None and self._decoder.trust_pts
+        skipped, packets = self._seek(start) if start is not None and seeking else (0, self._decoder.packets())
+        counter = FrameCounter(skipped)
+        packets = counter.counted(packets) if seeking else packets
+        first_index: int | None = None
+        for position, frame in enumerate(self._decoder.frames(packets)):
+            pts = self._decoder.timeline.place(frame.pts, frame.duration)
+            if first_index is None:
+                first_index = counter.number_of_first(pts) - self.undecodable if seeking else 0
+            yield Label(first_index + position + self.undecodable, pts, frame.duration), frame
+
+    def _seek(self, start: int) -> tuple[int, VideoPackets]:
+        """Go to a keyframe before start; gives the number of packets before it."""
+        try:
+            return jump(self._decoder.container, self._decoder.stream, start, self._decoder.packets)
+        except (LookupError, av.FFmpegError):
+            self._decoder.close()
+            self._decoder = Decoder(self._spec)
+            return skip(start, self._decoder.packets())
+
+    def _deliver(self, frames: Iterable[LabelledFrame]) -> Generator[Frame]:
+        live, time_base = self._decoder.live, self._decoder.time_base
+        for label, frame in frames:
+            yield Frame(
+                source=self.name,
+                session=0,
+                index=label.index,
+                pts=label.pts,
+                time_base=time_base,
+                picture=self._picture(frame),
+                duration=label.duration,
+                wall_time=datetime.now(UTC) if live else None,
+            )
+
+    def _picture(self, frame: av.VideoFrame) -> Image | Picture:
+        try:
+            return picture_of(frame)
+        except (av.FFmpegError, ValueError) as error:
+            what = f"a picture of {frame.width}x{frame.height} {frame.format.name}"
+            raise DecodeError(f"{self._spec.shown}: {what} cannot be converted: {reason(error)}") from error
+
+    def _describe(self, label: Label, frame: av.VideoFrame) -> StreamInfo:
+        decoder, stream, part = self._decoder, self._decoder.stream, self._part
+        first_s = label.pts * decoder.time_base - beginning_s(decoder.container)
+        ends_s = end_s(decoder.container, stream)
+        left = stream.frames - label.index if stream.frames else None
+        if left is None and ends_s is not None and decoder.rate is not None:
+            left = round((ends_s - first_s) * decoder.rate)
+        transposed, _, _ = orientation_of(frame)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        return StreamInfo(
+            location=self._spec.shown,
+            width=frame.height if transposed else frame.width,
+            height=frame.width if transposed else frame.height,
+            time_base=decoder.time_base,
+            average_rate=decoder.rate,
+            duration_s=part.duration_s(first_s, ends_s),
+            frames=part.count(left, first_s, decoder.rate),
+            live=decoder.live,
+            # A pipe can be read only once.
+            path=self._spec.location if self._spec.kind == "file" and Path(self._spec.location).is_file() else None,
+            pixel_aspect=1 / aspect if transposed else aspect,
+            colour=colour_of(frame),
+        )
+
+    def _why_nothing(self) -> str:
+        if self.undecodable:
+            return f"nothing in it can be decoded ({self.undecodable} broken packets)"
+        if self._part.start_s is not None:
+            end = "its end" if self._part.end_s is None else f"{self._part.end_s:g} s"
+            length = self._decoder.container.duration
+            lasts = f"; it lasts {length / av.time_base:.3f} s" if length else ""
+            return f"holds no frame from {self._part.start_s:g} s to {end}{lasts}"
+        return "holds no frames"

@@ -1,0 +1,221 @@
+"""Everything that a video file needs while frames come in: encoder, muxer and audio."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from streamdet.errors import SinkError
+from streamdet.frames import Image, Picture, StreamInfo
+from streamdet.media.colour import Colour, frame_from_rgb, resolve_colour
+from streamdet.media.planes import Planes, size_of
+from streamdet.media.timeline import DEFAULT_RATE
+from streamdet.media.write.audio import AudioCopier, AudioTrack, video_goes_on
+from streamdet.media.write.encoder import EncoderSettings, VideoEncoder, VideoPacket
+from streamdet.media.write.formats import OutputFormat
+from streamdet.media.write.interrupted import packets_again
+from streamdet.media.write.output_times import OutputTimes
+
+# A fragmented mp4 cannot begin before all of its tracks have; audio that begins later than this joins at the end.
+_LATE_S = 10
+
+
+class Recording:
+    """A file from its first frame on.
+
+    Args:
+        path: file to write; not the final name.
+        container, settings: how.
+        info: of the stream; colour tags, rate, and the file that audio comes from.
+        tracks: audio to copy.
+        size: of the video, (width, height).
+        pts, time_base: of the first frame, which is still to be added.
+        origin_s: moment of the source that is the file's 0; None: the source's own 0.
+        indexed: the file is complete as it is at its end: an mp4 needs no rewriting.
+
+    Attributes:
+        times: where frames were placed.
+        frames: number of video packets written so far.
+        late: audio tracks that the file cannot hold while it grows.
+        end: time at which the last frame ends, in the output's time base.
+        cut_s: time at which audio ends because the source's video goes on while the written one does not; None where
+            it is copied to its end.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        container: OutputFormat,
+        settings: EncoderSettings,
+        info: StreamInfo,
+        tracks: Sequence[AudioTrack],
+        *,
+        size: tuple[int, int],
+        pts: int,
+        time_base: Fraction,
+        origin_s: Fraction | None = None,
+        indexed: bool = False,
+    ) -> None:
+        self.times = OutputTimes(container, pts, time_base, origin_s)
+        self._info = info
+        self._size = size
+        self._smallest_side = settings.smallest_side
+        self._picture: av.VideoFrame | None = None
+        self._begins = pts, time_base
+        options = container.growing_options(self.times.time_base, indexed=indexed)
+        # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
+        self._output = av.open(str(path.absolute()), "w", format=container.muxer, container_options=options)
+        rate = info.average_rate or DEFAULT_RATE
+        self._encoder = VideoEncoder(
+            self._output,
+            settings,
+            self._convert(np.zeros((size[1], size[0], 3), np.uint8)),
+            rate,
+            self.times.time_base,
+            pixel_aspect=info.pixel_aspect,
+            reordered_frames=container.reordered_frames(self.times.time_base),
+        )
+        self._frame_duration = max(1, round(1 / (rate * self.times.time_base)))
+        late_from_s = pts * time_base + _LATE_S
+        late = [track for track in tracks if container.is_mp4 and (track.next_s or 0) > late_from_s]
+        self._audio = AudioCopier([track for track in tracks if track not in late], self.times.shift_s)
+        self._audio.add_to(self._output)
+        self.late = AudioCopier(late, self.times.shift_s)
+        self.frames = 0
+        self.end = 0
+        self.cut_s: Fraction | None = None
+
+    @property
+    def samples(self) -> int:
+        """Number of packets written so far."""
+        return self.frames + self._audio.packets
+
+    def add(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int) -> None:
+        """Encode a frame and write what the encoder has ready, with the audio up to there."""
+        placed, repeated = self.times.place(pts, time_base)
+        converted = self._convert(picture)
+        for gap in repeated:
+            self._mux(self._encoder.encode(self._picture or converted, gap, self._frame_duration))
+        self._picture = converted
+        units = self.times.duration(duration, time_base) or self._frame_duration
+        self.end = placed + units
+        self._mux(self._encoder.encode(self._picture, placed, units))
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Write all frames so far and begin a new group of pictures, which depends on none of them.
+
+        Returns:
+            What `resume` goes on from, as JSON holds it.
+        """
+        self._mux(self._encoder.restart())
+        pts, time_base = self._begins
+        return {
+            "size": list(self._size),
+            "first_pts": pts,
+            "time_base": [time_base.numerator, time_base.denominator],
+            "packets": self.frames,
+            "end": self.end,
+            "times": self.times.state(),
+            "encoder": self._encoder.state(),
+        }
+
+    def resume(self, written: Path, state: Mapping[str, Any]) -> None:
+        """Before the first frame: take over what was written before a checkpoint, bit for bit, and go on behind it.
+
+        Args:
+            written: file of the run that was interrupted; it may be torn at its end.
+            state: of `checkpoint`.
+
+        Raises:
+            SinkError: the file holds less.
+            av.FFmpegError, KeyError, TypeError, ValueError: the file cannot be read, or the state is none.
+        """
+        packets = int(state["packets"])
+        with closing(packets_again(written, self.times.time_base, state["encoder"])) as found:
+            for packet in islice(found, packets):
+                self._mux([self._encoder.adopt(packet)])
+        if self.frames < packets:
+            raise SinkError(f"{written} holds {self.frames} of the {packets} pictures of the run before")
+        self.end = int(state["end"])
+        self.times.load_state(state["times"])
+        self._encoder.load_state(state["encoder"])
+
+    def finish(self) -> None:
+        """Write all that is still inside, and the rest of the audio."""
+        self._mux(self._encoder.flush())
+        if self._is_cut():
+            self.cut_s = self.end * self.times.time_base
+        self._audio.copy(self._output, self.cut_s)
+
+    def close(self) -> None:
+        """Complete the file; also after a failure, where it writes nothing more."""
+        try:
+            self._output.close()
+        finally:
+            self._audio.close()
+
+    def _mux(self, packets: Sequence[VideoPacket]) -> None:
+        for packet in packets:
+            self._audio.copy(self._output, (packet.dts or 0) * packet.time_base)
+            self._output.mux(packet)
+            self.frames += 1
+
+    def _is_cut(self) -> bool:
+        """Whether the source has more than two further frames: the run was stopped or limited."""
+        tracks = [*self._audio.tracks, *self.late.tracks]
+        if self._info.path is None or all(track.next is None for track in tracks):
+            return False
+        reach = self.times.last + 2 * (self.times.interval or self._frame_duration)
+        return video_goes_on(Path(self._info.path), reach * self.times.time_base - self.times.shift_s)
+
+    def _convert(self, picture: Image | Picture) -> av.VideoFrame:
+        return fitted(picture, self._size, self._smallest_side, self._info.colour)
+
+
+def fitted(picture: Image | Picture, size: tuple[int, int], smallest_side: int, colour: Colour) -> av.VideoFrame:
+    """A picture as a frame of a video: planes as they are if they fit, all else by way of RGB.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, or planes.
+        size: (width, height) of the video.
+        smallest_side: pixels that the encoder wants at least.
+        colour: tags of the video; undecided ones are resolved.
+    """
+    if (
+        isinstance(picture, Planes)
+        and size_of(picture) == size
+        and min(size) >= smallest_side
+        and picture.colour == resolve_colour(colour, *size)
+    ):
+        return picture.for_encoder()
+    image = picture if isinstance(picture, np.ndarray) else picture.rgb()
+    return frame_from_rgb(padded(letterboxed(image, *size), smallest_side), colour)
+
+
+def letterboxed(image: Image, width: int, height: int) -> Image:
+    """Scale an image into a size with its aspect kept and black bars in the middle's sides; as it is if it fits."""
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner_width, inner_height = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[top : top + inner_height, left : left + inner_width] = cv2.resize(
+        image, (inner_width, inner_height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    return canvas
+
+
+def padded(image: Image, smallest_side: int) -> Image:
+    """Repeat the last column and row up to an even size, which yuv420p needs; boxes keep their pixels."""
+    height, width = (max(side + side % 2, smallest_side) for side in image.shape[:2])
+    if image.shape[:2] == (height, width):
+        return image
+    below, right = height - image.shape[0], width - image.shape[1]
+    return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)

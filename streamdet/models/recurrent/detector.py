@@ -1,0 +1,263 @@
+"""The recurrent detector: backbone, memory, neck, head.
+
+Shapes: B streams, T frames, H, W pixels, K classes, P cells of all levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from streamdet.detections import Detections
+from streamdet.models.recurrent.backbone import BACKBONE_CHANNELS, BACKBONE_STRIDES, INNER_WIDTHS, ShuffleNetBackbone
+from streamdet.models.recurrent.boxes import (
+    cell_centres,
+    decode_boxes,
+    expected_distances,
+    select_boxes,
+    select_boxes_together,
+)
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.fusion import RecurrentFusion
+from streamdet.models.recurrent.head import AnchorFreeHead
+from streamdet.models.recurrent.neck import AdditivePAN
+from streamdet.models.recurrent.state import State
+
+PADDING_GREY = 114
+"""Value of pixels that only fill up the picture."""
+# ImageNet's mean and deviation as NanoDet uses them, in RGB.
+_MEAN = (123.675, 116.28, 103.53)
+_DEVIATION = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawOutputs:
+    """What the head says, before decoding; training works on this.
+
+    Attributes:
+        score_logits: (B, T, P, K) float32.
+        distance_logits: (B, T, P, 4, Q) float32, left top right bottom.
+        centres: (P, 2) float32, x y, pixels.
+        strides: (P,) float32, pixels.
+    """
+
+    score_logits: Tensor
+    distance_logits: Tensor
+    centres: Tensor
+    strides: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """Every cell's box and scores, for B streams of T frames.
+
+    Attributes:
+        boxes: (B, T, P, 4) float32, xyxy, pixels of the given images, clipped to them.
+        scores: (B, T, P, K) float32, 0 to 1.
+        classes: K names.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    classes: tuple[str, ...]
+
+    def detections(
+        self,
+        *,
+        conf: float = 0.25,
+        iou: float = 0.6,
+        max_detections: int = 300,
+        classes: Tensor | None = None,
+    ) -> list[list[Detections]]:
+        """Boxes worth showing: a list of T for each of the B streams; arguments as in select_boxes."""
+        B, T = self.scores.shape[:2]
+        boxes, scores = self.boxes.flatten(0, 1), self.scores.flatten(0, 1)
+        options: dict[str, Any] = {"conf": conf, "iou": iou, "max_detections": max_detections, "classes": classes}
+        # A GPU does all frames at once; few boxes on the CPU are faster frame by frame.
+        if boxes.is_cuda:
+            kept = select_boxes_together(boxes, scores, **options)
+        else:
+            kept = [select_boxes(*frame, **options) for frame in zip(boxes, scores, strict=True)]
+        found = [Detections.of(b.float().numpy(), s.float().numpy(), ids.numpy(), self.classes) for b, s, ids in kept]
+        return [found[b * T : (b + 1) * T] for b in range(B)]
+
+
+class RecurrentDetector(nn.Module):
+    """Finds objects in streams of frames, with a memory that the caller carries.
+
+    Attributes:
+        config: its architecture.
+        sha256: hash of the file it was loaded from, empty for one that was not.
+        int8_ranges: lowest and highest input of layers by their names, see models.int8; empty without a calibration.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.sha256 = ""
+        self.int8_ranges: dict[str, tuple[float, float]] = {}
+        self.backbone = ShuffleNetBackbone(config.inner_widths or INNER_WIDTHS)
+        self.neck = AdditivePAN(BACKBONE_CHANNELS, config.channels)
+        self.memory = nn.ModuleDict(
+            {
+                str(stride): RecurrentFusion(config.channels, config.recurrent_channels)
+                for stride in (config.recurrent_strides if config.recurrent_channels else ())
+            }
+        )
+        self.head = AnchorFreeHead(
+            config.channels, len(config.classes), config.distance_bins, levels=len(BACKBONE_STRIDES)
+        )
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(_DEVIATION)[:, None, None], persistent=False)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.config.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the K classes."""
+        return self.config.classes
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.mean.device
+
+    def set_alpha(self, alpha: float) -> None:
+        """How much memory may replace of what is seen, 0 (per frame) to 1."""
+        for _, fusion in self._fusions():
+            fusion.alpha.fill_(alpha)
+
+    def zero_state(self, streams: int, height: int, width: int) -> State:
+        """Memory at a stream's start, for images of this size in pixels (multiples of 32)."""
+        shapes = [
+            (streams, self.config.recurrent_channels, height // int(stride), width // int(stride))
+            for stride in self.memory
+        ]
+        zeros = tuple(torch.zeros(shape, device=self.device) for shape in shapes)
+        return State(zeros, zeros)
+
+    def features(self, images_BTCHW: Tensor) -> list[Tensor]:
+        """What the backbone sees in every frame by itself, brought to the neck's width.
+
+        Args:
+            images_BTCHW: (B, T, 3, H, W) uint8 or float, RGB, 0 to 255; H and W multiples of 32.
+
+        Returns:
+            a level each (B, T, C, H_l, W_l) float32, finest first.
+        """
+        B, T, _, H, W = images_BTCHW.shape
+        x = (images_BTCHW.reshape(B * T, 3, H, W).to(self.mean.dtype) - self.mean) / self.deviation
+        return [level.view(B, T, *level.shape[1:]) for level in self.neck.project(self.backbone(x))]
+
+    def remember(self, features: list[Tensor], state: State, dt_s: Tensor) -> tuple[list[Tensor], State]:
+        """What memory makes of each level that has one.
+
+        Args:
+            features: a level each (B, T, C, H_l, W_l) float32.
+            state: memory of the B streams.
+            dt_s: (B, T) float32, seconds since the frame before.
+
+        Returns:
+            a level with memory each (B, T, D, H_l, W_l) float32, and the memory after the last frame.
+        """
+        dt_ratio = (dt_s / self.config.training_dt_s).clamp(1 / 16, 16)
+        remembered, hidden, cell = [], list(state.hidden), list(state.cell)
+        for i, (level, fusion) in enumerate(self._fusions()):
+            made, hidden[i], cell[i] = fusion.remember(features[level], hidden[i], cell[i], dt_ratio)
+            remembered.append(made)
+        return remembered, State(tuple(hidden), tuple(cell))
+
+    def replaceable(self, features: list[Tensor]) -> list[Tensor]:
+        """The channels that memory may replace, a level with memory each (B, T, D, H_l, W_l)."""
+        return [features[level][:, :, fusion.passed_channels :] for level, fusion in self._fusions()]
+
+    def blend(self, features: list[Tensor], remembered: list[Tensor]) -> list[Tensor]:
+        """Features with what is remembered in their place, as far as the gate says; shapes as given."""
+        fused = list(features)
+        for (level, fusion), made in zip(self._fusions(), remembered, strict=True):
+            fused[level] = fusion.blend(features[level], made)
+        return fused
+
+    def fuse(self, features: list[Tensor], state: State, dt_s: Tensor) -> tuple[list[Tensor], State]:
+        """Pass every level with a memory through it: `blend` of `remember`, with its arguments."""
+        remembered, state = self.remember(features, state, dt_s)
+        return self.blend(features, remembered), state
+
+    def _fusions(self) -> list[tuple[int, RecurrentFusion]]:
+        """Which level each memory belongs to."""
+        return [
+            (BACKBONE_STRIDES.index(int(stride)), cast(RecurrentFusion, fusion))
+            for stride, fusion in self.memory.items()
+        ]
+
+    def read(self, features: list[Tensor]) -> RawOutputs:
+        """What neck and head make of (fused) features, a level each (B, T, C, H_l, W_l) float32."""
+        B, T = features[0].shape[:2]
+        score_logits, distance_logits = self.head(self.neck.aggregate([level.flatten(0, 1) for level in features]))
+        sizes = [(level.shape[-2], level.shape[-1]) for level in features]
+        centres, strides = cell_centres(sizes, BACKBONE_STRIDES, self.device)
+        return RawOutputs(
+            score_logits.unflatten(0, (B, T)),
+            distance_logits.unflatten(0, (B, T)),
+            centres,
+            strides,
+        )
+
+    def forward(self, images_BTCHW: Tensor, state: State, dt_s: Tensor) -> tuple[RawOutputs, State]:
+        """One clip, undecoded; arguments as in `features` and `fuse`."""
+        fused, state = self.fuse(self.features(images_BTCHW), state, dt_s)
+        return self.read(fused), state
+
+    @torch.inference_mode()
+    def step(
+        self, images_BTCHW: Tensor, state: State | None = None, dt_s: Tensor | None = None
+    ) -> tuple[Outputs, State]:
+        """Look at the next T frames of B streams.
+
+        One live frame is T = 1; a chunk of a file is T = 8 to 32; both give the same numbers.
+
+        Args:
+            images_BTCHW: (B, T, 3, H, W) uint8 RGB, any size; filled up to multiples of 32 at the right and the
+                bottom.
+            state: what the step before returned, on any device; None at the start of a stream.
+            dt_s: (B, T) float32, seconds since the frame before, > 0; the training's when None.
+
+        Returns:
+            outputs in pixels of the given images, and the memory for the next step.
+
+        Raises:
+            ValueError: if the images have another shape or type.
+        """
+        check_images(images_BTCHW)
+        B, T, _, H, W = images_BTCHW.shape
+        images = F.pad(images_BTCHW.to(self.device), (0, -W % 32, 0, -H % 32), value=PADDING_GREY)
+        if state is None:
+            state = self.zero_state(B, H + -H % 32, W + -W % 32)
+        if dt_s is None:
+            dt_s = torch.full((B, T), self.config.training_dt_s, device=self.device)
+        raw, state = self(images, state.to(self.device), dt_s.to(self.device, torch.float32))
+        return self.decode(raw, H, W), state
+
+    def decode(self, raw: RawOutputs, height: int, width: int) -> Outputs:
+        """Boxes, clipped to images of this size in pixels, and scores."""
+        boxes = decode_boxes(expected_distances(raw.distance_logits, raw.strides), raw.centres).clamp(min=0)
+        # By numbers: a tensor of limits would be uploaded in every step, which a CUDA graph cannot.
+        x, y = boxes[..., 0::2].clamp(max=width), boxes[..., 1::2].clamp(max=height)
+        boxes = torch.stack((x, y), dim=-1).flatten(-2)
+        return Outputs(boxes, raw.score_logits.sigmoid(), self.classes)
+
+
+def check_images(images_BTCHW: Tensor) -> None:
+    """Refuse what is not (B, T, 3, H, W) uint8 with a ValueError."""
+    if images_BTCHW.ndim != 5 or images_BTCHW.shape[2] != 3 or images_BTCHW.dtype != torch.uint8:
+        raise ValueError(f"images must be (B, T, 3, H, W) uint8, got {tuple(images_BTCHW.shape)} {images_BTCHW.dtype}")

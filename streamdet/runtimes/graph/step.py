@@ -1,0 +1,232 @@
+"""One step of a detector as an ONNX graph, which OpenVINO and ONNX Runtime both execute.
+
+It is written layer by layer, not traced: that takes milliseconds, and the graph is what an engine likes best. All maps
+keep four dimensions with the frames of a clip one after another, so that no engine changes their layout in memory;
+batch norms and the ramp of memory are folded into weights; and channels are never shuffled.
+The numbers are the model's.
+
+Shapes: B streams, T frames, N = T * B images (time-major), C channels, D recurrent channels, H, W pixels, P cells.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import onnx
+
+from streamdet.models.compress.int8 import int8_layers
+from streamdet.models.recurrent.backbone import BACKBONE_STRIDES
+from streamdet.models.recurrent.boxes import cell_centres
+from streamdet.models.recurrent.convlstm import CELL_LIMIT, ConvLSTMCell
+from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.fusion import RecurrentFusion
+from streamdet.runtimes.graph.layers import GraphBuilder, Order, array, folded
+from streamdet.runtimes.graph.routing import backbone_graph
+
+BATCH = "batch"
+"""The one dimension of a graph that may be of any length."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepShape:
+    """What one graph takes.
+
+    Attributes:
+        streams: B; None: any number of them.
+        frames: T.
+        height, width: pixels, multiples of 32.
+    """
+
+    streams: int | None
+    frames: int
+    height: int
+    width: int
+
+
+def step_graph(model: RecurrentDetector, shape: StepShape, *, int8: bool = False) -> onnx.ModelProto:
+    """Build the graph of `RecurrentDetector.step` for one shape.
+
+    Args:
+        model: the model.
+        shape: what one step takes.
+        int8: compute the layers of models.int8 in eight bits, within the model's int8_ranges.
+
+    Inputs, in this order: images (B, T, H, W, 3) uint8 RGB; dt_s (B, T) float32; then hidden_<stride> and
+    cell_<stride> (B, D, H_l, W_l) float32 of every level with a memory.
+    Outputs: boxes (B, T, P, 4) and scores (B, T, P, K) float32 as in models.detector.Outputs; then next_hidden_<stride>
+    and next_cell_<stride>.
+
+    Raises:
+        ValueError: if height or width are no multiples of 32.
+    """
+    return _Step(model, shape, int8).build()
+
+
+class _Step:
+    def __init__(self, model: RecurrentDetector, shape: StepShape, int8: bool) -> None:
+        if shape.height % 32 or shape.width % 32:
+            raise ValueError(f"height and width must be multiples of 32, got {shape.height}x{shape.width}")
+        self.model, self.shape = model, shape
+        layers = int8_layers(model) if int8 else {}
+        self.graph = GraphBuilder({layer: model.int8_ranges[name] for name, layer in layers.items()})
+        self.batch: int | str = BATCH if shape.streams is None else shape.streams
+        # Streams of clips lie between the frames: they are brought into time's order and back.
+        self.reorders = shape.frames > 1 and shape.streams != 1
+
+    def build(self) -> onnx.ModelProto:
+        g, T, K = self.graph, self.shape.frames, len(self.model.classes)
+        images = g.input("images", onnx.TensorProto.UINT8, [self.batch, T, self.shape.height, self.shape.width, 3])
+        dt_s = g.input("dt_s", onnx.TensorProto.FLOAT, [self.batch, T])
+        maps = self.laterals(backbone_graph(g, self.pixels(images), self.model.backbone))
+        ratio = self.dt_ratio(dt_s)
+        states = []
+        for stride, fusion in self.model.memory.items():
+            level = BACKBONE_STRIDES.index(int(stride))
+            maps[level], state = self.remember(maps[level], cast(RecurrentFusion, fusion), ratio, stride)
+            states += state
+        boxes, scores = self.read(self.aggregated(maps))
+        cells = sum(height * width for height, width in self.map_sizes())
+        for name, value, columns in (("boxes", boxes, 4), ("scores", scores, K)):
+            g.output(name, self.by_stream(value, cells, columns), [self.batch, T, cells, columns])
+        for name, value, state_shape in states:
+            g.output(name, value, state_shape)
+        return g.model()
+
+    def map_sizes(self) -> list[tuple[int, int]]:
+        return [(self.shape.height // stride, self.shape.width // stride) for stride in BACKBONE_STRIDES]
+
+    def pixels(self, images: str) -> str:
+        """(B, T, H, W, 3) uint8 to (N, 3, H, W) float32, normalised."""
+        g = self.graph
+        if self.reorders:
+            images = g.add("Transpose", images, perm=[1, 0, 2, 3, 4])
+        x = g.add("Reshape", images, g.integers(-1, self.shape.height, self.shape.width, 3))
+        mean, deviation = (g.constant(array(x).reshape(3)) for x in (self.model.mean, self.model.deviation))
+        x = g.add("Div", g.add("Sub", g.add("Cast", x, to=onnx.TensorProto.FLOAT), mean), deviation)
+        return g.add("Transpose", x, perm=[0, 3, 1, 2])
+
+    def laterals(self, features: list[tuple[str, Order]]) -> list[str]:
+        """AdditivePAN.project of models.neck."""
+        g, laterals = self.graph, self.model.neck.laterals
+        return [g.layers(x, lateral, order) for lateral, (x, order) in zip(laterals, features, strict=True)]
+
+    def aggregated(self, maps: list[str]) -> list[str]:
+        """AdditivePAN.aggregate of models.neck."""
+        g, maps = self.graph, list(maps)
+        for level in range(len(maps) - 1, 0, -1):
+            scales = g.constant((1, 1, 2, 2))
+            coarse = g.add(
+                "Resize", maps[level], "", scales, mode="linear", coordinate_transformation_mode="half_pixel"
+            )
+            maps[level - 1] = g.add("Add", maps[level - 1], coarse)
+        for level in range(len(maps) - 1):
+            halved = g.add("AveragePool", maps[level], kernel_shape=[2, 2], strides=[2, 2])
+            maps[level + 1] = g.add("Add", maps[level + 1], halved)
+        return maps
+
+    def dt_ratio(self, dt_s: str) -> str:
+        """(B, T) seconds to (N, 1, 1, 1), over the training's, within the limits of RecurrentDetector.fuse."""
+        g = self.graph
+        if self.reorders:
+            dt_s = g.add("Transpose", dt_s, perm=[1, 0])
+        ratio = g.add("Div", dt_s, g.constant(self.model.config.training_dt_s))
+        ratio = g.add("Clip", ratio, g.constant(1 / 16), g.constant(16))
+        return g.add("Reshape", ratio, g.integers(-1, 1, 1, 1))
+
+    def remember(
+        self, x: str, fusion: RecurrentFusion, ratio: str, stride: str
+    ) -> tuple[str, list[tuple[str, str, list[int | str]]]]:
+        """RecurrentFusion of models.fusion; returns the fused map and the outputs (name, value, shape) of its state."""
+        g, D = self.graph, fusion.recurrent_channels
+        height, width = (side // int(stride) for side in (self.shape.height, self.shape.width))
+        state_shape = [self.batch, D, height, width]
+        hidden, cell = (g.input(f"{part}_{stride}", onnx.TensorProto.FLOAT, state_shape) for part in ("hidden", "cell"))
+        knows = g.add("Sign", g.add("ReduceSum", g.add("Abs", cell), g.integers(1, 2, 3), keepdims=1))
+        exponent = g.add("Pow", ratio, g.constant(array(fusion.cell.decay_exponent)[:, None, None]))
+        elapsed = g.add("Mul", g.add("Log", ratio), g.constant(array(fusion.cell.elapsed_weight).reshape(-1, 1, 1)))
+        steps = []
+        for of_frame in zip(*map(self.in_time, (x, exponent, elapsed)), strict=True):
+            hidden, cell = lstm_step(g, fusion.cell, hidden, cell, *of_frame)
+            steps.append(hidden)
+        remembered = g.layers(g.concat(steps, 0), fusion.project)
+        *passed, seen = g.split(x, [size for size in (fusion.passed_channels, D) if size], 1)
+        gate = g.add("Sigmoid", g.layers(g.concat([seen, remembered], 1), fusion.gate))
+        # At a stream's first frame there is nothing to remember, in the later ones of a clip always something.
+        first = g.add("Mul", knows, g.constant(float(fusion.alpha)))
+        later = g.add("Add", g.add("Mul", knows, g.constant(0)), g.constant(float(fusion.alpha)))
+        gate = g.add("Mul", gate, g.concat([first, *[later] * (self.shape.frames - 1)], 0))
+        blended = g.add("Add", seen, g.add("Mul", gate, g.add("Sub", remembered, seen)))
+        outputs = [(f"next_hidden_{stride}", hidden, state_shape), (f"next_cell_{stride}", cell, state_shape)]
+        return g.concat([*passed, blended], 1), outputs
+
+    def in_time(self, x: str) -> list[str]:
+        """(N, ...) as T parts of (B, ...)."""
+        return self.graph.split_evenly(x, self.shape.frames, 0)
+
+    def read(self, maps: list[str]) -> tuple[str, str]:
+        """AnchorFreeHead of models.head and models.boxes: (N, P, 4) boxes and (N, P, K) scores."""
+        g, head = self.graph, self.model.head
+        K, Q = head.classes, head.distance_bins
+        rows = []
+        for x, layers, size in zip(
+            maps, zip(head.towers, head.score_convs, head.distance_convs, strict=True), self.map_sizes(), strict=True
+        ):
+            tower, score_conv, distance_conv = (cast(Any, layer) for layer in layers)
+            for separable in tower:
+                x = g.layers(x, separable)  # noqa: PLW2901 (the map itself goes through)
+            weights, biases = zip(folded(score_conv), folded(distance_conv), strict=True)
+            both = g.conv(x, np.concatenate(weights), np.concatenate(biases), score_conv)
+            both = g.add("Transpose", both, perm=[0, 2, 3, 1])
+            rows.append(g.add("Reshape", both, g.integers(-1, size[0] * size[1], K + 4 * Q)))
+        logits, sides = g.split(g.concat(rows, 1), (K, 4 * Q), 2)
+        return self.boxes(sides, Q), g.add("Sigmoid", logits)
+
+    def boxes(self, sides: str, Q: int) -> str:
+        """(N, P, 4 Q) distance logits to (N, P, 4) boxes, clipped to the image."""
+        g, (height, width) = self.graph, (self.shape.height, self.shape.width)
+        centres, strides = cell_centres(self.map_sizes(), BACKBONE_STRIDES)
+        shares = g.add("Softmax", g.add("Reshape", sides, g.integers(-1, len(centres), 4, Q)), axis=-1)
+        means = g.add("ReduceSum", g.add("Mul", shares, g.constant(np.arange(Q))), g.integers(-1), keepdims=0)
+        outwards = array(strides)[:, None] * np.array((-1, -1, 1, 1))
+        boxes = g.add("Add", g.add("Mul", means, g.constant(outwards)), g.constant(np.tile(array(centres), 2)))
+        return g.add("Min", g.add("Max", boxes, g.constant(0)), g.constant((width, height, width, height)))
+
+    def by_stream(self, x: str, cells: int, columns: int) -> str:
+        """(N, P, ...) as (B, T, P, ...)."""
+        g, T = self.graph, self.shape.frames
+        if not self.reorders:
+            return g.add("Reshape", x, g.integers(-1, T, cells, columns))
+        return g.add("Transpose", g.add("Reshape", x, g.integers(T, -1, cells, columns)), perm=[1, 0, 2, 3])
+
+
+def lstm_step(
+    g: GraphBuilder, layer: ConvLSTMCell, hidden: str, cell: str, x: str, exponent: str, elapsed: str
+) -> tuple[str, str]:
+    """project_input and forward of models.convlstm's ConvLSTMCell: the next hidden and cell.
+
+    W_x*x is left to every step: its four times as many channels are best made where they are needed. And ONNX has no
+    expm1: with u = tanh(s / 2), exp(s) = (1 + u) / (1 - u) and expm1(s) = 2 u / (1 - u), which is as exact near 0.
+    """
+    D = layer.channels
+    from_hidden = g.layers(g.layers(hidden, layer.hidden_depthwise), layer.hidden_pointwise)
+    gates = g.add("Add", g.layers(x, layer.from_input), from_hidden)
+    i, f, o, candidate = (
+        g.add("Add", gate, later)
+        for gate, later in zip(g.split(gates, [D] * 4, 1), g.split(elapsed, [D] * 4, 1), strict=True)
+    )
+    peepholes = array(layer.peephole)[:, :, None, None]
+    i, f, o = (
+        g.add("Add", gate, g.add("Mul", cell, g.constant(weight)))
+        for gate, weight in zip((i, f, o), peepholes, strict=True)
+    )
+    log_keep = g.add("Min", g.add("Neg", g.add("Softplus", g.add("Neg", f))), g.constant(-1e-4))
+    u = g.add("Tanh", g.add("Mul", g.add("Mul", exponent, g.constant(0.5)), log_keep))
+    rest = g.add("Sub", g.constant(1), u)
+    keep = g.add("Div", g.add("Add", g.constant(1), u), rest)
+    lost = g.add("Div", g.add("Mul", u, g.constant(-2)), rest)
+    # 1 - f, which expm1(log_keep) of the model is but for its sign; the limit is that of log_keep.
+    lost_in_training = g.add("Max", g.add("Sigmoid", g.add("Neg", f)), g.constant(-np.expm1(-1e-4)))
+    write = g.add("Mul", g.add("Sigmoid", i), g.add("Div", lost, lost_in_training))
+    cell = g.add("Add", g.add("Mul", keep, cell), g.add("Mul", write, g.add("Tanh", candidate)))
+    cell = g.add("Clip", cell, g.constant(-CELL_LIMIT), g.constant(CELL_LIMIT))
+    return g.add("Mul", g.add("Sigmoid", o), g.add("Tanh", cell)), cell

@@ -1,0 +1,191 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchvision.ops import batched_nms, nms
+
+import streamdet.models.recurrent.boxes
+from streamdet.models.recurrent.boxes import (
+    ONE_OBJECT_IOU,
+    cell_centres,
+    decode_boxes,
+    expected_distances,
+    select_boxes,
+    select_boxes_together,
+)
+
+
+def test_centres_lie_in_the_middle_of_cells():
+    centres, strides = cell_centres([(2, 3), (1, 1)], [8, 16])
+    assert centres.tolist() == [[4, 4], [12, 4], [20, 4], [4, 12], [12, 12], [20, 12], [8, 8]]
+    assert strides.tolist() == [8] * 6 + [16]
+
+
+def test_distances_are_the_mean_of_their_distribution():
+    logits = torch.full((1, 4, 8), -100.0)
+    for side, (a, b) in enumerate([(0, 0), (7, 7), (2, 3), (1, 5)]):
+        logits[0, side, a] = logits[0, side, b] = 0.0
+    distances = expected_distances(logits, torch.tensor([16.0]))
+    torch.testing.assert_close(distances, torch.tensor([[0.0, 112.0, 40.0, 48.0]]))
+
+
+def test_boxes_are_centre_minus_and_plus_distances():
+    boxes = decode_boxes(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[10.0, 20.0]]))
+    assert boxes.tolist() == [[9, 18, 13, 24]]
+
+
+def test_decode_boxes_fails_on_other_shapes():
+    with pytest.raises(ValueError, match="expected"):
+        decode_boxes(torch.zeros(1, 3), torch.zeros(1, 2))
+
+
+def _candidates():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60], [0, 2, 10, 10]])
+    scores = torch.tensor([[0.9, 0.1], [0.8, 0.0], [0.3, 0.0], [0.0, 0.7]])
+    return boxes, scores
+
+
+def test_overlapping_boxes_of_a_class_leave_the_best():
+    boxes, scores, classes = select_boxes(*_candidates(), conf=0.25, iou=0.6, max_detections=10)
+    assert scores.tolist() == pytest.approx([0.9, 0.7, 0.3])
+    assert classes.tolist() == [0, 1, 0]
+    assert boxes[2].tolist() == [50, 50, 60, 60]
+
+
+def test_most_boxes_kept_are_the_best():
+    _, scores, _ = select_boxes(*_candidates(), conf=0.05, iou=0.99, max_detections=2)
+    assert scores.tolist() == pytest.approx([0.9, 0.8])
+
+
+def test_what_two_classes_see_in_one_place_is_one_object():
+    boxes = torch.tensor([[0.0, 0, 10, 20], [0, 0, 10, 19], [0, 0, 10, 12]])
+    scores = torch.tensor([[0.5, 0.0], [0.0, 0.8], [0.6, 0.0]])
+    _, kept, classes = select_boxes(boxes, scores, conf=0.25, iou=0.7, max_detections=10)
+    assert classes.tolist() == [1, 0]
+    assert kept.tolist() == pytest.approx([0.8, 0.6])
+
+
+def test_unwanted_classes_are_left_out():
+    _, _, classes = select_boxes(
+        *_candidates(), conf=0.25, iou=0.6, max_detections=10, classes=torch.tensor([False, True])
+    )
+    assert classes.tolist() == [1]
+
+
+def test_nothing_found_is_three_empty_columns():
+    boxes, scores, classes = select_boxes(*_candidates(), conf=0.95, iou=0.6, max_detections=10)
+    assert boxes.shape == (0, 4)
+    assert len(scores) == len(classes) == 0
+
+
+@pytest.mark.parametrize(("count", "spread"), [(1, 50), (40, 60), (200, 100), (257, 100)])
+def test_suppression_is_torchvisions(count, spread):
+    """Few boxes take another way than many; both give what torchvision's operators give."""
+    generator = torch.Generator().manual_seed(count)
+    corners = torch.rand(count, 2, generator=generator) * spread
+    boxes = torch.cat((corners, corners + 5 + 40 * torch.rand(count, 2, generator=generator)), dim=1)
+    best, ids = torch.rand(count, generator=generator), torch.randint(0, 3, (count,), generator=generator)
+    scores = torch.zeros(count, 3).scatter(1, ids[:, None], best[:, None])
+    got_boxes, got_scores, got_ids = select_boxes(boxes, scores, conf=1e-6, iou=0.5, max_detections=1000)
+    keep = batched_nms(boxes, best, ids, 0.5)
+    keep = keep[nms(boxes[keep], best[keep], ONE_OBJECT_IOU)]
+    torch.testing.assert_close(got_boxes, boxes[keep])
+    torch.testing.assert_close(got_scores, best[keep])
+    assert got_ids.tolist() == ids[keep].tolist()
+
+
+OPTIONS = {"conf": 0.25, "iou": 0.6, "max_detections": 300}
+
+
+def _assert_same_together(boxes, scores, **options):
+    """All frames at once give what each gives alone, to the bit and in the same order."""
+    options = OPTIONS | options
+    together = select_boxes_together(boxes, scores, **options)
+    assert len(together) == len(boxes)
+    for frame, kept in enumerate(together):
+        alone = select_boxes(boxes[frame], scores[frame], **options)
+        for got, expected in zip(kept, alone, strict=True):
+            assert got.dtype == expected.dtype
+            assert got.shape == expected.shape
+            assert torch.equal(got.nan_to_num(-7.0), expected.nan_to_num(-7.0))
+
+
+@st.composite
+def _frames(draw):
+    """Frames on a coarse grid: many boxes are equal, empty, in each other, or just at a threshold; so are scores."""
+    frames, cells, classes = draw(st.integers(1, 4)), draw(st.integers(1, 12)), draw(st.integers(1, 3))
+    numbers = st.integers(0, 6)
+    corners = draw(st.lists(numbers, min_size=frames * cells * 4, max_size=frames * cells * 4))
+    steps = draw(st.lists(numbers, min_size=frames * cells * classes, max_size=frames * cells * classes))
+    low_high = torch.tensor(corners, dtype=torch.float32).view(frames, cells, 2, 2).sort(dim=2).values
+    return low_high.flatten(2), torch.tensor(steps).view(frames, cells, classes) / 6
+
+
+@given(
+    _frames(),
+    st.sampled_from([0.0, 0.25, 0.5, 1.0]),
+    st.sampled_from([0.0, 0.2, 0.25, 1 / 3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 1.0]),
+    st.integers(1, 20),
+)
+@settings(max_examples=300, deadline=None)
+def test_all_frames_at_once_are_each_alone(frames, conf, iou, max_detections):
+    # Up to ten times max_detections: which of more that are equally sure go on is torch's secret.
+    max_detections = max(max_detections, -(-frames[1][0].numel() // 10))
+    _assert_same_together(*frames, conf=conf, iou=iou, max_detections=max_detections)
+
+
+def _random_frames(frames, cells, classes, sure, seed=0):
+    """Boxes of up to 45 pixels in 100 x 100, and of all scores a share that is sure enough."""
+    generator = torch.Generator().manual_seed(seed)
+    corners = torch.rand(frames, cells, 2, generator=generator) * 60
+    boxes = torch.cat((corners, corners + 5 + 40 * torch.rand(frames, cells, 2, generator=generator)), dim=2)
+    scores = torch.rand(frames, cells, classes, generator=generator)
+    return boxes, scores * 0.75 + 0.25 - (torch.rand(scores.shape, generator=generator) > sure).float()
+
+
+@pytest.mark.parametrize(
+    ("frames", "cells", "sure", "options"),
+    [
+        (1, 1, 1.0, {}),
+        (8, 300, 0.05, {}),
+        (32, 1260, 0.01, {"iou": 0.4}),
+        (3, 500, 0.0, {}),
+        (2, 300, 0.2, {"max_detections": 3}),
+        (2, 60, 1.0, {"max_detections": 7}),
+        (4, 200, 0.1, {"classes": torch.tensor([True, False, True])}),
+        (2, 700, 1.0, {"iou": 0.9}),
+    ],
+    ids=["one", "clip", "streams", "nothing", "few wanted", "more than ten times as many", "classes", "flood"],
+)
+def test_many_boxes_at_once_are_each_frames(frames, cells, sure, options):
+    _assert_same_together(*_random_frames(frames, cells, 3, sure), **options)
+
+
+def test_frames_of_no_boxes_are_among_others():
+    boxes, scores = _random_frames(5, 80, 2, 0.3)
+    scores[[0, 3]] = 0.0
+    _assert_same_together(boxes, scores)
+    assert select_boxes_together(boxes[:0], scores[:0], **OPTIONS) == []
+
+
+def test_a_chain_in_which_each_suppresses_the_next_keeps_every_second():
+    """The longest way round for what asks all at once."""
+    left = torch.arange(120.0)[:, None] * 2
+    boxes = torch.cat((left, torch.zeros(120, 1), left + 10, torch.full((120, 1), 10.0)), dim=1)
+    scores = torch.linspace(0.9, 0.3, 120)[:, None]
+    _assert_same_together(boxes[None], scores[None])
+    ((_, kept, _),) = select_boxes_together(boxes[None], scores[None], **OPTIONS)
+    assert torch.equal(kept, scores[::2, 0])
+
+
+def test_a_broken_frame_breaks_no_other():
+    """One stream's memory is not finite: what the others see is as without it."""
+    boxes, scores = _random_frames(4, 100, 2, 0.3)
+    boxes[1, ::3], scores[1, ::5] = torch.nan, torch.nan  # never infinite: boxes are clipped
+    _assert_same_together(boxes, scores)
+
+
+def test_too_many_pairs_are_looked_at_frame_by_frame(monkeypatch):
+    monkeypatch.setattr(streamdet.models.recurrent.boxes, "_suppress_together", None)
+    monkeypatch.setattr(streamdet.models.recurrent.boxes, "_MOST_PAIRS", 1000)
+    _assert_same_together(*_random_frames(4, 100, 2, 0.3))

@@ -1,0 +1,159 @@
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from streamdet.errors import CheckpointError
+from streamdet.models.compress.int8 import calibrate
+from streamdet.models.compress.pruning import prune
+from streamdet.models.recurrent.checkpoint import load_checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def saved(detector, tmp_path):
+    path = tmp_path / "model.safetensors"
+    sha256 = save_checkpoint(path, detector, {"steps": 12, "ap50": 0.5})
+    return path, sha256
+
+
+def test_same_weights_and_facts_give_the_same_file(tmp_path, detector):
+    facts = {"steps": 12, "ap50": 0.5}
+    assert len({save_checkpoint(tmp_path / "model.safetensors", detector, facts) for _ in range(12)}) == 1
+
+
+def test_loaded_model_sees_the_same(detector, images, saved):
+    path, sha256 = saved
+    loaded, training = load_checkpoint(path)
+    assert loaded.sha256 == sha256
+    assert loaded.config == detector.config
+    assert training == {"steps": 12, "ap50": 0.5}
+    expected, state = detector.step(images)
+    outputs, own = loaded.step(images)
+    assert torch.equal(outputs.scores, expected.scores)
+    assert torch.equal(own.cell[0], state.cell[0])
+    assert not list(path.parent.glob(".*.part"))
+
+
+def test_pruned_model_keeps_its_widths(detector, images, tmp_path):
+    pruned = prune(detector, 0.3)
+    save_checkpoint(tmp_path / "lean.safetensors", pruned, {})
+    loaded, _ = load_checkpoint(tmp_path / "lean.safetensors")
+    assert loaded.config == pruned.config
+    assert torch.equal(loaded.step(images)[0].scores, pruned.step(images)[0].scores)
+
+
+def test_model_that_is_not_pruned_says_nothing_of_widths(saved):
+    with safe_open(saved[0], framework="pt") as file:
+        assert "inner_widths" not in file.metadata()["model"]
+
+
+def test_missing_file_fails(tmp_path):
+    with pytest.raises(CheckpointError, match="not found"):
+        load_checkpoint(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\xff" * 4096, b"\x80\x04\x95" + bytes(200)])
+def test_file_of_another_kind_fails(tmp_path, content):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        load_checkpoint(path)
+
+
+def test_truncated_file_fails(saved):
+    path, _ = saved
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        load_checkpoint(path)
+
+
+def _rewrite(path, header=None, drop=None):
+    tensors = load_file(path)
+    tensors.pop(drop, None)
+    own = {
+        "streamdet_format": "1",
+        "model": json.dumps({"name": "test", "classes": ["person", "car", "bus"]}),
+        "training": "{}",
+    }
+    save_file(tensors, path, metadata=own | (header or {}))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"streamdet_format": "99"}, "format 99, expected 1"),
+        ({"model": "{}"}, "describes its model wrongly"),
+        ({"model": '{"name": "x", "classes": ["a", "a"]}'}, "describes its model wrongly"),
+        ({"model": '{"name": "x", "classes": ["a"], "channels": 100000000}'}, "describes its model wrongly"),
+        ({"model": '{"name": "x", "classes": ["a", "b"]}'}, "does not hold the tensors"),
+        ({"training": "{"}, "describes its model wrongly"),
+    ],
+)
+def test_wrong_header_fails(saved, header, message):
+    path, _ = saved
+    _rewrite(path, header)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [
+        ([0] * 16, "inner_widths.0: Input should be greater than or equal to 1"),
+        ([16] * 15 + [-16], "inner_widths.15: Input should be greater than or equal to 1"),
+        ([10**12] * 16, "inner_widths.0: Input should be less than or equal to 232"),
+        ([16] * 15, "inner_widths: Tuple should have at least 16 items"),
+        ([16] * 10_000, "inner_widths: Tuple should have at most 16 items"),
+        ([16.5] * 16, "inner_widths.0: Input should be a valid integer"),
+        ("x" * 16, "inner_widths: Input should be a valid array"),
+        ([32] * 16, "does not hold the tensors of its model: backbone"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_wrong_widths_fail(saved, widths, message):
+    path, _ = saved
+    model = {"name": "test", "classes": ["person", "car", "bus"], "inner_widths": widths}
+    _rewrite(path, {"model": json.dumps(model)})
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_calibration_is_kept(detector, images, tmp_path):
+    calibrate(detector, [images])
+    save_checkpoint(tmp_path / "m.safetensors", detector, {})
+    assert load_checkpoint(tmp_path / "m.safetensors")[0].int8_ranges == detector.int8_ranges != {}
+
+
+def test_model_that_is_not_calibrated_says_so(saved):
+    assert load_checkpoint(saved[0])[0].int8_ranges == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"neck.laterals.0": [0.5, 1.0]}, r"range of neck\.laterals\.0 is missing, not a range"),
+        ({"neck.laterals.0": [-1.0, float("inf")]}, r"range of neck\.laterals\.0"),
+        ({"neck.laterals.0": [float("nan"), 1.0]}, r"range of neck\.laterals\.0"),
+        ({"backbone.conv1.0": [0.0, 1.0]}, r"range of backbone\.conv1\.0"),
+        ({"neck.laterals.0": [-1.0]}, r"neck\.laterals\.0.*"),
+        ({"neck.laterals.0": "wide"}, r"neck\.laterals\.0.*"),
+    ],
+    ids=str,
+)
+def test_wrong_ranges_fail(detector, images, saved, change, message):
+    calibrate(detector, [images])
+    path, _ = saved
+    _rewrite(path, {"int8_ranges": json.dumps(detector.int8_ranges | change)})
+    with pytest.raises(CheckpointError, match=f"describes its model wrongly: .*{message}") as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_tensor_fails(saved):
+    path, _ = saved
+    _rewrite(path, drop="neck.laterals.0.weight")
+    with pytest.raises(CheckpointError, match=r"neck\.laterals\.0\.weight"):
+        load_checkpoint(path)
