@@ -6,10 +6,10 @@ from os.path import isfile
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Group
 from rich.table import Table
 
+from streamdet.boxes import box_iou
 from streamdet.datasets.frames import ImageFiles, VideoFile
 from streamdet.datasets.labels import LabelledSet, LabelledVideo, Labels
 
@@ -149,16 +149,7 @@ def _wrong_pictures(video: LabelledVideo) -> Iterator[tuple[str, str, int]]:
 def _wrong_boxes(labels: Labels) -> Iterator[tuple[str, int]]:
     sides = labels.boxes[:, 2:] - labels.boxes[:, :2]
     yield f"boxes narrower than {_LEAST_SIDE:g} pixels", int((sides.min(axis=1) < _LEAST_SIDE).sum())
-    same = (_iou(labels.boxes) > _SAME_IOU) & (labels.class_ids[:, None] == labels.class_ids)
+    same = (box_iou(labels.boxes, labels.boxes) > _SAME_IOU) & (labels.class_ids[:, None] == labels.class_ids)
     yield "objects with two boxes", int(np.triu(same, k=1).sum())
     tracks = labels.track_ids[labels.track_ids >= 0]
     yield "identities twice in a frame", len(tracks) - len(np.unique(tracks))
-
-
-def _iou(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, N) IoU of boxes with each other."""
-    sides = np.minimum(boxes[:, None, 2:], boxes[:, 2:]) - np.maximum(boxes[:, None, :2], boxes[:, :2])
-    intersection = sides.clip(0).prod(axis=2)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    result: NDArray[np.float32] = intersection / (areas[:, None] + areas - intersection)
-    return result

@@ -10,8 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.datasets.link import link
 from streamdet.evaluation.judged import MATCH_IOU, JudgedFrame, JudgedSet, JudgedVideo
-from streamdet.evaluation.link import link
 from streamdet.evaluation.matching import match_frame
 
 
@@ -79,7 +79,7 @@ def collect(judged: JudgedSet, iou_thresholds: Sequence[float] = (MATCH_IOU,), c
     objects, found = [_no_objects()], [_no_found(len(iou_thresholds))]
     clip_count = track_count = object_count = 0
     for video in judged.videos:
-        tracks, tracks_here = _tracks(link(video))
+        tracks, tracks_here = _tracks(video)
         flanked = _flanked(video)
         for index, frame in enumerate(video.frames):
             if frame is None:
@@ -93,14 +93,13 @@ def collect(judged: JudgedSet, iou_thresholds: Sequence[float] = (MATCH_IOU,), c
     return Outcomes(judged.classes, clip_count, _concatenate(objects), _concatenate(found))
 
 
-def _tracks(linked: JudgedVideo) -> tuple[list[NDArray[np.int64]], int]:
-    """Identities of every frame, numbered anew from 0 in each unbroken segment, and how many there are."""
-    tracks = [np.zeros(0, np.int64)] * len(linked.frames)
+def _tracks(video: JudgedVideo) -> tuple[list[NDArray[np.int64]], int]:
+    """Track ids of every frame, numbered from 0, a new one in each unbroken segment, and how many there are."""
+    tracks = link(video.frames, video.segments)
     numbers: dict[tuple[int, int], int] = {}
-    for segment, (start, stop) in enumerate(linked.segments):
+    for segment, (start, stop) in enumerate(video.segments):
         for index in range(start, stop):
-            frame = linked.frames[index]
-            ids = [] if frame is None else frame.track_ids.tolist()
+            ids = tracks[index].tolist()
             tracks[index] = np.array([numbers.setdefault((segment, i), len(numbers)) for i in ids], np.int64)
     return tracks, len(numbers)
 
