@@ -17,6 +17,7 @@ from streamdet.cli.doctor import doctor as doctor_command
 from streamdet.cli.eval import evaluate
 from streamdet.cli.exit_status import DONE, WRONG, guard
 from streamdet.cli.export import export
+from streamdet.cli.help import GroupedCommand
 from streamdet.cli.messages import messages
 from streamdet.cli.probe import probe as probe_command
 from streamdet.cli.process_title import hide_credentials
@@ -27,16 +28,16 @@ from streamdet.version import __version__
 
 app = typer.Typer(
     name="streamdet",
-    help="Finds objects in video streams with a memory.",
+    help="Find objects in video, follow them, and write what was found.",
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (run_command, demo_command, probe_command, scene_command, doctor_command, bench_command):
-    app.command()(command)  # named as its function
-app.command()(train)
-app.command("eval")(evaluate)
-app.command()(export)
+    app.command(cls=GroupedCommand)(command)  # named as its function
+app.command(cls=GroupedCommand)(train)
+app.command("eval", cls=GroupedCommand)(evaluate)
+app.command(cls=GroupedCommand)(export)
 
 
 def _show_version(wanted: bool) -> None:
@@ -51,7 +52,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Finds objects in video streams with a memory."""
+    """Find objects in video, follow them, and write what was found."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

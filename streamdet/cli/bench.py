@@ -12,7 +12,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import Quiet, Verbose
+from streamdet.cli.options import DETECTION, INPUT, OUTPUT, Quiet, Verbose
 from streamdet.errors import ConfigError
 from streamdet.jobs.config import PipelineConfig
 from streamdet.yaml_file import Override, load_yaml
@@ -50,16 +50,36 @@ class Pace(NamedTuple):
 
 def bench(
     source: Annotated[
-        Path | None, typer.Option(metavar="CLIP", help="A video file. Default: a street of 720p, rendered first.")
+        Path | None,
+        typer.Option(metavar="CLIP", rich_help_panel=INPUT, help="A video file. Default: a synthetic street of 720p."),
     ] = None,
-    model: Annotated[str, typer.Option(metavar="NAME|PATH", help="street, or a checkpoint.")] = "street",
-    imgsz: Annotated[int | None, typer.Option(metavar="N", min=64, max=4096, help="As of run.")] = None,
-    rounds: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Repetitions; medians are shown.")] = 5,
-    output: Annotated[Path | None, typer.Option("--json", metavar="PATH", help="The figures as JSON.")] = None,
+    model: Annotated[
+        str, typer.Option(metavar="NAME|PATH", rich_help_panel=DETECTION, help="The name of a model, or a model file.")
+    ] = "street",
+    imgsz: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=64,
+            max=4096,
+            rich_help_panel=DETECTION,
+            help="Longer side of the picture that the detector gets. Default: that of the model.",
+        ),
+    ] = None,
+    rounds: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=100, rich_help_panel=INPUT, help="Repetitions; the medians are shown."),
+    ] = 5,
+    output: Annotated[
+        Path | None, typer.Option("--json", metavar="PATH", rich_help_panel=OUTPUT, help="Write the figures as JSON.")
+    ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Measure speed: the whole run against decoding and encoding alone, its stages, and the runtimes."""
+    """Measure the speed of this machine.
+
+    Compares a whole run with decoding and encoding alone, and shows the time of each stage and of each runtime.
+    """
     start_messages(verbose=verbose, quiet=quiet)
 
     from streamdet.jobs.report import machine

@@ -1,7 +1,6 @@
-"""`streamdet demo`: the main job on the embedded scene, and how much of the scene's truth it found."""
+"""`streamdet demo`: the main job on a synthetic street, compared with the exact truth of that street."""
 
 import json
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -19,27 +18,34 @@ from streamdet.yaml_file import Override, load_yaml
 Box = Sequence[float]  # x1 y1 x2 y2
 Objects = Mapping[int, Sequence[tuple[str, Box]]]  # by frame: class and box
 
-# What a viewer would expect to be found: more than half of it in sight, and not a speck.
+# Clearly visible: more than half of the object in sight, and not tiny.
 _VISIBLE_FRACTION = 0.5
 _SMALLEST_SIDE_PX = 16
 # A street in daylight, seen from a pole: people on the pavement and the crossing, cars, a bus, things that hide them.
 _FPS = Fraction(25)
 _SCENE: Mapping[str, Any] = {"seed": 3, "view": "pole", "hour": 0.1, "width": 960, "height": 540, "fps": _FPS}
 _FILES = {
-    "demo.annotated.mp4": "the street with boxes and identities; open it in a player or a browser",
+    "demo.mp4": "the street",
+    "demo.annotated.mp4": "the street with boxes and track ids; open it in a player or a browser",
     "demo.jsonl": "every box of every frame, one JSON object a line",
-    "demo.report.json": "how fast it was, and which stage bounds it",
+    "demo.report.json": "speed, and the stage that limits it",
 }
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(metavar="S", min=0.2, max=60.0, help="Duration of the scene.")] = 8.0,
+    seconds: Annotated[
+        float, typer.Option(metavar="S", min=0.2, max=60.0, help="Duration of the clip in seconds.")
+    ] = 8.0,
     progress: Progress = None,
     log_format: LogFormat = "text",
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Find everyone in a synthetic street: writes demo.annotated.mp4, demo.jsonl and demo.report.json here."""
+    """Try streamdet on a synthetic street.
+
+    Renders a clip, finds and follows the objects in it, and compares the result with the truth. Writes demo.mp4,
+    demo.annotated.mp4, demo.jsonl and demo.report.json to the current folder; those of an earlier demo are replaced.
+    """
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
 
     from streamdet.cli.execution import execute, prepare
@@ -48,30 +54,25 @@ def demo(
     from streamdet.scenes.ground_truth import GroundTruth
     from streamdet.scenes.scene import SceneSpec
 
-    check_files([Path(name) for name in _FILES], overwrite=True)
-    video, detections, report = _FILES
-    with tempfile.TemporaryDirectory(prefix="streamdet-demo-") as folder:
-        street = Path(folder) / "street.mp4"
-        street.touch()  # it has to be there when the job is checked; that comes first, rendering takes a while
-        config = _job(street, video, detections, report)
-        job = prepare(config)
-        truth = GroundTruth()
-        spec = SceneSpec(**_SCENE, frames=round(seconds * _FPS))
-        log.info("rendering %g s of a street", seconds)
-        film(spec, street, truth, progress)
-        outcome = execute(job, progress)
+    clip, video, detections, report = map(Path, _FILES)
+    check_files([clip], overwrite=report.exists())  # a clip without a report may be the user's own
+    check_files([video, detections, report], overwrite=True)
+    truth = GroundTruth()
+    log.info("rendering %g s of a street", seconds)
+    film(SceneSpec(**_SCENE, frames=round(seconds * _FPS)), clip, truth, progress)
+    outcome = execute(prepare(_job(clip, video, detections, report)), progress)
     if outcome.exit_status == DONE:
-        _conclude(truth.to_dict(), Path(detections), outcome.fps)
+        _conclude(truth.to_dict(), detections, outcome.fps)
     return outcome.exit_status
 
 
-def _job(street: Path, video: str, detections: str, report: str) -> PipelineConfig:
+def _job(clip: Path, video: Path, detections: Path, report: Path) -> PipelineConfig:
     settings = {
-        "sources": [str(street)],
+        "sources": [str(clip)],
         "stages": ["decode", "batch", "detect", "track", "annotate", "encode", "record"],
-        "encode.path": video,
-        "record.path": detections,
-        "report": report,
+        "encode.path": str(video),
+        "record.path": str(detections),
+        "report": str(report),
         "overwrite": True,
     }
     return load_yaml(None, PipelineConfig, [Override(key, value, key) for key, value in settings.items()])
@@ -83,7 +84,9 @@ def _conclude(labels: Mapping[str, Any], detections: Path, fps: float) -> None:
     for name, what in _FILES.items():
         typer.echo(f"{name:{width}}  {what}")
     share = f"{100 * found / there:.0f} % of " if there else ""
-    typer.echo(f"Found {share}the {there} objects that are well in sight (IoU of at least 0.5), at {fps:.0f} fps.")
+    typer.echo(
+        f"Found {share}the {there} boxes of objects that are clearly visible (IoU of at least 0.5), at {fps:.0f} fps."
+    )
     typer.echo("Next: streamdet run your-video.mp4")
 
 

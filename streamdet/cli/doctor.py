@@ -1,4 +1,4 @@
-"""`streamdet doctor`: is everything there and at work, and what to do where it is not."""
+"""`streamdet doctor`: checks the installation, and says how to repair it."""
 
 import hashlib
 import importlib
@@ -49,7 +49,10 @@ class Finding:
 
 
 def doctor(verbose: Verbose = False) -> int:
-    """Check packages, processor, GPU, encoders and the model, and run one frame through all of it."""
+    """Check the installation.
+
+    Looks at packages, processor, GPU, encoders and the model, and runs the whole pipeline on one frame.
+    """
     start_messages(verbose=verbose)
     findings = [
         finding
@@ -165,6 +168,6 @@ def _smoke_run() -> Iterator[Finding]:
         film(SceneSpec(width=320, height=192, frames=1), clip, GroundTruth(), progress=False)
         results = list(stream(clip, "street", conf=0.0))
     if len(results) == 1 and results[0].image.shape == (192, 320, 3):
-        yield Finding("smoke run", "one frame rendered, encoded, decoded and looked at")
+        yield Finding("smoke run", "one frame was rendered, encoded, decoded and run through the detector")
     else:
         yield Finding("smoke run", f"expected one frame of 320x192, got {len(results)}", "report this as a bug")

@@ -1,4 +1,4 @@
-"""`streamdet eval`: how good a detector is on labelled footage, and what its memory is worth."""
+"""`streamdet eval`: how good a detector is on a labelled set."""
 
 import json
 import math
@@ -12,7 +12,7 @@ import typer
 from streamdet.cli.contenders import Contender, open_contender, parse_contender
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import Device, Overwrite, Quiet, Split, Verbose
+from streamdet.cli.options import DETECTION, OUTPUT, Device, Overwrite, Quiet, Split, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,45 +21,87 @@ if TYPE_CHECKING:
     from streamdet.evaluation.trial import Trial
     from streamdet.models.contract import Detector
 
+HOW = "Evaluation"
 _FEW_CLIPS = 10
 
 
 def evaluate(
     data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Labels: COCO-VID, COCO, MOT, YOLO, CVAT, KITTI, ... file or folder.")
+        Path,
+        typer.Argument(
+            metavar="DATA", help="A labelled set, file or folder: COCO-VID, COCO, MOTChallenge, YOLO, CVAT, KITTI, ..."
+        ),
     ],
-    model: Annotated[str, typer.Option(metavar="NAME|PATH", help="street, a checkpoint, or NanoDet-m's .ckpt.")] = (
-        "street"
-    ),
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|PATH",
+            rich_help_panel=DETECTION,
+            help="The name of a model, a model file, or NanoDet-m's .ckpt.",
+        ),
+    ] = "street",
     split: Split = None,
     memory: Annotated[
         str,
-        typer.Option(metavar="carry|reset|shuffle", help="reset: forget every frame; shuffle: frames out of order."),
+        typer.Option(
+            metavar="carry|reset|shuffle",
+            rich_help_panel=DETECTION,
+            help="The recurrent state: carried from frame to frame, reset at every frame, or carried over frames in "
+            "random order.",
+        ),
     ] = "carry",
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
-            metavar="A B", help="Two models side by side, each MODEL[:MEMORY][:PRECISION], such as street:reset."
+            metavar="A B",
+            rich_help_panel=HOW,
+            help="Two models side by side, each MODEL[:MEMORY][:PRECISION], such as street:carry street:reset.",
         ),
     ] = None,
     degrade: Annotated[
         str | None,
-        typer.Option(metavar="occlusion|blur|noise|dark|drop", help="Judge on frames with such bad moments."),
+        typer.Option(
+            metavar="occlusion|blur|noise|dark|drop",
+            rich_help_panel=HOW,
+            help="Evaluate on frames that are disturbed in this way for some seconds at a time.",
+        ),
     ] = None,
     latency_ms: Annotated[
         str | None,
-        typer.Option(metavar="MS|measured", help="Also streaming AP: every frame takes so long, and late counts."),
+        typer.Option(
+            metavar="MS|measured",
+            rich_help_panel=HOW,
+            help="Also streaming AP: each frame takes this time, and late results count as wrong.",
+        ),
     ] = None,
-    classes: Annotated[str | None, typer.Option(metavar="A,B", help="Only these classes.")] = None,
-    track: Annotated[bool, typer.Option("--track/--no-track", help="Identities, for HOTA and IDF1.")] = True,
-    imgsz: Annotated[int | None, typer.Option(metavar="N", min=64, max=4096, help="Longer side, pixels.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(metavar="A,B", rich_help_panel=HOW, help="Only these classes. Default: all.")
+    ] = None,
+    track: Annotated[
+        bool, typer.Option("--track/--no-track", rich_help_panel=HOW, help="Follow objects, for HOTA and IDF1.")
+    ] = True,
+    imgsz: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=64,
+            max=4096,
+            rich_help_panel=DETECTION,
+            help="Longer side of the picture that the detector gets. Default: that of the model.",
+        ),
+    ] = None,
     device: Device = "auto",
-    json_path: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="The figures as JSON.")] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", metavar="PATH", rich_help_panel=OUTPUT, help="Write the figures as JSON.")
+    ] = None,
     overwrite: Overwrite = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Judge a detector on labelled footage: accuracy, motion, flicker, stability, identities, speed."""
+    """Evaluate a detector on a labelled set.
+
+    Prints accuracy, accuracy by motion, flicker, stability of the boxes, identities and speed.
+    """
     start_messages(verbose=verbose, quiet=quiet)
     contenders = [parse_contender(text, memory) for text in compare or (model,)]
     _check(contenders, degrade, latency_ms)

@@ -1,4 +1,4 @@
-"""`streamdet export`: a detector as a file for ONNX Runtime, OpenVINO and whatever else reads these; int8; pruned."""
+"""`streamdet export`: a detector as an ONNX or OpenVINO file, calibrated for int8, or pruned."""
 
 import re
 from pathlib import Path
@@ -8,13 +8,14 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import Overwrite, Quiet, Verbose
+from streamdet.cli.options import OUTPUT, Overwrite, Quiet, Verbose
 from streamdet.errors import ConfigError, SinkError
 
 if TYPE_CHECKING:
     from streamdet.models.recurrent.detector import RecurrentDetector
     from streamdet.runtimes.parity import Parity
 
+GRAPH = "Graph"
 _MODEL_ENDING = ".safetensors"
 _ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
 _MOST = 64
@@ -23,33 +24,58 @@ _MOST = 64
 def export(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Default: <model>.onnx, .xml, -int8.safetensors ... here."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            rich_help_panel=OUTPUT,
+            help="Default: <model>.onnx, .xml or -int8.safetensors in the current folder.",
+        ),
     ] = None,
-    model: Annotated[str, typer.Option(metavar="NAME|PATH", help="street, or a checkpoint.")] = "street",
+    model: Annotated[str, typer.Option(metavar="NAME|PATH", help="The name of a model, or a model file.")] = "street",
     form: Annotated[
-        str | None, typer.Option("--format", metavar="onnx|openvino", help="Of the file. Default: onnx.")
+        str | None,
+        typer.Option(
+            "--format", metavar="onnx|openvino", rich_help_panel=OUTPUT, help="Format of the graph. Default: onnx."
+        ),
     ] = None,
     int8: Annotated[
         list[Path] | None,
-        typer.Option(metavar="CLIP", help="Calibrate on a video for int8. Without --format: write a model file."),
+        typer.Option(
+            metavar="CLIP",
+            help="Calibrate for int8 on this video; may be repeated. Without --format: write a model file.",
+        ),
     ] = None,
     prune: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Write a model file with so much less inside its backbone, to train on."),
+        typer.Option(
+            metavar="FRACTION",
+            help="Write a model file without this fraction of the channels inside the backbone, for training.",
+        ),
     ] = None,
     imgsz: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Pixels, multiples of 32. Default: widescreen, such as 192x320.")
+        str | None,
+        typer.Option(
+            metavar="HxW",
+            rich_help_panel=GRAPH,
+            help="Size of the picture, multiples of 32. Default: 16:9 at the size of the model; street: 192x320.",
+        ),
     ] = None,
-    frames: Annotated[int, typer.Option(metavar="T", min=1, max=_MOST, help="Frames of a stream in one step.")] = 1,
-    batch: Annotated[str, typer.Option(metavar="N|any", help="Streams side by side in one step.")] = "1",
+    frames: Annotated[
+        int, typer.Option(metavar="T", min=1, max=_MOST, rich_help_panel=GRAPH, help="Frames of a stream in one step.")
+    ] = 1,
+    batch: Annotated[
+        str, typer.Option(metavar="N|any", rich_help_panel=GRAPH, help="Streams side by side in one step.")
+    ] = "1",
     overwrite: Overwrite = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Write a detector's step as an ONNX or OpenVINO file, its memory explicit inputs and outputs; check it.
+    """Export a detector to ONNX or OpenVINO.
 
-    With --int8, in eight bits, or as a model file that --precision int8 runs. With --prune, as a smaller model file,
-    to be trained on.
+    The file holds one step; the recurrent state is explicit inputs and outputs. The result is compared with torch.
+    With --int8 the step computes in eight bits; without --format that writes a model file for --precision int8.
+    With --prune it writes a smaller model file that has to be trained further.
     """
     start_messages(verbose=verbose, quiet=quiet)
     if prune is not None:

@@ -4,10 +4,36 @@ from typing import Annotated
 
 import typer
 
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Where to run.")]
-Split = Annotated[str | None, typer.Option(metavar="S", help="Part of a labelled set that has several.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
-Progress = Annotated[bool | None, typer.Option("--progress/--no-progress", help="Default: a bar on a terminal.")]
-LogFormat = Annotated[str, typer.Option(metavar="text|json", help="Lines on standard error.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
+# Groups of options in --help.
+INPUT = "Input"
+OUTPUT = "Output"
+DETECTION = "Detection and tracking"
+EXECUTION = "Execution"
+MESSAGES = "Messages and help"
+
+Device = Annotated[
+    str,
+    typer.Option(metavar="auto|cpu|cuda|cuda:N", rich_help_panel=EXECUTION, help="Where the detector runs."),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", rich_help_panel=INPUT, help="The part of a labelled set that has several parts."),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", rich_help_panel=OUTPUT, help="Replace output files that exist.")
+]
+Progress = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        rich_help_panel=MESSAGES,
+        help="Show progress. Default: a bar on a terminal, nothing elsewhere.",
+    ),
+]
+LogFormat = Annotated[
+    str, typer.Option(metavar="text|json", rich_help_panel=MESSAGES, help="Format of the messages on standard error.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", rich_help_panel=MESSAGES, help="Show details and tracebacks.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=MESSAGES, help="Show only warnings and errors.")]

@@ -9,7 +9,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import Overwrite, Split, Verbose
+from streamdet.cli.options import OUTPUT, Overwrite, Split, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,18 +20,24 @@ Row = tuple[str, str]
 
 def probe(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE|DATA", help="A file, a folder of images, an address, or a labelled set.")
+        str, typer.Argument(metavar="SOURCE|DATA", help="A video, a folder of images, an address, or a labelled set.")
     ],
     split: Split = None,
     sheet: Annotated[
-        Path | None, typer.Option(metavar="OUT.png", help="Draw some frames of a labelled set with their labels.")
+        Path | None,
+        typer.Option(
+            metavar="OUT.png", rich_help_panel=OUTPUT, help="Draw frames of a labelled set with their labels."
+        ),
     ] = None,
     overwrite: Overwrite = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print JSON.")] = False,
     verbose: Verbose = False,
 ) -> int:
-    """Show what a source holds (streams, sizes, times, colour, audio) or a labelled set (frames, boxes by class and
-    size, gaps), and what looks wrong."""
+    """Describe a video or a labelled set.
+
+    Of a video: tracks, size, times, colour, audio. Of a labelled set: frames, gaps, boxes by class and size. Says what
+    looks wrong in either.
+    """
     start_messages(verbose=verbose)
 
     from streamdet.datasets.open_set import holds_labels

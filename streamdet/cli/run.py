@@ -8,11 +8,14 @@ import typer
 
 from streamdet.cli.loading import collector_at_rest
 from streamdet.cli.messages import start_messages
-from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
+from streamdet.cli.options import DETECTION, EXECUTION, INPUT, OUTPUT, LogFormat, Progress, Quiet, Verbose
 from streamdet.errors import ConfigError
 from streamdet.jobs.config import PipelineConfig, StageName
 from streamdet.yaml_file import Override, load_yaml
 
+CONTINUE = "Continue"
+JOB = "Job file"
+_DEFAULTS = PipelineConfig()
 # Which option sets which key of the job; an option that is not given leaves the file's value.
 _KEYS = {
     "output": "encode.path",
@@ -52,8 +55,45 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="SOURCE",
-            help="Files, folders or globs of images or videos, rtsp, rtmp or http(s) addresses, a camera's number, "
-            "or @list.txt.",
+            help="Files, folders or globs of images or videos; rtsp, rtmp or http(s) addresses; the number of a "
+            "camera; or @list.txt.",
+        ),
+    ] = None,
+    start: Annotated[
+        float | None,
+        typer.Option(metavar="S", rich_help_panel=INPUT, help="Start at this time, in seconds. Default: 0."),
+    ] = None,
+    end: Annotated[
+        float | None,
+        typer.Option(metavar="S", rich_help_panel=INPUT, help="End at this time, in seconds. Default: the end."),
+    ] = None,
+    max_frames: Annotated[
+        int | None,
+        typer.Option(metavar="N", rich_help_panel=INPUT, help="Stop after N frames of each source. Default: all."),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=INPUT,
+            help=f"Use every N-th frame; times stay true. Default: {_DEFAULTS.decode.stride}.",
+        ),
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|every-frame|freshest",
+            rich_help_panel=INPUT,
+            help="Which frames are used. freshest: of live sources the newest, older ones are dropped. "
+            "Default: auto (freshest for live sources, every frame for files).",
+        ),
+    ] = None,
+    max_staleness: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            rich_help_panel=INPUT,
+            help=f"Drop live frames that are older, in seconds. Default: {_DEFAULTS.decode.max_staleness_s}.",
         ),
     ] = None,
     output: Annotated[
@@ -62,77 +102,191 @@ def run(
             "--output",
             "-o",
             metavar="PATH|DIR|URL",
-            help="Annotated video: .mp4, .mkv or a folder, .m3u8 (HLS), or rtsp:// to publish it. "
-            "Default: <stem>.annotated.mp4 here.",
+            rich_help_panel=OUTPUT,
+            help="The annotated video: .mp4, .mkv or a folder, .m3u8 (HLS), or rtsp:// to publish it. "
+            "Default: <stem>.annotated.mp4 in the current folder.",
         ),
     ] = None,
-    segment: Annotated[
-        str | None, typer.Option(metavar="90s|10m|1h", help="A new video file so often, named after its start.")
-    ] = None,
-    no_video: Annotated[bool, typer.Option("--no-video", help="Write no video.")] = False,
+    no_video: Annotated[bool, typer.Option("--no-video", rich_help_panel=OUTPUT, help="Do not write a video.")] = False,
     detections: Annotated[
         str | None,
         typer.Option(
             metavar="PATH|DIR|-|URL",
-            help="Detections: .jsonl, .txt (MOTChallenge) or .json (COCO); - for standard output; "
-            "mqtt://host/topic or http(s):// to send them.",
+            rich_help_panel=OUTPUT,
+            help="Write the detections: .jsonl, .txt (MOTChallenge) or .json (COCO); - for standard output; "
+            "mqtt://host/topic or http(s):// to send them. Default: not written.",
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="street (default), or a checkpoint.")] = None,
-    conf: Annotated[float | None, typer.Option(metavar="0..1", help="Lowest score of a box. Default: 0.25.")] = None,
-    iou: Annotated[
-        float | None, typer.Option(metavar="0..1", help="Boxes of one class that overlap more are one. Default: 0.6.")
-    ] = None,
-    max_det: Annotated[int | None, typer.Option(metavar="N", help="Most boxes in a frame. Default: 300.")] = None,
-    classes: Annotated[str | None, typer.Option(metavar="A,B", help="Only these classes.")] = None,
-    imgsz: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="Longer side, or height and width, that the detector sees.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Default: auto.")] = None,
-    runtime: Annotated[
-        str | None, typer.Option(metavar="auto|torch|openvino|onnxruntime", help="Default: auto.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="Default: auto.")] = None,
-    mode: Annotated[
+    report: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|every-frame|freshest", help="Which frames of live sources. auto (default): the freshest."
+            metavar="PATH",
+            rich_help_panel=OUTPUT,
+            help="Write a JSON report of the run: frames, speed, dropped frames, errors.",
         ),
     ] = None,
-    max_staleness: Annotated[
-        float | None, typer.Option(metavar="S", help="Drop live frames that are older. Default: 0.5.")
+    segment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="90s|10m|1h",
+            rich_help_panel=OUTPUT,
+            help="Start a new video file at this interval, named after its start time. Default: one file.",
+        ),
     ] = None,
-    memory: Annotated[str | None, typer.Option(metavar="carry|reset", help="reset: forget after every frame.")] = None,
-    track: Annotated[bool | None, typer.Option("--track/--no-track", help="Identities that hold. Default: on.")] = None,
-    start: Annotated[float | None, typer.Option(metavar="S", help="Begin here, in seconds.")] = None,
-    end: Annotated[float | None, typer.Option(metavar="S", help="End here, in seconds.")] = None,
-    max_frames: Annotated[int | None, typer.Option(metavar="N", help="At most so many frames of a source.")] = None,
-    stride: Annotated[int | None, typer.Option(metavar="N", help="Every n-th frame; times stay true.")] = None,
-    codec: Annotated[str | None, typer.Option(metavar="h264|hevc|av1", help="Default: h264.")] = None,
-    crf: Annotated[int | None, typer.Option(metavar="N", help="Quality, lower is better.")] = None,
-    preset: Annotated[str | None, typer.Option(metavar="NAME", help="Encoder's speed, such as veryfast.")] = None,
-    audio: Annotated[str | None, typer.Option(metavar="copy|drop", help="Default: copy.")] = None,
-    overwrite: Annotated[bool | None, typer.Option("--overwrite", help="Replace outputs that are there.")] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            metavar="h264|hevc|av1", rich_help_panel=OUTPUT, help=f"Video codec. Default: {_DEFAULTS.encode.codec}."
+        ),
+    ] = None,
+    crf: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", rich_help_panel=OUTPUT, help="Video quality, lower is better. Default: that of the codec."
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=OUTPUT,
+            help="Speed of the encoder, such as veryfast. Default: that of the codec.",
+        ),
+    ] = None,
+    audio: Annotated[
+        str | None,
+        typer.Option(
+            metavar="copy|drop", rich_help_panel=OUTPUT, help=f"Audio tracks. Default: {_DEFAULTS.encode.audio}."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool | None, typer.Option("--overwrite", rich_help_panel=OUTPUT, help="Replace output files that exist.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            rich_help_panel=DETECTION,
+            help=f"The name of a model, or a model file. Default: {_DEFAULTS.detect.model}.",
+        ),
+    ] = None,
+    conf: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..1", rich_help_panel=DETECTION, help=f"Lowest score of a box. Default: {_DEFAULTS.detect.conf}."
+        ),
+    ] = None,
+    iou: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..1",
+            rich_help_panel=DETECTION,
+            help="Two boxes of one class that overlap by more than this IoU count as one object. "
+            f"Default: {_DEFAULTS.detect.iou}.",
+        ),
+    ] = None,
+    max_det: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=DETECTION,
+            help=f"Most boxes in a frame. Default: {_DEFAULTS.detect.max_detections}.",
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            rich_help_panel=DETECTION,
+            help="Only these classes. The model street knows person, car, motorcycle, bus and truck. Default: all.",
+        ),
+    ] = None,
+    imgsz: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|HxW",
+            rich_help_panel=DETECTION,
+            help="Size of the picture that the detector gets, in pixels: the longer side, or height and width. Larger "
+            "finds smaller objects and is slower. Default: that of the model; street: 320.",
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="carry|reset",
+            rich_help_panel=DETECTION,
+            help="Whether the recurrent state is carried from frame to frame, or reset at every frame. "
+            f"Default: {_DEFAULTS.detect.memory}.",
+        ),
+    ] = None,
+    track: Annotated[
+        bool | None,
+        typer.Option(
+            "--track/--no-track", rich_help_panel=DETECTION, help="Give each object a track id. Default: --track."
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda|cuda:N",
+            rich_help_panel=EXECUTION,
+            help=f"Where the detector runs. Default: {_DEFAULTS.detect.device}.",
+        ),
+    ] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|torch|openvino|onnxruntime",
+            rich_help_panel=EXECUTION,
+            help=f"What runs the detector. Default: {_DEFAULTS.detect.runtime} (the fastest here, measured once).",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|fp32|bf16|fp16|int8",
+            rich_help_panel=EXECUTION,
+            help=f"Number format of the computation. Default: {_DEFAULTS.detect.precision}.",
+        ),
+    ] = None,
     resume: Annotated[
-        bool | None, typer.Option("--resume", help="Go on with the same job where it was interrupted.")
+        bool | None,
+        typer.Option("--resume", rich_help_panel=CONTINUE, help="Continue the same job where it was interrupted."),
     ] = None,
     state_in: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Begin with the memory that --state-out has written.")
+        str | None,
+        typer.Option(
+            metavar="PATH", rich_help_panel=CONTINUE, help="Start with the state that --state-out has written."
+        ),
     ] = None,
     state_out: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Write the memory at the end, for the file that continues this.")
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            rich_help_panel=CONTINUE,
+            help="Write recurrent state and tracks at the end, for the file that continues this one.",
+        ),
     ] = None,
-    report: Annotated[str | None, typer.Option(metavar="PATH", help="Run report as JSON.")] = None,
-    pipeline: Annotated[str | None, typer.Option(metavar="FILE.yaml", help="A job, see pipelines/.")] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.yaml", rich_help_panel=JOB, help="Read the job from a file, see pipelines/."),
+    ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the job.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", rich_help_panel=JOB, help="Set one value of the job; may be repeated."
+        ),
     ] = None,
     progress: Progress = None,
     log_format: LogFormat = "text",
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Find objects in videos; write them with boxes, and what was found."""
+    """Find and follow objects in video.
+
+    Writes the video with boxes, and with --detections what was found. An option replaces the value that the file of
+    --pipeline has; without --pipeline the defaults below apply.
+    """
     options = context.params
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
     _refuse_what_excludes_each_other(options)

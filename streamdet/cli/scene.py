@@ -1,4 +1,4 @@
-"""`streamdet scene`: a synthetic street as a video, and what is where in it."""
+"""`streamdet scene`: a synthetic street as a video, with its labels."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -8,32 +8,45 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import LogFormat, Overwrite, Progress, Quiet, Verbose
+from streamdet.cli.options import OUTPUT, LogFormat, Overwrite, Progress, Quiet, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamdet.scenes.ground_truth import GroundTruth
     from streamdet.scenes.scene import SceneSpec
 
+SCENE = "Scene"
+
 
 def scene(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="PATH", help="The video.")] = Path("street.mp4"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="PATH", rich_help_panel=OUTPUT, help="The video.")
+    ] = Path("street.mp4"),
     labels: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Ground truth (COCO-VID). Default: <stem>.labels.json beside it."),
+        typer.Option(
+            metavar="PATH",
+            rich_help_panel=OUTPUT,
+            help="The labels (COCO-VID). Default: <stem>.labels.json beside the video.",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another street.")] = 0,
-    seconds: Annotated[float, typer.Option(metavar="S", help="Duration.")] = 10.0,
-    fps: Annotated[str, typer.Option(metavar="N|N/M", help="Frames per second, such as 30000/1001.")] = "25",
-    width: Annotated[int, typer.Option(metavar="N", help="Pixels.")] = 1280,
-    height: Annotated[int, typer.Option(metavar="N", help="Pixels.")] = 720,
+    seed: Annotated[int, typer.Option(metavar="N", rich_help_panel=SCENE, help="Each seed gives another street.")] = 0,
+    seconds: Annotated[float, typer.Option(metavar="S", rich_help_panel=SCENE, help="Duration in seconds.")] = 10.0,
+    fps: Annotated[
+        str, typer.Option(metavar="N|N/M", rich_help_panel=SCENE, help="Frames per second, such as 30000/1001.")
+    ] = "25",
+    width: Annotated[int, typer.Option(metavar="N", rich_help_panel=SCENE, help="Width in pixels.")] = 1280,
+    height: Annotated[int, typer.Option(metavar="N", rich_help_panel=SCENE, help="Height in pixels.")] = 720,
     overwrite: Overwrite = False,
     progress: Progress = None,
     log_format: LogFormat = "text",
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Write a synthetic street as a video, with the exact box and identity of everyone in it."""
+    """Render a synthetic street with exact labels.
+
+    Writes a video, and the box and identity of every object in it as COCO-VID.
+    """
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
     rate = _check(seconds, fps, width, height)
 
@@ -61,7 +74,7 @@ def film(spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool |
     Args:
         spec: the scene.
         output: the video.
-        truth: gets what is where in every frame that was written.
+        truth: receives the objects of every frame that was written.
         progress: as in `make_progress`.
 
     Raises:

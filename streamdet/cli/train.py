@@ -1,4 +1,4 @@
-"""`streamdet train`: a recipe in, a model file out; a run that was stopped goes on where it was."""
+"""`streamdet train`: a recipe in, a model file out; a run that was stopped can be continued."""
 
 import logging
 import math
@@ -12,7 +12,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import Device, LogFormat, Progress, Quiet, Verbose
+from streamdet.cli.options import OUTPUT, Device, LogFormat, Progress, Quiet, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,19 +31,32 @@ _EXTRAS = {"faster_coco_eval": "faster-coco-eval", "matplotlib": "matplotlib", "
 def train(
     recipe: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The recipe, such as configs/finetune.yaml.")],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the recipe.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set one value of the recipe; may be repeated."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Default: runs/<model's name>.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            rich_help_panel=OUTPUT,
+            help="The folder of the run. Default: runs/<name of the model>.",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", rich_help_panel=OUTPUT, help="Continue the run in that folder.")
+    ] = False,
     device: Device = "auto",
     progress: Progress = None,
     log_format: LogFormat = "text",
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Train a detector on labelled footage, per frame and then through time, and judge it on what was held out."""
+    """Train a detector on labelled video.
+
+    Evaluates it on the frames that the recipe holds out, before, during and after training.
+    """
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
     missing = [name for module, name in _EXTRAS.items() if find_spec(module) is None]
     if missing:

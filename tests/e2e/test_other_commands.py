@@ -4,16 +4,19 @@ import json
 
 from streamdet.version import __version__
 
+DEMO_FILES = ["demo.annotated.mp4", "demo.jsonl", "demo.mp4", "demo.report.json"]
+
 
 def test_demo_twice(streamdet, here, read_video):
     for _ in range(2):
         done = streamdet("demo", "--seconds", "1")
         assert done.status == 0, done.stderr
-        assert sorted(path.name for path in here.iterdir()) == ["demo.annotated.mp4", "demo.jsonl", "demo.report.json"]
+        assert sorted(path.name for path in here.iterdir()) == DEMO_FILES
+    assert len(read_video(here / "demo.mp4").times_s) == 25
     assert len(read_video(here / "demo.annotated.mp4").times_s) == 25
     assert len((here / "demo.jsonl").read_text().splitlines()) == 27
     assert json.loads((here / "demo.report.json").read_text())["frames"] == 25
-    for word in ("demo.annotated.mp4", "demo.jsonl", "demo.report.json", "Found ", "streamdet run your-video.mp4"):
+    for word in (*DEMO_FILES, "Found ", "streamdet run your-video.mp4"):
         assert word in done.stdout
 
 
@@ -23,6 +26,14 @@ def test_demo_where_nothing_can_be_written(streamdet, here):
     assert done.status == 2
     assert "demo.jsonl: expected a file name, this is a folder" in done.stderr
     assert [path.name for path in here.iterdir()] == ["demo.jsonl"]
+
+
+def test_demo_keeps_a_clip_of_the_user(streamdet, here):
+    (here / "demo.mp4").write_bytes(b"mine")
+    done = streamdet("demo", "--seconds", "1")
+    assert done.status == 2
+    assert "demo.mp4 is there already" in done.stderr
+    assert (here / "demo.mp4").read_bytes() == b"mine"
 
 
 def test_scene(streamdet, here, read_video):

@@ -1,0 +1,26 @@
+"""`--help` in plain text, with the options in groups."""
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+from streamdet.cli.options import MESSAGES
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists arguments, options without a `rich_help_panel`, and then a group for each panel."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the groups in the order in which their first option is declared."""
+        groups: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            if parameter.param_type_name == "argument":
+                _, text = parameter.get_help_record(ctx) or ("", "")
+                groups["Arguments"].append((parameter.metavar or "", text))  # without the type that typer adds
+            elif record := parameter.get_help_record(ctx):
+                panel = MESSAGES if parameter.name == "help" else getattr(parameter, "rich_help_panel", None)
+                groups.setdefault(panel or "Options", []).append(record)
+        for name, records in groups.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
