@@ -26,13 +26,13 @@ import torch
 from judged_sets import add_options, is_video, open_sets, run
 from looks import BETWEEN, FULL_SIZE, RIVALS, SINGLE, TORCH_SINGLE, WAYS, BlindStream, Stream, Way, shrunk
 
+from streamdet.boxes import Letterbox
 from streamdet.datasets.cut import cut
 from streamdet.datasets.labels import LabelledSet, LabelledVideo
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 from streamdet.evaluation.predict import CHUNK_FRAMES
 from streamdet.evaluation.report import report
-from streamdet.runtimes.letterbox import Letterbox
 from streamdet.runtimes.loading import load, load_model
 
 _USUAL_FPS = Fraction(25)

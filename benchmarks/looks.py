@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from streamdet.boxes import Letterbox
 from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
 from streamdet.evaluation.memory_gain import TRACKED_SCORE
@@ -23,7 +24,7 @@ from streamdet.frames import Image
 from streamdet.models.contract import Detector
 from streamdet.models.recurrent.detector import Outputs, RecurrentDetector
 from streamdet.models.recurrent.state import State
-from streamdet.runtimes.letterbox import Letterbox
+from streamdet.runtimes.letterbox import shrink
 from streamdet.tracking import kalman
 from streamdet.tracking.byte_tracker import ByteTracker
 
@@ -185,7 +186,7 @@ class BlindStream(Stream):
 def shrunk(image: Image, box: Letterbox) -> Tensor:
     """(1, 1, 3, H, W) uint8, a model image."""
     out = np.empty((box.model_height, box.model_width, 3), np.uint8)
-    box.shrink(image, out)
+    shrink(image, box, out)
     return torch.from_numpy(out).permute(2, 0, 1)[None, None]
 
 

@@ -113,7 +113,8 @@ def of_plain_loop(clip: Path) -> tuple[int, float, float]:
     import numpy as np
     import torch
 
-    from streamdet.runtimes.letterbox import Letterbox
+    from streamdet.boxes import Letterbox
+    from streamdet.runtimes.letterbox import shrink
     from streamdet.runtimes.loading import load
 
     detector = load("street", device="cpu", runtime="torch", precision="fp32")
@@ -124,7 +125,7 @@ def of_plain_loop(clip: Path) -> tuple[int, float, float]:
         nonlocal state
         letterbox = Letterbox.fit(picture.shape[1], picture.shape[0], IMAGE_SIZE)
         image = np.empty((letterbox.model_height, letterbox.model_width, 3), np.uint8)
-        letterbox.shrink(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), image)
+        shrink(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), letterbox, image)
         outputs, state = detector.step(torch.from_numpy(image).permute(2, 0, 1)[None, None], state)
         [[found]] = outputs.detections()
         for box, name in zip(letterbox.restore(found.boxes).astype(int).tolist(), found.class_names, strict=True):

@@ -205,7 +205,7 @@ def runtimes(model: str, imgsz: int | None, rounds: int) -> Iterator[tuple[str, 
     """Steps of the detector alone, on clips of one stream, with every runtime that there is here."""
     import torch
 
-    from streamdet.runtimes.letterbox import Letterbox
+    from streamdet.boxes import Letterbox
     from streamdet.runtimes.loading import load
 
     paces: dict[str, list[Pace]] = {}

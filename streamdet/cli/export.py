@@ -221,7 +221,7 @@ def _save(path: Path, detector: "RecurrentDetector", training: dict[str, Any]) -
 
 def _widescreen(detector: "RecurrentDetector") -> tuple[int, int]:
     """(height, width) of the model image of a 16:9 stream, pixels."""
-    from streamdet.runtimes.letterbox import Letterbox
+    from streamdet.boxes import Letterbox
 
     letterbox = Letterbox.fit(16, 9, detector.config.image_size)
     return letterbox.model_height, letterbox.model_width

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.boxes import xywh_from_xyxy
 from streamdet.errors import ConfigError
 from streamdet.evaluation.judged import JudgedFrame, JudgedSet, Pairs, judge
 
@@ -94,7 +95,7 @@ def _annotations(frames: Sequence[JudgedFrame], class_id: int) -> Iterator[dict[
     annotation_id = 0
     for image_id, frame in enumerate(frames, start=1):
         rows = frame.class_ids == class_id
-        for box, ignored in zip(_xywh(frame.boxes[rows]), frame.ignored[rows], strict=True):
+        for box, ignored in zip(xywh_from_xyxy(frame.boxes[rows]).tolist(), frame.ignored[rows], strict=True):
             annotation_id += 1  # from 1: COCO reads 0 as "unmatched"
             yield {
                 "id": annotation_id,
@@ -109,10 +110,6 @@ def _annotations(frames: Sequence[JudgedFrame], class_id: int) -> Iterator[dict[
 def _results(frames: Sequence[JudgedFrame], class_id: int) -> Iterator[dict[str, Any]]:
     for image_id, frame in enumerate(frames, start=1):
         rows = frame.found_class_ids == class_id
-        for box, score in zip(_xywh(frame.found_boxes[rows]), frame.found_scores[rows].tolist(), strict=True):
+        boxes = xywh_from_xyxy(frame.found_boxes[rows]).tolist()
+        for box, score in zip(boxes, frame.found_scores[rows].tolist(), strict=True):
             yield {"image_id": image_id, "category_id": 1, "bbox": box, "score": score}
-
-
-def _xywh(boxes: NDArray[np.float64]) -> list[list[float]]:
-    rows: list[list[float]] = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
-    return rows

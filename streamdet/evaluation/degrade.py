@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamdet.boxes import covered_share
+from streamdet.boxes import covered_fraction
 from streamdet.datasets.labels import FrameReader, LabelledSet, LabelledVideo, Labels
 from streamdet.frames import Image
 
@@ -223,7 +223,7 @@ def _behind(video: LabelledVideo, moments: Moments) -> Degraded:
         entry = video.labels[index]
         if entry is None:
             continue
-        hidden = covered_share(entry.boxes, occluder(moment, video.width, video.height)[None])
+        hidden = covered_fraction(entry.boxes, occluder(moment, video.width, video.height)[None])
         labels[index] = _keep(entry, hidden <= HIDDEN_IGNORED)
         partly = (hidden >= PARTLY_HIDDEN) & (hidden <= HIDDEN_IGNORED)
         if partly.any():

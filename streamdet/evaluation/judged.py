@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streamdet.boxes import box_iou, covered_share
+from streamdet.boxes import box_iou, covered_fraction
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 
@@ -191,7 +191,7 @@ def _judge_frame(
     class_ids = set_ids[labels.class_ids]
     kept = class_ids >= 0
     boxes, class_ids = labels.boxes[kept].astype(np.float64), class_ids[kept]
-    ignored = covered_share(boxes, labels.ignore) > MOSTLY
+    ignored = covered_fraction(boxes, labels.ignore) > MOSTLY
 
     found_class_ids = _index_map(found.classes, judged)[found.class_ids]
     rows = np.argsort(-found.scores, kind="stable")
@@ -199,7 +199,7 @@ def _judge_frame(
     found_boxes, found_class_ids = found.boxes[rows].astype(np.float64), found_class_ids[rows]
     # A detection of a box at the border of an ignore region is a hit, though most of it may lie inside.
     hits = (box_iou(found_boxes, boxes) >= MATCH_IOU) & (found_class_ids[:, None] == class_ids) & ~ignored
-    counts = hits.any(axis=1) | (covered_share(found_boxes, labels.ignore) <= MOSTLY)
+    counts = hits.any(axis=1) | (covered_fraction(found_boxes, labels.ignore) <= MOSTLY)
     for class_id in range(len(judged)):
         counts[np.flatnonzero(counts & (found_class_ids == class_id))[MAX_DETECTIONS:]] = False
     return JudgedFrame(

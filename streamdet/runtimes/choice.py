@@ -16,12 +16,12 @@ from typing import Any, Literal, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from streamdet.boxes import Letterbox
 from streamdet.errors import ConfigError, ModelError
 from streamdet.models.contract import Detector
 from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.cache import cache_folder, write_whole
 from streamdet.runtimes.cpu import inference_threads, processor
-from streamdet.runtimes.letterbox import Letterbox
 from streamdet.runtimes.torch import Precision, TorchDetector, resolve_device
 from streamdet.version import __version__
 

@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from streamdet.boxes import xywh_from_xyxy
 from streamdet.scenes.scene import CLASSES, SceneFrame
 
 
@@ -61,7 +64,8 @@ class GroundTruth:
 
     def _annotation(self, frame: SceneFrame, row: int, image_id: int, video_id: int) -> dict[str, Any]:
         fraction = float(frame.visible_fraction[row])
-        bbox = _xywh(frame.boxes[row].tolist())
+        boxes = np.stack([frame.boxes[row], frame.visible_boxes[row]]).astype(np.float64)
+        bbox, visible_bbox = xywh_from_xyxy(boxes).round(2).tolist()
         return {
             "id": len(self._annotations) + 1,
             "image_id": image_id,
@@ -70,7 +74,7 @@ class GroundTruth:
             "track_id": int(frame.track_ids[row]),
             "bbox": bbox,
             "area": round(bbox[2] * bbox[3], 2),
-            "visible_bbox": _xywh(frame.visible_boxes[row].tolist()),
+            "visible_bbox": visible_bbox,
             "visible_fraction": round(fraction, 4),
             "iscrowd": int(fraction < self._iscrowd_below),
         }
@@ -88,8 +92,3 @@ class GroundTruth:
     def write(self, path: str | Path) -> None:
         """Write labels.json."""
         Path(path).write_text(json.dumps(self.to_dict(), separators=(",", ":")), encoding="utf-8")
-
-
-def _xywh(box: list[float]) -> list[float]:
-    x1, y1, x2, y2 = box
-    return [round(x1, 2), round(y1, 2), round(x2 - x1, 2), round(y2 - y1, 2)]

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streamdet.boxes import Letterbox
 from streamdet.errors import ConfigError
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Checkpoint, Clip, Frame, Image, Marker, StreamEnded, StreamGap, StreamStarted
@@ -22,7 +23,7 @@ from streamdet.models.contract import Detector
 from streamdet.models.recurrent.detector import Outputs
 from streamdet.models.recurrent.state import State, StateBank
 from streamdet.result import Result
-from streamdet.runtimes.letterbox import Letterbox
+from streamdet.runtimes.letterbox import shrink
 
 _log = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ class _Watcher:
         for b, stream in enumerate(clip.streams):
             self._forget_if_resized(stream[0])
             for t, frame in enumerate(stream):
-                letterbox.shrink(frame.picture, images[b, t])
+                shrink(frame.picture, letterbox, images[b, t])
                 # Without the padding: it would make every picture resemble the one before.
                 inside = images[b, t, : letterbox.scaled_height, : letterbox.scaled_width]
                 if self._is_cut(frame.source, inside):

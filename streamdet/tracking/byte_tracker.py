@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.boxes import buffered_iou
 from streamdet.detections import Detections
 from streamdet.tracking import kalman
-from streamdet.tracking.association import assign, buffered_iou
+from streamdet.tracking.association import assign
 
 _TRACK = np.dtype(
     [

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.boxes import box_areas, box_intersection, clip_boxes
+
 _VISIBLE_SHARE = 0.35
 """Less of a box than this inside the canvas, or in front of an occluder, is not judged."""
 
@@ -146,8 +148,8 @@ class ClipAugmentation:
         y = boxes[:, [1, 3]] * matrix[1, 1] + matrix[1, 2]
         moved = np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], axis=1).astype(np.float32)
         height, width = self._canvas
-        clipped = moved.clip(0, np.array([width, height, width, height], np.float32))
-        share = _area(clipped) / np.maximum(_area(moved), 1e-6)
+        clipped = clip_boxes(moved, width, height)
+        share = box_areas(clipped) / np.maximum(box_areas(moved), 1e-6)
         big_enough = (clipped[:, 2:] - clipped[:, :2]).min(axis=1, initial=np.inf) >= 3.0
         return clipped, (share >= _VISIBLE_SHARE) & big_enough
 
@@ -163,12 +165,6 @@ class ClipAugmentation:
         if self._flip:
             sign, x = -1.0, x + self._source_width * scale
         return np.array([[sign * scale / shrunk, 0, x], [0, scale / shrunk, y]])
-
-
-def _area(boxes: Boxes) -> NDArray[np.float32]:
-    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    area: NDArray[np.float32] = size[:, 0] * size[:, 1]
-    return area
 
 
 def _colour_table(rng: Generator, colour: float) -> NDArray[np.uint8]:
@@ -206,23 +202,17 @@ class _Occluders:
         """Where they are a moment later, as far as they can be seen."""
         self._boxes[:, [0, 2]] += (self._velocity * min(dt_s, 0.5))[:, None]
         seen = []
-        for box, texture in zip(self._boxes, self._texture, strict=True):
-            x1, y1, x2, y2 = (int(v) for v in self._clipped(box))
+        clipped = clip_boxes(self._boxes, self._width, self._height)
+        for box, texture in zip(clipped, self._texture, strict=True):
+            x1, y1, x2, y2 = (int(v) for v in box)
             if x2 - x1 >= 2 and y2 - y1 >= 2:
                 seen.append(Occluder((x1, y1, x2, y2), texture))
         return tuple(seen)
 
     def cover(self, boxes: Boxes) -> NDArray[np.float32]:
         """Share of each box that is covered; overlapping occluders count once each, at most 1."""
-        covered = np.zeros(len(boxes), np.float32)
-        for box in self._boxes:
-            low = np.maximum(boxes[:, :2], box[:2])
-            high = np.minimum(boxes[:, 2:], box[2:])
-            covered += _area(np.concatenate([low, high], axis=1).astype(np.float32))
-        return np.minimum(covered / np.maximum(_area(boxes), 1e-6), 1.0)
-
-    def _clipped(self, box: NDArray[np.float64]) -> NDArray[np.float64]:
-        return box.clip(0, [self._width, self._height, self._width, self._height])
+        covered = box_intersection(boxes, self._boxes).sum(axis=1) / np.maximum(box_areas(boxes), 1e-6)
+        return np.asarray(np.minimum(covered, 1.0), np.float32)
 
 
 class _Spells:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from streamdet.boxes import box_iou
 from streamdet.datasets.labels import LabelledVideo, Labels
 from streamdet.detections import Detections
 
@@ -41,7 +41,7 @@ def add_teacher_labels(video: LabelledVideo, found: Sequence[Detections], classe
 
 def _merge(own: Labels, found: Detections, index: dict[str, int], labelled: frozenset[int]) -> Labels:
     ids = np.array([index.get(name, -1) for name in found.class_names], np.int64)
-    unmarked = _best_overlap(found.boxes, own.boxes) < _SAME_OBJECT_IOU
+    unmarked = box_iou(found.boxes, own.boxes).max(axis=1, initial=0.0) < _SAME_OBJECT_IOU
     marks_class = np.isin(ids, sorted(labelled))
     added = (ids >= 0) & ~marks_class & (found.scores >= _SURE) & unmarked
     doubtful = (ids >= 0) & unmarked & (found.scores >= _DOUBT) & ~added
@@ -51,14 +51,3 @@ def _merge(own: Labels, found: Detections, index: dict[str, int], labelled: froz
         track_ids=np.concatenate([own.track_ids, np.full(int(added.sum()), -1, np.int64)]),
         ignore=np.concatenate([own.ignore, found.boxes[doubtful]]),
     )
-
-
-def _best_overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    if len(others) == 0:
-        return np.zeros(len(boxes), np.float32)
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=2)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)[:, None] + np.prod(others[:, 2:] - others[:, :2], axis=1)
-    best: NDArray[np.float32] = (shared / np.maximum(area - shared, 1e-6)).max(axis=1)
-    return best

@@ -10,12 +10,12 @@ import pytest
 import torch
 from lively_detector import lively_detector
 
+from streamdet.boxes import Letterbox
 from streamdet.datasets.open_set import open_set
 from streamdet.detections import Detections
 from streamdet.evaluation.predict import predict
 from streamdet.models.recurrent.checkpoint import save_checkpoint
 from streamdet.models.recurrent.state import State
-from streamdet.runtimes.letterbox import Letterbox
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RECIPE = """

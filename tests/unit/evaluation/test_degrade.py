@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from streamdet.boxes import covered_share
+from streamdet.boxes import covered_fraction
 from streamdet.datasets.labels import LabelledSet
 from streamdet.evaluation.degrade import AFFECTED_AFTER_DROP, DESCRIPTIONS, KINDS, degrade, degrade_set
 
@@ -109,7 +109,7 @@ def test_labels_agree_with_what_the_block_hides(clip):
             continue
         block = np.array([[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]])
         boxes = clip.labels[index].boxes
-        share = covered_share(boxes, block)
+        share = covered_fraction(boxes, block)
         sure = np.abs(share - 0.8) > 0.1  # the block may have the picture's own colour at its edge
         kept = np.isin(
             np.arange(24), [np.flatnonzero((boxes == box).all(1))[0] for box in copy.video.labels[index].boxes]
@@ -117,7 +117,7 @@ def test_labels_agree_with_what_the_block_hides(clip):
         assert (kept == (share <= 0.8))[sure].all()
         assert len(copy.video.labels[index].ignore) == (~kept).sum()
         if copy.affected.labels[index] is not None:
-            affected = covered_share(copy.affected.labels[index].boxes, block)
+            affected = covered_fraction(copy.affected.labels[index].boxes, block)
             assert ((affected > 0.2) & (affected < 0.9)).all()
             partly_hidden += len(affected)
             assert len(copy.affected.labels[index].ignore) == 24 - len(affected)
