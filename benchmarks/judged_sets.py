@@ -1,4 +1,4 @@
-"""What a recipe keeps for judging, and synthetic streets, as memory.py and fast_slow.py judge on them."""
+"""What a recipe keeps for judging, and synthetic streets, as memory.py judges on them."""
 
 import argparse
 import json
@@ -8,10 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from memory_gain import shorten
+
 from streamdet.datasets.labels import LabelledSet
 from streamdet.datasets.mix import map_classes
 from streamdet.errors import ConfigError, StreamdetError
-from streamdet.evaluation.memory_gain import shorten
 from streamdet.training.config import TrainingConfig
 from streamdet.training.prepare import open_validation
 from streamdet.training.synthetic import RATES, synthetic_set

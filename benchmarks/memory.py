@@ -16,11 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from judged_sets import add_options, is_video, open_sets, run
-
-from streamdet.cli.contenders import open_contender
-from streamdet.errors import ConfigError
-from streamdet.evaluation.degrade import KINDS, Kind
-from streamdet.evaluation.memory_gain import (
+from memory_gain import (
     CLEAN,
     CLIP_FRAMES,
     TRACKED_SCORE,
@@ -30,6 +26,10 @@ from streamdet.evaluation.memory_gain import (
     judge_stills,
     measure_drift,
 )
+
+from streamdet.cli.contenders import open_contender
+from streamdet.errors import ConfigError
+from streamdet.evaluation.degrade import KINDS, Kind
 from streamdet.models.contract import Detector
 
 _COLUMNS = ("ap50", "ap50_slow", "ap50_medium", "ap50_fast", "flicker", "stability")

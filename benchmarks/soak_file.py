@@ -24,6 +24,7 @@ from typing import Any
 
 import av
 import numpy as np
+from loop import loop
 from scipy.optimize import linear_sum_assignment
 from soaking import Trend, draw, held_by, rows, small_clip, trend
 from torch import Tensor
@@ -35,7 +36,6 @@ from streamdet.datasets.open_set import open_set
 from streamdet.detections import Detections
 from streamdet.evaluation.average_precision import average_precision
 from streamdet.evaluation.judged import MATCH_IOU
-from streamdet.evaluation.loop import loop
 from streamdet.jobs.config import PipelineConfig
 from streamdet.models.contract import Detector
 from streamdet.models.recurrent.detector import Outputs

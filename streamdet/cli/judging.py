@@ -48,7 +48,6 @@ class Judge:
         elif self.model_path.is_file():
             return
         if not begins:
-            self._draw_curves()
             self._write(ap50)
 
     def _judge_sets(self) -> "tuple[Judgement, Judgement] | None":
@@ -98,12 +97,6 @@ class Judge:
         folder.mkdir(exist_ok=True)
         file_name = re.sub(r"[^-.=+ \w]", "_", name)
         prediction_sheet(labelled, shown, draw, folder / f"{file_name}.png")
-
-    def _draw_curves(self) -> None:
-        from streamdet.training.curves import draw_curves
-
-        figures = self._figures
-        draw_curves(figures.rows, figures.total_steps, self._trainer.config.phases, self._folder / "curves.png")
 
     def _write(self, ap50: "Judgement") -> None:
         from streamdet.models.recurrent.checkpoint import save_checkpoint

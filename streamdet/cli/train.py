@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from streamdet.training.loop import Trainer
     from streamdet.training.ranks import Ranks
 
-_EXTRAS = {"faster_coco_eval": "faster-coco-eval", "matplotlib": "matplotlib", "tensorboard": "tensorboard"}
+_EXTRAS = {"faster_coco_eval": "faster-coco-eval", "tensorboard": "tensorboard"}
 
 
 def train(
@@ -101,7 +101,6 @@ def _train(
 ) -> int:
     from streamdet.cli.signals import StopOnSignal
     from streamdet.training.loop import Trainer
-    from streamdet.training.paint_torch import DevicePainter
     from streamdet.training.prepare import open_footage, open_validation
 
     # Before anything is written: most mistakes in a recipe show here.
@@ -112,7 +111,7 @@ def _train(
     trainer = Trainer(detector, config, footages, device, ranks)
     if resume and not trainer.resume(folder):
         log.info("nothing was saved in %s: from the start", folder)
-    if isinstance(trainer.painter, DevicePainter):
+    if device.type != "cpu":
         elsewhere = ", ".join(f.name for f in footages if f.name not in trainer.painter.resident) or "none"
         log.info("frames on %s: %s; sent one by one: %s", device, ", ".join(trainer.painter.resident), elsewhere)
     if ranks.rank > 0:

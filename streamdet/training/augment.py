@@ -1,7 +1,7 @@
 """How a clip is changed for training: one draw a clip, the same for all its frames.
 
 Geometry (crop, zoom, flip, slow camera drift), colour, and what memory is for: things that pass in front, spells of
-blur, noise, darkness and compression. What is drawn here is a plan; paint.py and paint_torch.py make pictures of it.
+blur, noise, darkness and compression. What is drawn here is a plan; paint.py makes pictures of it.
 
 Shapes: H, W pixels of the training image ("canvas"), M boxes.
 """

@@ -22,8 +22,7 @@ from streamdet.training.config import BLOCK_STEPS, PhaseConfig, TrainingConfig
 from streamdet.training.footage import Footage
 from streamdet.training.loss import Targets, detection_loss
 from streamdet.training.means import Means
-from streamdet.training.paint import HostPainter, Painter
-from streamdet.training.paint_torch import DevicePainter
+from streamdet.training.paint import Painter
 from streamdet.training.prefetch import Prefetch
 from streamdet.training.ranks import Ranks
 from streamdet.training.saved_run import read_run, saved_run, write_run
@@ -71,7 +70,7 @@ class Trainer:
         self.detector = detector.to(device)
         self.detector.to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.detector).eval()
-        self.painter: Painter = HostPainter() if device.type == "cpu" else DevicePainter(device, footages)
+        self.painter = Painter(device, footages)
         self.progress, self.saved = Progress(), Progress()
         self.skipped_steps = 0
         self._skipped_in_a_row = 0

@@ -1,13 +1,10 @@
 """The benchmark of the memory, run as its docs say on a small set."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
+import memory
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RECIPE = """
 model: {name: tiny, classes: [person, car, motorcycle, bus, truck], channels: 16, recurrent_channels: 8, image_size: 96}
 data: nowhere
@@ -19,15 +16,6 @@ phases:
 
 
 @pytest.fixture
-def benchmark():
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield importlib.import_module("memory").main
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-@pytest.fixture
 def recipe(streamdet, here):
     (here / "data").mkdir()
     words = ("--seconds", "4", "--fps", "10", "--width", "160", "--height", "96")
@@ -36,11 +24,11 @@ def recipe(streamdet, here):
     return "recipe.yaml"
 
 
-def test_it_writes_figures_and_tables(benchmark, recipe, here, tiny_model, tmp_path, capfd):
+def test_it_writes_figures_and_tables(recipe, here, tiny_model, tmp_path, capfd):
     other = tmp_path / "other.safetensors"
     other.write_bytes(tiny_model.read_bytes())
     words = ["--data", "data", "--model", str(tiny_model), "--per-frame", str(other), "--drift-frames", "100"]
-    assert benchmark([recipe, *words, "--degrade", "drop,occlusion", "--output", "out"]) == 0
+    assert memory.main([recipe, *words, "--degrade", "drop,occlusion", "--output", "out"]) == 0
     result = json.loads((here / "out" / "memory.json").read_text())
     assert list(result["sets"]["street"]) == ["clean", "occlusion", "drop"]
     assert "other + tracker + smoother" in result["sets"]["street"]["clean"]["rows"]
@@ -52,9 +40,9 @@ def test_it_writes_figures_and_tables(benchmark, recipe, here, tiny_model, tmp_p
     assert text in capfd.readouterr().out
 
 
-def test_it_can_be_tried_quickly(benchmark, recipe, here, tiny_model):
+def test_it_can_be_tried_quickly(recipe, here, tiny_model):
     words = ["--data", "data", "--model", str(tiny_model), "--sets", "street", "--max-frames", "8"]
-    assert benchmark([recipe, *words, "--degrade", "none", "--drift-frames", "0"]) == 0
+    assert memory.main([recipe, *words, "--degrade", "none", "--drift-frames", "0"]) == 0
     result = json.loads((here / "memory.json").read_text())
     assert list(result["sets"]["street"]) == ["clean"]
     assert (result["sets"]["street"]["clean"]["rows"]["reset"]["frames"], result["drift"]) == (8, None)
@@ -69,7 +57,7 @@ def test_it_can_be_tried_quickly(benchmark, recipe, here, tiny_model):
         (["--per-frame", "nothing"], "unknown model nothing"),
     ],
 )
-def test_mistake_is_named_and_writes_nothing(benchmark, recipe, here, tiny_model, words, message, capfd):
-    assert benchmark([recipe, "--data", "data", "--model", str(tiny_model), "--output", "out", *words]) == 2
+def test_mistake_is_named_and_writes_nothing(recipe, here, tiny_model, words, message, capfd):
+    assert memory.main([recipe, "--data", "data", "--model", str(tiny_model), "--output", "out", *words]) == 2
     assert message in capfd.readouterr().err
     assert not (here / "out").exists()

@@ -1,32 +1,20 @@
 """The soak tests of benchmarks/, in seconds instead of an hour."""
 
-import importlib
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import soak_file
+import soak_live
 from rtsp_server import require_rtsp_server
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from soaking import trend
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
 
-@pytest.fixture(scope="module")
-def benchmark():
-    """Give a module of benchmarks/ by its name."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield importlib.import_module
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-def test_cameras_fail_and_come_back(benchmark, here, write_clip, tiny_model, monkeypatch, capfd):
+def test_cameras_fail_and_come_back(here, write_clip, tiny_model, monkeypatch, capfd):
     require_rtsp_server()
-    soak_live = benchmark("soak_live")
     monkeypatch.setattr(soak_live, "SAMPLE_EVERY_S", 0.5)
     clip = write_clip(here / "walk.mp4", audio=False)
     words = ["--cameras", "2", "--every", "3", "--minutes", "0.11", "--faults", "killed,cut", "--model", tiny_model]
@@ -46,8 +34,7 @@ def test_cameras_fail_and_come_back(benchmark, here, write_clip, tiny_model, mon
     assert "| killed | " in capfd.readouterr().out
 
 
-def test_a_long_file_keeps_its_memory(benchmark, here, streamdet, tiny_model, monkeypatch, capfd):
-    soak_file = benchmark("soak_file")
+def test_a_long_file_keeps_its_memory(here, streamdet, tiny_model, monkeypatch, capfd):
     monkeypatch.setattr(soak_file, "SAMPLE_EVERY_S", 0.05)
     words = ("--seconds", "4", "--fps", "10", "--width", "160", "--height", "96")
     assert streamdet("scene", "-o", "street.mp4", *words).status == 0
@@ -66,8 +53,7 @@ def test_a_long_file_keeps_its_memory(benchmark, here, streamdet, tiny_model, mo
     assert "the memory began 1 times" in capfd.readouterr().out
 
 
-def test_trend_finds_a_slope_within_its_error(benchmark):
-    trend = benchmark("soaking").trend
+def test_trend_finds_a_slope_within_its_error():
     noise = np.random.default_rng(0).normal(size=720)
     at_s = 5.0 * np.arange(720)
     rising = trend(at_s, 100 + 6 * at_s / 3600 + noise, 3600)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
 from streamdet.training.augment import ClipAugmentation, Strength
-from streamdet.training.paint import paint
+from streamdet.training.paint import paint_clip
 
 PLAIN = Strength(zoom=0.3, drift=0.5, colour=0.0, occluders=0.0, spells=0.0)
 SOURCE, CANVAS = (120, 160), (96, 128)
@@ -13,7 +14,8 @@ def _augmentation(seed, strength=PLAIN, shake=0.0):
 
 
 def _apply(augment, image, dt_s, grain=0):
-    return paint(image, augment.next_frame(dt_s), np.random.default_rng(grain))
+    clip = paint_clip(torch.from_numpy(image[None]), [augment.next_frame(dt_s)], [grain])
+    return clip[0].permute(1, 2, 0).numpy()
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -8,13 +8,15 @@ from streamdet.datasets.labels import LabelledSet
 from streamdet.training.augment import Strength
 from streamdet.training.clips import clip_batches
 from streamdet.training.footage import Footage, IgnoreRule
-from streamdet.training.paint import HostPainter
+from streamdet.training.paint import Painter
 
 OPTIONS = {"canvas": (64, 96), "lanes": 4, "streaming_lanes": 2, "frames": 5, "strength": Strength()}
 
 
 def _batches(footages, count, seed=(1, 2), share=(0, 1)):
-    batches = clip_batches(footages, [1.0, 0.5], **OPTIONS, seed=seed, painter=HostPainter(), share=share)
+    batches = clip_batches(
+        footages, [1.0, 0.5], **OPTIONS, seed=seed, painter=Painter(torch.device("cpu"), footages), share=share
+    )
     return list(itertools.islice(batches, count))
 
 
@@ -67,7 +69,7 @@ def test_targets_lie_on_the_canvas(footages):
 def test_spoilt_frames_come_with_their_sound_picture(footages):
     """Of a bad frame there is a picture without the spell; of the others there is nothing to restore."""
     options = OPTIONS | {"strength": Strength(occluders=0.0, spells=1.0), "frames": 8}
-    options["painter"] = HostPainter()
+    options["painter"] = Painter(torch.device("cpu"), footages)
     batches = clip_batches(footages, [1.0, 0.5], **options, seed=(5,), with_sound=True)
     seen = 0
     for batch in itertools.islice(batches, 6):
@@ -83,7 +85,9 @@ def test_spoilt_frames_come_with_their_sound_picture(footages):
 
 
 def test_set_of_no_weight_is_never_drawn(footages):
-    batches = itertools.islice(clip_batches(footages, [0.0, 1.0], **OPTIONS, seed=(3,), painter=HostPainter()), 6)
+    batches = itertools.islice(
+        clip_batches(footages, [0.0, 1.0], **OPTIONS, seed=(3,), painter=Painter(torch.device("cpu"), footages)), 6
+    )
     # Stills have one dt for a whole clip, the videos' 0.2 s steps are multiples.
     assert all((batch.dt_s == batch.dt_s[:, :1]).all() for batch in batches)
 

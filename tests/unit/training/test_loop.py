@@ -11,7 +11,6 @@ from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.training import loop
 from streamdet.training.config import TrainingConfig
 from streamdet.training.loop import Trainer
-from streamdet.training.paint_torch import DevicePainter
 
 RECIPE = {
     "model": {"name": "tiny", "classes": ["person", "car"], "channels": 16, "recurrent_channels": 8},
@@ -181,19 +180,6 @@ def test_bfloat16_trains_and_keeps_the_memory_in_float32(trainer, tmp_path):
         value.dtype == torch.float32 for value in half.average.state_dict().values() if value.is_floating_point()
     )
     assert half.skipped_steps == 0
-
-
-def test_footage_on_the_device_trains_alike(trainer, tmp_path):
-    """The way of a GPU, on the CPU: the same plans, painted by torch."""
-    host, device = trainer(), trainer()
-    device.painter = DevicePainter(torch.device("cpu"), device.footages)
-    assert device.painter.resident == ["clips", "stills"]
-    losses = {}
-    for name, run in (("host", host), ("device", device)):
-        (tmp_path / name).mkdir()
-        run.run(tmp_path / name, lambda _, figures, name=name: losses.setdefault(name, []).append(figures["loss"]))
-    # Where a clip has grain, the two draw other numbers from there on.
-    assert losses["device"] == pytest.approx(losses["host"], rel=0.5)
 
 
 def test_resume_fails_with_another_recipe(trainer, tmp_path):

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from loop import loop
+from smoothing import smooth
 
 from streamdet.datasets.cut import cut
 from streamdet.datasets.labels import LabelledSet, LabelledVideo
@@ -17,12 +19,10 @@ from streamdet.evaluation.degrade import DESCRIPTIONS, Kind, degrade_set
 from streamdet.evaluation.follow import follow
 from streamdet.evaluation.intervals import paired_intervals
 from streamdet.evaluation.judged import Pairs, judge
-from streamdet.evaluation.loop import loop
 from streamdet.evaluation.outcomes import collect
 from streamdet.evaluation.position import ap50_by_position
 from streamdet.evaluation.predict import Memory
 from streamdet.evaluation.report import brief_report
-from streamdet.evaluation.smoothing import smooth
 from streamdet.evaluation.trial import Way, run_trial
 from streamdet.models.contract import Detector
 

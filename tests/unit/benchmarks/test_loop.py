@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from streamdet.evaluation.loop import loop
+from loop import loop
 
 BOX = (100, 100, 200, 200)
 

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-
-from streamdet.evaluation.smoothing import BOX_S, SCORE_S, smooth
+from smoothing import BOX_S, SCORE_S, smooth
 
 # Of frames 0.1 s apart: how much of what is new is taken.
 BOX, SCORE = 1 - math.exp(-0.1 / BOX_S), 1 - math.exp(-0.1 / SCORE_S)

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-
-from streamdet.datasets.labels import LabelledSet
-from streamdet.evaluation.memory_gain import (
+from memory_gain import (
     CLEAN,
     SMOOTHED,
     claims,
@@ -17,6 +15,8 @@ from streamdet.evaluation.memory_gain import (
     measure_drift,
     shorten,
 )
+
+from streamdet.datasets.labels import LabelledSet
 from streamdet.models.recurrent.detector import Outputs
 from streamdet.models.recurrent.state import State
 
