@@ -2,26 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from streamdet.boxes import xywh_from_xyxy, xyxy_from_xywh
 
 if TYPE_CHECKING:
     import supervision
 
+_REQUIRED: dict[str, tuple[type, tuple[int | str, ...]]] = {
+    "boxes": (np.float32, (4,)),
+    "scores": (np.float32, ()),
+    "class_ids": (np.int64, ()),
+    "track_ids": (np.int64, ()),
+}
+_OPTIONAL: dict[str, tuple[type, tuple[int | str, ...]]] = {
+    "class_scores": (np.float32, ("K",)),
+    "masks": (np.uint8, (28, 28)),
+    "keypoints": (np.float32, ("P", 3)),
+    "embeddings": (np.float32, ("D",)),
+    "support": (np.float32, ()),
+    "carried": (np.bool_, ()),
+}
+"""Dtype and shape of a row of each column; a letter stands for any size."""
+_COLUMNS = _REQUIRED | _OPTIONAL
+
+
+class Detection(NamedTuple):
+    """One row of Detections, in Python's own types.
+
+    Attributes:
+        box: left, top, right, bottom, pixels of the original frame.
+        score: 0 to 1.
+        class_id: index into the model's classes.
+        class_name: of them.
+        track_id: -1 where the box has no track.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    class_id: int
+    class_name: str
+    track_id: int
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """N boxes of one frame.
+    """N boxes of one frame. Iterating over it gives a Detection for each.
 
     Attributes:
         boxes: (N, 4) float32, xyxy, pixels of the original frame, clipped to it.
         scores: (N,) float32, 0 to 1, descending as a detector returns them.
         class_ids: (N,) int64, index into classes.
-        track_ids: (N,) int64, identity that holds over frames; -1 where a box has none yet.
+        track_ids: (N,) int64, equal for the same object in all frames; -1 where a box has none yet.
         classes: the model's class names.
+        class_scores: (N, K) float32, 0 to 1, the score of each of the model's K classes; None where not known,
+            as with all columns from here on.
+        masks: (N, 28, 28) uint8, how sure each cell of a grid over the box is part of the object, 0 to 255.
+        keypoints: (N, P, 3) float32, x and y in pixels of the original frame, and a score of 0 to 1.
+        embeddings: (N, D) float32, alike for objects that look alike.
+        support: (N,) float32, 0 to 1, how much of the detection is due to earlier frames.
+        carried: (N,) bool, True where the box was not found in this frame but predicted from earlier ones.
+
+    Raises:
+        ValueError: a column has another number of rows or another shape than these, or class_ids has no name.
     """
 
     boxes: NDArray[np.float32]
@@ -29,87 +78,234 @@ class Detections:
     class_ids: NDArray[np.int64]
     track_ids: NDArray[np.int64]
     classes: tuple[str, ...]
+    class_scores: NDArray[np.float32] | None = None
+    masks: NDArray[np.uint8] | None = None
+    keypoints: NDArray[np.float32] | None = None
+    embeddings: NDArray[np.float32] | None = None
+    support: NDArray[np.float32] | None = None
+    carried: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.scores)
-        if self.boxes.shape != (n, 4) or self.class_ids.shape != (n,) or self.track_ids.shape != (n,):
-            raise ValueError(
-                f"columns differ in length: boxes {self.boxes.shape}, scores {self.scores.shape}, "
-                f"class_ids {self.class_ids.shape}, track_ids {self.track_ids.shape}"
-            )
+        for name, column in self.columns().items():
+            _, row = _COLUMNS[name]
+            if len(column.shape) != 1 + len(row) or len(column) != n or not _fits(column.shape[1:], row):
+                expected = ", ".join(map(str, (n, *row)))
+                raise ValueError(f"{name} must have the shape ({expected}) beside {n} scores, got {column.shape}")
+        if n and not 0 <= self.class_ids.min() <= self.class_ids.max() < len(self.classes):
+            raise ValueError(f"class_ids must be 0 to {len(self.classes) - 1}, got {np.unique(self.class_ids)}")
 
     @classmethod
     def of(
         cls,
-        boxes: NDArray[Any],
-        scores: NDArray[Any],
-        class_ids: NDArray[Any],
-        classes: tuple[str, ...],
-        track_ids: NDArray[Any] | None = None,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        class_ids: ArrayLike,
+        classes: Sequence[str],
+        track_ids: ArrayLike | None = None,
+        **optional: ArrayLike | None,
     ) -> Detections:
-        """Build from any numeric columns; without track_ids every identity is -1."""
-        n = len(scores)
+        """Build from numbers of any type; without track_ids every one is -1.
+
+        Args:
+            boxes, scores, class_ids, track_ids: the columns.
+            classes: the model's class names.
+            optional: further columns by name.
+        """
+        if unknown := set(optional) - set(_OPTIONAL):
+            raise TypeError(f"no column is called {min(unknown)}; there are {', '.join(_OPTIONAL)}")
+        n = len(np.asarray(scores))
         return cls(
             boxes=np.asarray(boxes, np.float32).reshape(n, 4),
             scores=np.asarray(scores, np.float32),
             class_ids=np.asarray(class_ids, np.int64),
             track_ids=np.full(n, -1, np.int64) if track_ids is None else np.asarray(track_ids, np.int64),
-            classes=classes,
+            classes=tuple(classes),
+            **{name: np.asarray(column, _OPTIONAL[name][0]) for name, column in optional.items() if column is not None},
         )
 
     @classmethod
-    def empty(cls, classes: tuple[str, ...]) -> Detections:
+    def empty(cls, classes: Sequence[str]) -> Detections:
         """No boxes."""
-        return cls.of(np.zeros((0, 4)), np.zeros(0), np.zeros(0), classes)
+        return cls.of(np.zeros((0, 4)), [], [], classes)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Detections]) -> Detections:
+        """All rows of several, which must have the same classes and, but for empty ones, the same columns.
+
+        Raises:
+            ValueError: there are none, or they differ.
+        """
+        if not parts or any(part.classes != parts[0].classes for part in parts):
+            raise ValueError("expected at least one Detections to concatenate, all of the same classes")
+        filled = [part for part in parts if len(part)] or [parts[0]]
+        names = [tuple(part.columns()) for part in filled]
+        if len(set(names)) > 1:
+            differing = sorted(set(sum(names, ())) - set(names[0]).intersection(*names))
+            raise ValueError(f"{', '.join(differing)}: only some of the detections to concatenate have it")
+        columns = {name: np.concatenate([part.columns()[name] for part in filled]) for name in names[0]}
+        return cls(classes=parts[0].classes, **columns)
 
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, rows: NDArray[Any] | slice) -> Detections:
-        """Rows by index array, mask or slice."""
-        return Detections(self.boxes[rows], self.scores[rows], self.class_ids[rows], self.track_ids[rows], self.classes)
+    def __iter__(self) -> Iterator[Detection]:
+        columns = (self.boxes, self.scores, self.class_ids, self.track_ids)
+        for box, score, class_id, track_id in zip(*(column.tolist() for column in columns), strict=True):
+            yield Detection(tuple(box), score, class_id, self.classes[class_id], track_id)
+
+    def __getitem__(self, rows: slice | ArrayLike) -> Detections:
+        """Rows by index, array of indices, mask (array or list) or slice, such as `found[found.scores > 0.5]`.
+
+        Raises:
+            ValueError: a mask has not one value a box.
+            TypeError: it is none of these.
+        """
+        chosen = rows if isinstance(rows, slice) else _indices(rows, len(self))
+        columns: dict[str, Any] = {name: column[chosen] for name, column in self.columns().items()}
+        return replace(self, **columns)
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """Name of each box's class."""
-        return tuple(self.classes[i] for i in self.class_ids)
+    def class_names(self) -> NDArray[np.str_]:
+        """(N,) name of each box's class, so that `found[found.class_names == "person"]` gives the people."""
+        names: NDArray[np.str_] = np.array(self.classes, np.str_)[self.class_ids]
+        return names
 
-    def with_track_ids(self, track_ids: NDArray[np.int64]) -> Detections:
-        """The same boxes with other identities."""
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns that are there, by name."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        return {name: column for name, column in columns.items() if column is not None}
+
+    def of_class(self, *names: str) -> Detections:
+        """The boxes of these classes.
+
+        Raises:
+            ValueError: the model has no such class.
+        """
+        for name in names:
+            if name not in self.classes:
+                close = get_close_matches(name, self.classes, 1)
+                hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(self.classes)}"
+                raise ValueError(f"no class is called {name}; {hint}")
+        return self[np.isin(self.class_ids, [self.classes.index(name) for name in names])]
+
+    def finite(self) -> Detections:
+        """The boxes that are numbers: neither a picture nor a file has a place for NaN."""
+        rows = np.isfinite(self.boxes).all(axis=1) & np.isfinite(self.scores)
+        return self if rows.all() else self[rows]
+
+    def with_track_ids(self, track_ids: ArrayLike) -> Detections:
+        """The same boxes with other track ids."""
         return replace(self, track_ids=np.asarray(track_ids, np.int64))
 
-    def with_boxes(self, boxes: NDArray[np.float32]) -> Detections:
-        """The same objects in other places, for example in pixels of another picture."""
+    def with_boxes(self, boxes: ArrayLike) -> Detections:
+        """The same objects with other boxes, for example in pixels of another picture."""
         return replace(self, boxes=np.asarray(boxes, np.float32))
 
     def to_supervision(self) -> supervision.Detections:
-        """Convert for the supervision library, which must be installed."""
-        import supervision
+        """Convert for the supervision library; optional columns are found in its `data`.
 
-        return supervision.Detections(
+        Raises:
+            ModuleNotFoundError: supervision is not installed.
+        """
+        library = _supervision()
+        converted: supervision.Detections = library.Detections(
             xyxy=self.boxes.copy(),
             confidence=self.scores.copy(),
             class_id=self.class_ids.astype(int),
             tracker_id=self.track_ids.astype(int) if (self.track_ids >= 0).any() else None,
-            data={"class_name": np.array(self.class_names, dtype=str)},
+            data={"class_name": self.class_names}
+            | {name: column.copy() for name, column in self.columns().items() if name in _OPTIONAL},
+        )
+        return converted
+
+    @classmethod
+    def from_supervision(cls, found: supervision.Detections, classes: Sequence[str]) -> Detections:
+        """Convert from the supervision library; its pixel masks are left out.
+
+        Args:
+            found: its class_id are indices into classes; without them all are 0, and without confidence all scores 1.
+            classes: names of the classes.
+        """
+        n = len(found)
+        return cls.of(
+            found.xyxy,
+            np.ones(n) if found.confidence is None else found.confidence,
+            np.zeros(n) if found.class_id is None else found.class_id,
+            classes,
+            found.tracker_id,
+            **{name: found.data.get(name) for name in _OPTIONAL},
         )
 
-    def to_coco(self, image_id: int, category_ids: tuple[int, ...] | None = None) -> list[dict[str, Any]]:
+    def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Rows of a COCO results file: xywh boxes; category_ids maps class index to id, index + 1 by default."""
-        rows = []
-        for (x1, y1, x2, y2), score, class_id in zip(
-            self.boxes.tolist(), self.scores.tolist(), self.class_ids, strict=True
-        ):
-            category = category_ids[class_id] if category_ids else int(class_id) + 1
-            bbox = [round(x1, 2), round(y1, 2), round(x2 - x1, 2), round(y2 - y1, 2)]
-            rows.append({"image_id": image_id, "category_id": category, "bbox": bbox, "score": round(score, 5)})
-        return rows
+        boxes = xywh_from_xyxy(self.boxes.astype(np.float64)).round(2).tolist()
+        return [
+            {
+                "image_id": image_id,
+                "category_id": row.class_id + 1 if category_ids is None else category_ids[row.class_id],
+                "bbox": box,
+                "score": round(row.score, 5),
+            }
+            for row, box in zip(self, boxes, strict=True)
+        ]
+
+    @classmethod
+    def from_coco(
+        cls, rows: Sequence[Mapping[str, Any]], classes: Sequence[str], category_ids: Sequence[int] | None = None
+    ) -> Detections:
+        """From rows of one image of a COCO results file; category_ids as in `to_coco`.
+
+        Raises:
+            ValueError: a row has a category that is not among them.
+        """
+        ids = list(range(1, len(classes) + 1)) if category_ids is None else list(category_ids)
+        if unknown := {row["category_id"] for row in rows} - set(ids):
+            raise ValueError(f"category_id {min(unknown)} is not one of {', '.join(map(str, ids))}")
+        boxes = xyxy_from_xywh(np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4))
+        return cls.of(boxes, [row["score"] for row in rows], [ids.index(row["category_id"]) for row in rows], classes)
 
     def to_mot(self, frame_number: int) -> list[str]:
-        """Lines of a MOTChallenge file; frame_number counts from 1."""
-        lines = []
-        for (x1, y1, x2, y2), score, track in zip(
-            self.boxes.tolist(), self.scores.tolist(), self.track_ids, strict=True
-        ):
-            lines.append(f"{frame_number},{track},{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.4f},-1,-1,-1")
-        return lines
+        """Lines of a MOTChallenge file; frame_number counts from 1. The format has no place for classes."""
+        boxes = xywh_from_xyxy(self.boxes.astype(np.float64)).tolist()
+        return [
+            f"{frame_number},{row.track_id},{x:.2f},{y:.2f},{width:.2f},{height:.2f},{row.score:.4f},-1,-1,-1"
+            for row, (x, y, width, height) in zip(self, boxes, strict=True)
+        ]
+
+    @classmethod
+    def from_mot(cls, lines: Sequence[str], classes: Sequence[str]) -> Detections:
+        """From lines of one frame of a MOTChallenge result file; every box is of the first of the classes."""
+        table = np.array([line.split(",")[:7] for line in lines], np.float64).reshape(-1, 7)
+        boxes = xyxy_from_xywh(table[:, 2:6])
+        return cls.of(boxes, table[:, 6], np.zeros(len(table)), classes, table[:, 1])
+
+
+def _fits(shape: tuple[int, ...], row: tuple[int | str, ...]) -> bool:
+    return all(isinstance(size, str) or size == got for got, size in zip(shape, row, strict=True))
+
+
+def _indices(rows: ArrayLike, n: int) -> NDArray[Any]:
+    """Array of indices or mask from what stands between brackets."""
+    index = np.atleast_1d(np.asarray(rows))
+    if index.size == 0 and index.dtype != bool:
+        return np.zeros(0, np.int64)
+    if index.dtype == bool and index.shape != (n,):
+        raise ValueError(
+            f"expected one bool for each of the {n} boxes, got {np.shape(rows)}: compare arrays, not tuples"
+        )
+    if index.dtype != bool and (index.dtype.kind not in "iu" or index.ndim != 1):
+        raise TypeError(f"expected an index, a mask or a slice of boxes, got {index.dtype} {np.shape(rows)}")
+    return index
+
+
+def _supervision() -> Any:
+    try:
+        import supervision
+    except ModuleNotFoundError as error:
+        if error.name != "supervision":
+            raise
+        raise ModuleNotFoundError(
+            "to_supervision needs supervision, which is not installed: pip install supervision", name="supervision"
+        ) from error
+    return supervision

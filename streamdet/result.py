@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from streamdet.detections import Detections
 from streamdet.frames import Frame, Image, Picture
 
@@ -74,9 +72,3 @@ class Result:
     def with_detections(self, detections: Detections) -> "Result":
         """The same frame with other boxes."""
         return replace(self, detections=detections)
-
-
-def finite(detections: Detections) -> Detections:
-    """The boxes that are numbers: neither a picture nor a file has a place for NaN."""
-    rows = np.isfinite(detections.boxes).all(axis=1) & np.isfinite(detections.scores)
-    return detections if rows.all() else detections[rows]

@@ -14,8 +14,8 @@ MAX_LINES = 400
 
 # Lower layers know nothing of higher ones; neighbours are strangers, except where one file carries two names.
 LAYERS = (
-    {"errors", "version"},
-    {"frames", "detections", "boxes"},
+    {"errors", "version", "boxes"},
+    {"frames", "detections"},
     {"result", "yaml_file"},
     {"flow"},
     {"media", "models", "scenes", "tracking"},

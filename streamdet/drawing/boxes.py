@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from streamdet.detections import Detections
 from streamdet.drawing.canvas import FONT, Canvas, Colour, Lettering, RgbCanvas
 from streamdet.frames import Image
-from streamdet.result import finite
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -55,7 +54,7 @@ def draw(image: Image, detections: Detections) -> Image:
 
 def draw_on(canvas: Canvas, detections: Detections) -> None:
     """Draw as `draw` does, on a picture that may be changed."""
-    detections = finite(detections)
+    detections = detections.finite()
     if len(detections) == 0:
         return
     boxes, thicknesses = _outlines(detections, canvas.height, canvas.width)

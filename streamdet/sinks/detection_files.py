@@ -17,7 +17,7 @@ from streamdet.frames import Marker, StreamEnded, StreamGap
 from streamdet.media.locations import redact
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.part_file import PartFile, mark_of, write_error
-from streamdet.result import Result, finite
+from streamdet.result import Result
 from streamdet.sinks.events import EventSender, is_event_address, open_transport
 from streamdet.sinks.failures import Deliveries
 
@@ -304,17 +304,16 @@ def frame_line(result: Result) -> bytes:
         line["wall_time"] = frame.wall_time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line["latency_s"] = _rounded(result.latency_s, 4)
         line["dropped_before"] = frame.dropped_before
-    found = finite(result.detections)
-    columns = (found.boxes, found.class_ids, found.scores, found.track_ids)
+    found = result.detections.finite()
     line["detections"] = [
         {
-            "box": [round(edge, 2) for edge in box],
-            "class": found.classes[class_id],
-            "class_id": class_id,
-            "score": round(score, 4),
-            "track": track if track >= 0 else None,
+            "box": [round(edge, 2) for edge in row.box],
+            "class": row.class_name,
+            "class_id": row.class_id,
+            "score": round(row.score, 4),
+            "track": row.track_id if row.track_id >= 0 else None,
         }
-        for box, class_id, score, track in zip(*(column.tolist() for column in columns), strict=True)
+        for row in found
     ]
     return _json_line(line)
 
@@ -331,7 +330,7 @@ class _MotFile:
 
     def write(self, item: Result | Marker) -> None:
         if isinstance(item, Result):
-            lines = finite(item.detections).to_mot(item.index + 1)
+            lines = item.detections.finite().to_mot(item.index + 1)
             self._lines.append("".join(f"{line}\n" for line in lines).encode())
 
     def checkpoint(self) -> dict[str, Any]:
@@ -359,7 +358,7 @@ class _CocoFile:
             raise
 
     def write(self, item: Result | Marker) -> None:
-        if not isinstance(item, Result) or not (rows := finite(item.detections).to_coco(item.index + 1)):
+        if not isinstance(item, Result) or not (rows := item.detections.finite().to_coco(item.index + 1)):
             return
         text = ",\n".join(json.dumps(row, allow_nan=False, separators=(",", ":")) for row in rows)
         self._rows.append(f"{self._separator}{text}".encode())
