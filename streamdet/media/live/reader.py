@@ -7,12 +7,12 @@ from fractions import Fraction
 from threading import Event, Thread
 from time import monotonic
 
-import av
 from av.video.frame import VideoFrame
 
 from streamdet.errors import SourceError
 from streamdet.media.backoff import Backoff
-from streamdet.media.container import VideoPacket, reason
+from streamdet.media.border import errors_of
+from streamdet.media.container import VideoPacket
 from streamdet.media.live.backlog import Backlog
 from streamdet.media.live.connection import Connection, RefusedError
 from streamdet.media.live.handover import Arrival, Cause, Handover, Link
@@ -84,15 +84,14 @@ class Reader:
                 pause_s = None
                 self._up_since_s = None
                 try:
-                    if self._read_connection():
-                        break
+                    with errors_of(self._spec.shown):
+                        if self._read_connection():
+                            break
                     why = "the server closed the connection"
                 except RefusedError as error:
                     why, pause_s = str(error), self._options.refused_retry_s
                 except SourceError as error:
                     why = str(error)
-                except av.FFmpegError as error:  # of the deinterlacer, on damaged pictures
-                    why = f"decoding stopped: {reason(error)}"
                 if self._was_good():
                     self._backoff.reset()
                 pause_s = pause_s or self._backoff.next_s()

@@ -1,15 +1,15 @@
 """Live sources: cameras and network streams that never end, whatever happens to them on the way."""
 
+import logging
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
-import av
-
-from streamdet.errors import SourceTimeout
+from streamdet.errors import DecodeError, SourceTimeout
 from streamdet.frames import Frame, Image, Picture, StreamGap, StreamInfo
+from streamdet.media.border import errors_of
 from streamdet.media.colour import colour_of
 from streamdet.media.live.handover import Arrival, Cause, Handover
 from streamdet.media.live.options import LiveOptions
@@ -19,6 +19,8 @@ from streamdet.media.locations import SourceSpec
 from streamdet.media.planes import picture_of, size_of
 from streamdet.media.read.orientation import orientation_of
 from streamdet.media.timeline import Part
+
+_log = logging.getLogger(__name__)
 
 # A thread that waits for a server gets so long to notice that it shall stop.
 _STOP_S = 1.5
@@ -157,8 +159,10 @@ class LiveSource:
             if pts_s < (self._part.start_s or 0):
                 continue
             try:
-                picture = picture_of(arrival.picture)
-            except (av.FFmpegError, ValueError):  # of a size or format that nothing can make a picture of
+                with errors_of(self._spec.shown):
+                    picture = picture_of(arrival.picture)
+            except DecodeError as error:  # of a size or format that nothing can make a picture of
+                _log.debug("%s", error)
                 self._unusable += 1
                 continue
             self._in_hand = True

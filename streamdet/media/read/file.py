@@ -12,6 +12,7 @@ import av
 
 from streamdet.errors import DecodeError, SourceOpenError
 from streamdet.frames import Frame, Image, Picture, StreamInfo
+from streamdet.media.border import errors_of
 from streamdet.media.colour import colour_of
 from streamdet.media.container import VideoPackets, reason
 from streamdet.media.locations import SourceSpec
@@ -42,12 +43,17 @@ class FileSource:
         self._spec = spec
         self._part = part
         self.name = spec.name
-        self._decoder = Decoder(spec)
+        with errors_of(spec.shown):
+            self._decoder = Decoder(spec)
+            self._open()
+
+    def _open(self) -> None:
+        part = self._part
         try:
             self._in_part = self._decode_part()
             first = next(self._in_part, None)
             if first is None:
-                raise SourceOpenError(f"{spec.shown}: {self._why_nothing()}")
+                raise SourceOpenError(f"{self._spec.shown}: {self._why_nothing()}")
             self.info = self._describe(*first)
         except BaseException:
             self._decoder.close()
@@ -112,17 +118,18 @@ class FileSource:
 
     def _deliver(self, frames: Iterable[LabelledFrame]) -> Generator[Frame]:
         live, time_base = self._decoder.live, self._decoder.time_base
-        for label, frame in frames:
-            yield Frame(
-                source=self.name,
-                session=0,
-                index=label.index,
-                pts=label.pts,
-                time_base=time_base,
-                picture=self._picture(frame),
-                duration=label.duration,
-                wall_time=datetime.now(UTC) if live else None,
-            )
+        with errors_of(self._spec.shown):
+            for label, frame in frames:
+                yield Frame(
+                    source=self.name,
+                    session=0,
+                    index=label.index,
+                    pts=label.pts,
+                    time_base=time_base,
+                    picture=self._picture(frame),
+                    duration=label.duration,
+                    wall_time=datetime.now(UTC) if live else None,
+                )
 
     def _picture(self, frame: av.VideoFrame) -> Image | Picture:
         try:

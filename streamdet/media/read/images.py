@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from streamdet.errors import SourceOpenError
 from streamdet.frames import Frame, Image, StreamInfo
+from streamdet.media.border import errors_of
 from streamdet.media.locations import SourceSpec, list_images
 from streamdet.media.timeline import DEFAULT_RATE, Part
 
@@ -35,6 +36,10 @@ class ImageSource:
     def __init__(self, spec: SourceSpec, part: Part) -> None:
         self.name = spec.name
         self.undecodable = 0
+        with errors_of(spec.shown):
+            self._open(spec, part)
+
+    def _open(self, spec: SourceSpec, part: Part) -> None:
         paths = list_images(spec.location)
         start, end = part.pts_range(Fraction(0), 1 / DEFAULT_RATE)
         numbers = range(len(paths))[start : end : part.stride]
@@ -75,7 +80,8 @@ class ImageSource:
 
     def _read(self, paths: list[Path], numbers: range) -> Iterator[tuple[int, Image]]:
         for number in numbers:
-            image = read_image(paths[number])
+            with errors_of(str(paths[number])):
+                image = read_image(paths[number])
             if image is None:
                 self.undecodable += 1
             else:

@@ -17,6 +17,7 @@ from av.video.reformatter import ColorPrimaries, ColorTrc
 from av.video.stream import VideoStream
 
 from streamdet.errors import ConfigError
+from streamdet.media.border import errors_of
 from streamdet.media.colour import FULL, Colour, colour_of, resolve_colour
 from streamdet.media.container import demux, frame_rate, open_container, reason
 from streamdet.media.locations import SourceSpec, expand_sources, list_images
@@ -112,7 +113,8 @@ def probe(location: SourceSpec | str | Path) -> ProbeReport:
         if len(specs) != 1:
             raise ConfigError(f"{location}: holds {len(specs)} sources, expected one")
         [location] = specs
-    return _probe_images(location) if location.kind == "images" else _probe_container(location)
+    with errors_of(location.shown):
+        return _probe_images(location) if location.kind == "images" else _probe_container(location)
 
 
 @dataclass(slots=True)

@@ -14,10 +14,11 @@ from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.stream import Discard
 
-from streamdet.errors import SourceOpenError
-from streamdet.media.container import best_video_stream, demux, open_file, reason
+from streamdet.errors import DecodeError, SourceOpenError
+from streamdet.media.border import errors_of
+from streamdet.media.container import best_video_stream, demux, open_file
 from streamdet.media.timeline import beginning_s, exact
-from streamdet.media.write.formats import OutputFormat
+from streamdet.media.write.formats import OUTPUT_FORMATS, OutputFormat
 
 AudioPacket: TypeAlias = "av.Packet[AudioStream]"
 
@@ -95,10 +96,10 @@ class AudioTrack:
         trial = av.Packet(bytes(self.next))
         trial.pts = trial.dts = 0
         trial.duration, trial.time_base, trial.is_keyframe = self.next.duration, self._time_base, True
-        for side_data in self.next.iter_sidedata():
-            trial.set_sidedata(side_data)
         memory = io.BytesIO()
         try:
+            for side_data in self.next.iter_sidedata():
+                trial.set_sidedata(side_data)
             with av.open(
                 memory, "w", format=container.muxer, container_options=container.growing_options(Fraction(1, 25))
             ) as output:
@@ -146,14 +147,15 @@ class AudioTrack:
         may_be_adts = self.codec == "aac" and not self.stream.codec_context.extradata_size
         adts: BitStreamFilterContext | None = None
         try:
-            if self._start_s is not None:
-                self._container.seek(floor(self._start_s / self._time_base), stream=self.stream)
-            for packet in demux(self._container, self.stream):
-                if may_be_adts and adts is None and bytes(packet)[:2] >= b"\xff\xf0":
-                    adts = BitStreamFilterContext("aac_adtstoasc", in_stream=self.stream)
-                yield from self._whole(packet, adts)
-        except av.FFmpegError as error:
-            _log.warning("%s: ends early: %s", self.description, reason(error))
+            with errors_of(self.description):
+                if self._start_s is not None:
+                    self._container.seek(floor(self._start_s / self._time_base), stream=self.stream)
+                for packet in demux(self._container, self.stream):
+                    if may_be_adts and adts is None and bytes(packet)[:2] >= b"\xff\xf0":
+                        adts = BitStreamFilterContext("aac_adtstoasc", in_stream=self.stream)
+                    yield from self._whole(packet, adts)
+        except DecodeError as error:
+            _log.warning("%s; what follows is left out", error)
 
     def _whole(self, packet: AudioPacket, adts: BitStreamFilterContext | None) -> list[AudioPacket]:
         """The packet without ADTS header, nothing where it is damaged."""
@@ -214,20 +216,22 @@ def open_tracks(path: Path, container: OutputFormat, start_s: float | None, end_
 
     Those that it cannot hold are named in a warning. A file that cannot be read has no tracks, which is a warning too.
     """
-    tracks = []
+    tracks: list[AudioTrack] = []
     try:
-        with open_file(path) as source:
-            count = len(source.streams.audio)
-        for number in range(count):
-            track = AudioTrack(path, number, start_s, end_s)
-            if track.next is not None and track.fits(container):
-                tracks.append(track)
-                continue
-            if track.next is not None:
-                _log.warning("%s: %s cannot hold it, left out; -o x.mkv keeps it", track.description, container.muxer)
-            track.close()
-    except (av.FFmpegError, OSError) as error:
-        _log.warning("%s: its audio cannot be read and is left out: %s", path, reason(error))
+        with errors_of(str(path)):
+            with open_file(path) as source:
+                count = len(source.streams.audio)
+            for number in range(count):
+                track = AudioTrack(path, number, start_s, end_s)
+                if track.next is not None and track.fits(container):
+                    tracks.append(track)
+                    continue
+                if track.next is not None:
+                    kept = "; -o x.mkv keeps it" if track.fits(OUTPUT_FORMATS[".mkv"]) else ""
+                    _log.warning("%s: %s cannot hold it, left out%s", track.description, container.muxer, kept)
+                track.close()
+    except DecodeError as error:
+        _log.warning("%s; its audio is left out", error)
     return tracks
 
 
