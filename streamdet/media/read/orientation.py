@@ -37,7 +37,7 @@ def _display_matrix(frame: av.VideoFrame) -> SideData | None:
     # garbage, dozens of pictures later.
     beside = SideDataContainer.__new__(SideDataContainer)
     with suppress(ValueError):
-        beside.__init__(frame)  # type: ignore[call-arg,misc]  # what it has read before it fails stays
+        beside.__init__(frame)  # type: ignore[misc]  # what it has read before it fails stays
     matrix = beside.get("DISPLAYMATRIX")
     return matrix if isinstance(matrix, SideData) else None
 
