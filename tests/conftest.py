@@ -9,11 +9,28 @@ import pytest
 # Two OpenMP threads that wait for each other on a busy machine are slower than one; must be set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# No test finds what an earlier run left in the user's cache; matplotlib's list of fonts stays where it is.
-_cache = tempfile.TemporaryDirectory(prefix="streamdet-cache-")
-atexit.register(_cache.cleanup)
-os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
-os.environ["XDG_CACHE_HOME"] = _cache.name
+# No test finds what an earlier run left in the user's cache; the workers of one run share what they compile and
+# measure. matplotlib's list of fonts stays where it is.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _cache = tempfile.TemporaryDirectory(prefix="streamdet-cache-")
+    atexit.register(_cache.cleanup)
+    os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
+    os.environ["XDG_CACHE_HOME"] = _cache.name
+
+_SERVER_FIXTURES = {"rtsp_server", "rtsp_servers", "rtmp_server", "mosquitto"}
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Half as many again as processors, as many tests wait for another process; none where only files were named."""
+    if all(".py" in argument for argument in config.args):
+        return 0
+    return ((os.cpu_count() or 1) * 3 + 1) // 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from server_process import START_TIMEOUT_S, ServerProcess, require
+from server_process import START_TIMEOUT_S, ServerProcess, free_port, require
 
 _PYTHON = "/usr/bin/python3"
 _SCRIPT = Path(__file__).with_name("gst_rtsp_server.py")
@@ -90,7 +90,7 @@ class RtspServer(ServerProcess):
 
     Args:
         mounts: path, such as "/live", to what is there.
-        port: 0 takes a free one; a restart keeps it.
+        port: a free one when None; a restart keeps it.
         user, password: what readers and publishers must give; None for nothing.
         basic: ask for basic instead of digest authentication.
     """
@@ -99,12 +99,12 @@ class RtspServer(ServerProcess):
         self,
         mounts: dict[str, Mount],
         *,
-        port: int = 0,
+        port: int | None = None,
         user: str | None = None,
         password: str | None = None,
         basic: bool = False,
     ) -> None:
-        super().__init__(port)
+        super().__init__(free_port() if port is None else port)
         self.mounts = dict(mounts)
         self.user, self.password, self.basic = user, password, basic
 
@@ -129,7 +129,6 @@ class RtspServer(ServerProcess):
         if words[:1] != ["READY"]:
             self.kill9()
             raise RuntimeError(f"the RTSP server did not start on port {self.port}")
-        self.port = int(words[1])
 
     def _settings(self) -> dict[str, Any]:
         mounts = [{"kind": type(mount).__name__, "path": path, **asdict(mount)} for path, mount in self.mounts.items()]

@@ -5,10 +5,13 @@ import signal
 import socket
 import subprocess
 import time
+from itertools import count, islice
 from types import TracebackType
 from typing import Any, Self
 
 START_TIMEOUT_S = 60.0
+_LOWEST_PORT, _PORT_COUNT = 10_000, 20_000
+_PORTS = (_LOWEST_PORT + (os.getpid() * 97 + number) % _PORT_COUNT for number in count())
 
 
 class ServerProcess:
@@ -77,10 +80,17 @@ class ServerProcess:
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
+    """A port that nobody listens at, and that no test of another process takes while a server is restarted on it.
+
+    It lies below those that the kernel gives to outgoing connections, and processes start at different ones.
+    """
+    for port in islice(_PORTS, _PORT_COUNT):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
+        except OSError:
+            continue
+    raise RuntimeError("no port is free")
 
 
 def require(missing: str | None) -> None:
