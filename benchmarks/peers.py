@@ -114,6 +114,7 @@ def of_plain_loop(clip: Path) -> tuple[int, float, float]:
     import torch
 
     from streamdet.boxes import Letterbox
+    from streamdet.frames import RgbPicture
     from streamdet.runtimes.letterbox import shrink
     from streamdet.runtimes.loading import load
 
@@ -125,7 +126,7 @@ def of_plain_loop(clip: Path) -> tuple[int, float, float]:
         nonlocal state
         letterbox = Letterbox.fit(picture.shape[1], picture.shape[0], IMAGE_SIZE)
         image = np.empty((letterbox.model_height, letterbox.model_width, 3), np.uint8)
-        shrink(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), letterbox, image)
+        shrink(RgbPicture(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)), letterbox, image)
         outputs, state = detector.step(torch.from_numpy(image).permute(2, 0, 1)[None, None], state)
         [[found]] = outputs.detections()
         for box, name in zip(letterbox.restore(found.boxes).astype(int).tolist(), found.class_names, strict=True):

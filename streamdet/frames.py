@@ -9,6 +9,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +17,7 @@ Image = NDArray[np.uint8]
 
 
 class Picture(Protocol):
-    """A frame's pixels as its codec has them: most frames are drawn on and encoded without ever being RGB."""
+    """A frame's pixels, as its codec has them or as RGB: most are drawn on and encoded without ever being RGB."""
 
     @property
     def width(self) -> int:
@@ -31,6 +32,44 @@ class Picture(Protocol):
     def rgb(self) -> Image:
         """(H, W, 3) uint8 RGB, converted at the first call."""
         ...
+
+    def scaled(self, width: int, height: int) -> Image:
+        """The picture at another size: (height, width, 3) uint8 RGB."""
+        ...
+
+    def copy(self) -> "Picture":
+        """The same pixels, that may be drawn on."""
+        ...
+
+
+class RgbPicture:
+    """An array as a Picture.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, not copied.
+
+    Raises:
+        ValueError: it is none.
+    """
+
+    def __init__(self, image: Image) -> None:
+        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
+            raise ValueError(f"expected an image of (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        self._image = image
+        self.height, self.width = image.shape[:2]
+
+    def rgb(self) -> Image:
+        """See Picture; the array itself."""
+        return self._image
+
+    def scaled(self, width: int, height: int) -> Image:
+        """See Picture."""
+        interpolation = cv2.INTER_AREA if width < self.width else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(self._image, (width, height), interpolation=interpolation), np.uint8)
+
+    def copy(self) -> "RgbPicture":
+        """See Picture."""
+        return RgbPicture(self._image.copy())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +112,7 @@ class Frame:
         index: counts the source's frames from 0; skipped and dropped ones count too.
         pts: presentation time in units of time_base, as in the source.
         time_base: seconds a unit.
-        picture: (H, W, 3) uint8 RGB, or what becomes that when it is asked for; as displayed.
+        picture: its pixels, as displayed.
         duration: units of time_base, 0 where unknown.
         wall_time: UTC time of capture or arrival; live sources only.
         captured_s: time.monotonic() of capture, as near as is known; no change of a clock moves it. Live sources only.
@@ -85,7 +124,7 @@ class Frame:
     index: int
     pts: int
     time_base: Fraction
-    picture: Image | Picture
+    picture: Picture
     duration: int = 0
     wall_time: datetime | None = None
     dropped_before: int = 0
@@ -99,17 +138,17 @@ class Frame:
     @property
     def image(self) -> Image:
         """(H, W, 3) uint8 RGB, as displayed."""
-        return self.picture if isinstance(self.picture, np.ndarray) else self.picture.rgb()
+        return self.picture.rgb()
 
     @property
     def width(self) -> int:
         """Pixels."""
-        return self.picture.shape[1] if isinstance(self.picture, np.ndarray) else self.picture.width
+        return self.picture.width
 
     @property
     def height(self) -> int:
         """Pixels."""
-        return self.picture.shape[0] if isinstance(self.picture, np.ndarray) else self.picture.height
+        return self.picture.height
 
 
 @dataclass(frozen=True, slots=True)

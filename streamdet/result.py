@@ -65,7 +65,7 @@ class Result:
         """Pixels."""
         return self.frame.height
 
-    def with_picture(self, picture: Image | Picture) -> "Result":
+    def with_picture(self, picture: Picture) -> "Result":
         """The same result with another picture."""
         return replace(self, frame=replace(self.frame, picture=picture))
 

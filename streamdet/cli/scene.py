@@ -81,7 +81,7 @@ def film(spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool |
         SinkError: the video cannot be written.
     """
     from streamdet.cli.progress import make_progress
-    from streamdet.frames import StreamInfo
+    from streamdet.frames import RgbPicture, StreamInfo
     from streamdet.media.write.writer import VideoWriter
     from streamdet.scenes.scene import render
 
@@ -90,7 +90,7 @@ def film(spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool |
     with make_progress(progress, 1) as bar, VideoWriter(output, info, crf=18) as writer:
         bar.begin(output.stem, spec.frames)
         for pts, frame in enumerate(render(spec)):
-            writer.write(frame.image, pts, 1 / spec.fps, duration=1)
+            writer.write(RgbPicture(frame.image), pts, 1 / spec.fps, duration=1)
             truth.add(frame)
             bar.advance(output.stem)
 

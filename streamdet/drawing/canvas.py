@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamdet.frames import Image
+from streamdet.frames import Image, Picture
 from streamdet.media.planes import Planes
 
 Colour = tuple[int, int, int]  # RGB
@@ -56,6 +56,11 @@ class Canvas(Protocol):
     def label(self, rectangle: Rectangle, colour: Colour, text: str, lettering: Lettering) -> None:
         """Fill a rectangle and write a text into it; in a tiny picture it may reach over the right and lower edge."""
         ...
+
+
+def canvas_of(picture: Picture) -> Canvas:
+    """What draws on a picture, which must be a copy of one's own."""
+    return PlanarCanvas(picture) if isinstance(picture, Planes) else RgbCanvas(picture.rgb())
 
 
 class RgbCanvas:

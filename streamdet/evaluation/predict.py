@@ -20,7 +20,7 @@ from streamdet.boxes import Letterbox
 from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
-from streamdet.frames import Image
+from streamdet.frames import Image, RgbPicture
 from streamdet.models.contract import Detector
 from streamdet.models.recurrent.state import State
 from streamdet.runtimes.letterbox import shrink
@@ -114,7 +114,7 @@ def _shrink(
         if index in wanted:
             begun_s = time.perf_counter()
             out = np.empty((letterbox.model_height, letterbox.model_width, 3), np.uint8)
-            shrink(image, letterbox, out)
+            shrink(RgbPicture(image), letterbox, out)
             yield out, time.perf_counter() - begun_s
 
 

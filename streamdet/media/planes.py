@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 
-from streamdet.frames import Image, Picture
+from streamdet.frames import Image, Picture, RgbPicture
 from streamdet.media.colour import (
     Plane,
     colour_of,
@@ -87,15 +87,15 @@ class Planes:
         return samples_of(rgb, matrix, range_)
 
 
-def picture_of(frame: av.VideoFrame) -> Image | Planes:
-    """A decoded frame as it is displayed: as planes where it can be, and else as (H, W, 3) uint8 RGB."""
+def picture_of(frame: av.VideoFrame) -> Picture:
+    """A decoded frame as it is displayed: as planes where it can be, and else as RGB."""
     orientation = orientation_of(frame)
     if frame.format.name in FROM_A_DEVICE:
         frame = _separated(frame)
     is_even = frame.width % 2 == frame.height % 2 == 0
     if frame.format.name in _FORMATS and is_even and orientation == UPRIGHT:
         return Planes(frame)
-    return oriented(rgb_from_frame(frame), orientation)
+    return RgbPicture(oriented(rgb_from_frame(frame), orientation))
 
 
 def _separated(frame: av.VideoFrame) -> av.VideoFrame:
@@ -103,11 +103,6 @@ def _separated(frame: av.VideoFrame) -> av.VideoFrame:
     separated = frame.reformat(format=FROM_A_DEVICE[frame.format.name], threads=1)
     tag(separated, colour_of(frame))
     return separated
-
-
-def size_of(picture: Image | Picture) -> tuple[int, int]:
-    """Width and height, pixels."""
-    return (picture.shape[1], picture.shape[0]) if isinstance(picture, np.ndarray) else (picture.width, picture.height)
 
 
 def _resized(plane: Plane, width: int, height: int) -> Plane:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streamdet.boxes import Letterbox
 from streamdet.datasets.frames import VideoFile
 from streamdet.errors import ConfigError
+from streamdet.frames import RgbPicture
 from streamdet.models.compress.int8 import calibrate
 from streamdet.models.recurrent.detector import PADDING_GREY, RecurrentDetector
 from streamdet.runtimes.letterbox import shrink
@@ -76,6 +77,6 @@ def clips(path: Path, image_size: int | tuple[int, int]) -> list[NDArray[np.uint
         images = list(video.read(start, min(start + _FRAMES, stop)))
         clip = np.full((len(images), height, width, 3), PADDING_GREY, np.uint8)
         for image, out in zip(images, clip, strict=True):
-            shrink(image, letterbox, out[: letterbox.model_height, : letterbox.model_width])
+            shrink(RgbPicture(image), letterbox, out[: letterbox.model_height, : letterbox.model_width])
         found.append(clip)
     return found

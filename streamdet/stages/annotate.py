@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from streamdet.drawing.boxes import draw, draw_on
-from streamdet.drawing.canvas import PlanarCanvas
+from streamdet.drawing.boxes import draw_on
+from streamdet.drawing.canvas import canvas_of
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Marker
-from streamdet.media.planes import Planes
 from streamdet.result import Result
 
 Item = Result | Marker
@@ -23,11 +22,8 @@ def _process(inbox: Inbox[Item]) -> Iterator[Item]:
 
 
 def _annotated(result: Result) -> Result:
-    picture = result.frame.picture
-    if not isinstance(picture, Planes):
-        return result.with_picture(draw(result.image, result.detections))
     if len(result.detections) == 0:
         return result
-    copied = picture.copy()
-    draw_on(PlanarCanvas(copied), result.detections)
-    return result.with_picture(copied)
+    picture = result.frame.picture.copy()
+    draw_on(canvas_of(picture), result.detections)
+    return result.with_picture(picture)

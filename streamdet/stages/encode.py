@@ -7,7 +7,7 @@ from typing import Protocol
 
 from streamdet.errors import SinkError
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Checkpoint, Image, Marker, Picture, StreamEnded, StreamStarted
+from streamdet.frames import Checkpoint, Marker, Picture, StreamEnded, StreamStarted
 from streamdet.media.write.writer import VideoWriter
 from streamdet.result import Result
 from streamdet.sinks.failures import Failures, close_all, remembered
@@ -18,7 +18,7 @@ Item = Result | Marker
 class VideoOutput(Protocol):
     """Where pictures go; streamdet.media.write.writer.VideoWriter is one. Both methods raise SinkError."""
 
-    def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
+    def write(self, picture: Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
         """Add a picture: (H, W, 3) uint8 RGB, or as a source gives it."""
         ...
 

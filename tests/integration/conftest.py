@@ -9,7 +9,7 @@ import pytest
 
 from streamdet.detections import Detections
 from streamdet.flow import Stage
-from streamdet.frames import Clip, StreamInfo
+from streamdet.frames import Clip, RgbPicture, StreamInfo
 from streamdet.media.write.writer import VideoWriter
 from streamdet.result import Result
 
@@ -26,7 +26,7 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
             for n in range(frames):
                 image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
                 image[40:80, 10 + 4 * n : 50 + 4 * n] = 220
-                video.write(image, 512 * n, TIME_BASE, 512)
+                video.write(RgbPicture(image), 512 * n, TIME_BASE, 512)
         return path
 
     return make

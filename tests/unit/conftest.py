@@ -9,7 +9,7 @@ import pytest
 
 from streamdet.detections import Detections
 from streamdet.flow import Run, Stage
-from streamdet.frames import Frame, StreamInfo, StreamStarted
+from streamdet.frames import Frame, RgbPicture, StreamInfo, StreamStarted
 from streamdet.result import Result
 from streamdet.sinks.failures import Failures
 
@@ -35,7 +35,7 @@ def make_frame() -> Callable[..., Frame]:
         source: str = "a", index: int = 0, session: int = 0, size: tuple[int, int] = (64, 48), **more: Any
     ) -> Frame:
         image = np.full((size[1], size[0], 3), 90, np.uint8)
-        return Frame(source, session, index, 512 * index, Fraction(1, 12800), image, **more)
+        return Frame(source, session, index, 512 * index, Fraction(1, 12800), RgbPicture(image), **more)
 
     return make
 

@@ -6,13 +6,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from streamdet.frames import Clip, Frame, StreamEnded, StreamGap, StreamInfo, StreamStarted
+from streamdet.frames import Clip, Frame, RgbPicture, StreamEnded, StreamGap, StreamInfo, StreamStarted
 
 IMAGE = np.zeros((4, 6, 3), np.uint8)
 
 
 def frame(source="a", index=0, pts=0, time_base=Fraction(1, 25)):
-    return Frame(source, 0, index, pts, time_base, IMAGE)
+    return Frame(source, 0, index, pts, time_base, RgbPicture(IMAGE))
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,20 @@ def test_markers_are_equal_by_value_and_frames_by_identity():
     one = frame()
     assert one == one  # noqa: PLR0124 (comparing images would raise)
     assert one != frame()
+
+
+def test_an_array_is_a_picture_that_can_be_copied_and_scaled():
+    image = np.full((48, 64, 3), 200, np.uint8)
+    picture = RgbPicture(image)
+    copied = picture.copy()
+    copied.rgb()[:] = 0
+    assert picture.rgb() is image
+    assert (image == 200).all()
+    assert picture.scaled(32, 20).shape == (20, 32, 3)
+    assert (picture.width, picture.height) == (64, 48)
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+def test_an_array_that_is_no_image_fails(image):
+    with pytest.raises(ValueError, match=r"expected an image of \(H, W, 3\) uint8"):
+        RgbPicture(image)

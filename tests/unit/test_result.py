@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from streamdet.frames import RgbPicture
+
 
 def test_a_result_shows_its_frame(make_result):
     result = make_result([(1, 2, 3, 4, 0.9, 0, 7)], source="cam", index=12, session=1)
@@ -14,8 +16,8 @@ def test_a_result_shows_its_frame(make_result):
 
 def test_another_picture_leaves_the_rest(make_result):
     result = make_result(latency_s=0.1)
-    picture = np.zeros_like(result.image)
-    other = result.with_picture(picture)
-    assert other.image is picture
-    assert result.image is not picture
+    black = np.zeros_like(result.image)
+    other = result.with_picture(RgbPicture(black))
+    assert other.image is black
+    assert result.image is not black
     assert (other.pts, other.latency_s, other.detections) == (result.pts, 0.1, result.detections)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from streamdet.errors import DecodeError, SourceTimeout
-from streamdet.frames import Frame, Image, Picture, StreamGap, StreamInfo
+from streamdet.frames import Frame, Picture, StreamGap, StreamInfo
 from streamdet.media.border import errors_of
 from streamdet.media.colour import colour_of
 from streamdet.media.live.handover import Arrival, Cause, Handover
@@ -16,7 +16,7 @@ from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.reader import Reader
 from streamdet.media.live.timeline import TIME_BASE
 from streamdet.media.locations import SourceSpec
-from streamdet.media.planes import picture_of, size_of
+from streamdet.media.planes import picture_of
 from streamdet.media.read.orientation import orientation_of
 from streamdet.media.timeline import Part
 
@@ -210,9 +210,9 @@ class LiveSource:
             self.session += 1
             yield StreamGap(self.name, self.session, "resized")
 
-    def _frame(self, arrival: Arrival, picture: Image | Picture, dropped: int) -> Frame:
+    def _frame(self, arrival: Arrival, picture: Picture, dropped: int) -> Frame:
         if self._info is None:
-            self._info = self._describe(arrival, *size_of(picture))
+            self._info = self._describe(arrival, picture.width, picture.height)
         age = timedelta(seconds=monotonic() - arrival.captured_s)
         return Frame(
             source=self.name,

@@ -11,7 +11,7 @@ from typing import Self
 import av
 
 from streamdet.errors import DecodeError, SourceOpenError
-from streamdet.frames import Frame, Image, Picture, StreamInfo
+from streamdet.frames import Frame, Picture, StreamInfo
 from streamdet.media.border import errors_of
 from streamdet.media.colour import colour_of
 from streamdet.media.container import VideoPackets, reason
@@ -131,7 +131,7 @@ class FileSource:
                     wall_time=datetime.now(UTC) if live else None,
                 )
 
-    def _picture(self, frame: av.VideoFrame) -> Image | Picture:
+    def _picture(self, frame: av.VideoFrame) -> Picture:
         try:
             return picture_of(frame)
         except (av.FFmpegError, ValueError) as error:

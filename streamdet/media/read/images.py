@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.errors import SourceOpenError
-from streamdet.frames import Frame, Image, StreamInfo
+from streamdet.frames import Frame, Image, RgbPicture, StreamInfo
 from streamdet.media.border import errors_of
 from streamdet.media.locations import SourceSpec, list_images
 from streamdet.media.timeline import DEFAULT_RATE, Part
@@ -95,7 +95,7 @@ class ImageSource:
                 index=number,
                 pts=number,
                 time_base=1 / DEFAULT_RATE,
-                picture=image,
+                picture=RgbPicture(image),
                 duration=1,
             )
 

@@ -14,8 +14,7 @@ from typing import Literal
 import av
 
 from streamdet.errors import SinkError
-from streamdet.frames import Image, Picture, StreamInfo
-from streamdet.media.planes import size_of
+from streamdet.frames import Picture, StreamInfo
 from streamdet.media.write.audio import AudioTrack, open_tracks
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.encoder import streaming_settings
@@ -117,7 +116,7 @@ class HlsWriter:
         self._retry_s: float | None = None
         self._recording: Recording | None = None
 
-    def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
+    def write(self, picture: Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
         """Add a frame: (H, W, 3) uint8 RGB, or as a source gives it.
 
         Raises:
@@ -159,7 +158,7 @@ class HlsWriter:
         except (av.FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
 
-    def _begin(self, picture: Image | Picture, pts: int, time_base: Fraction) -> Recording:
+    def _begin(self, picture: Picture, pts: int, time_base: Fraction) -> Recording:
         if not self._path.parent.is_dir():
             raise SinkError(f"{self._path}: there is no folder {self._path.parent}; create it first")
         self._path.unlink(missing_ok=True)  # first: it must never name what is not there
@@ -171,7 +170,7 @@ class HlsWriter:
             self._settings,
             self._info,
             self._tracks(),
-            size=size_of(picture),
+            size=(picture.width, picture.height),
             pts=pts,
             time_base=time_base,
         )

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from streamdet.errors import SinkError
-from streamdet.frames import Image, Picture, StreamInfo
+from streamdet.frames import Image, Picture, RgbPicture, StreamInfo
 from streamdet.media.colour import Colour, frame_from_rgb, resolve_colour
-from streamdet.media.planes import Planes, size_of
+from streamdet.media.planes import Planes
 from streamdet.media.timeline import DEFAULT_RATE
 from streamdet.media.write.audio import AudioCopier, AudioTrack, video_goes_on
 from streamdet.media.write.encoder import EncoderSettings, VideoEncoder, VideoPacket
@@ -75,7 +75,7 @@ class Recording:
         self._encoder = VideoEncoder(
             self._output,
             settings,
-            self._convert(np.zeros((size[1], size[0], 3), np.uint8)),
+            self._convert(RgbPicture(np.zeros((size[1], size[0], 3), np.uint8))),
             rate,
             self.times.time_base,
             pixel_aspect=info.pixel_aspect,
@@ -96,7 +96,7 @@ class Recording:
         """Number of packets written so far."""
         return self.frames + self._audio.packets
 
-    def add(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int) -> None:
+    def add(self, picture: Picture, pts: int, time_base: Fraction, duration: int) -> None:
         """Encode a frame and write what the encoder has ready, with the audio up to there."""
         placed, repeated = self.times.place(pts, time_base)
         converted = self._convert(picture)
@@ -174,28 +174,27 @@ class Recording:
         reach = self.times.last + 2 * (self.times.interval or self._frame_duration)
         return video_goes_on(Path(self._info.path), reach * self.times.time_base - self.times.shift_s)
 
-    def _convert(self, picture: Image | Picture) -> av.VideoFrame:
+    def _convert(self, picture: Picture) -> av.VideoFrame:
         return fitted(picture, self._size, self._smallest_side, self._info.colour)
 
 
-def fitted(picture: Image | Picture, size: tuple[int, int], smallest_side: int, colour: Colour) -> av.VideoFrame:
+def fitted(picture: Picture, size: tuple[int, int], smallest_side: int, colour: Colour) -> av.VideoFrame:
     """A picture as a frame of a video: planes as they are if they fit, all else by way of RGB.
 
     Args:
-        picture: (H, W, 3) uint8 RGB, or planes.
+        picture: of any size.
         size: (width, height) of the video.
         smallest_side: pixels that the encoder wants at least.
         colour: tags of the video; undecided ones are resolved.
     """
     if (
         isinstance(picture, Planes)
-        and size_of(picture) == size
+        and (picture.width, picture.height) == size
         and min(size) >= smallest_side
         and picture.colour == resolve_colour(colour, *size)
     ):
         return picture.for_encoder()
-    image = picture if isinstance(picture, np.ndarray) else picture.rgb()
-    return frame_from_rgb(padded(letterboxed(image, *size), smallest_side), colour)
+    return frame_from_rgb(padded(letterboxed(picture.rgb(), *size), smallest_side), colour)
 
 
 def letterboxed(image: Image, width: int, height: int) -> Image:

@@ -9,11 +9,10 @@ from fractions import Fraction
 import av
 
 from streamdet.errors import ConfigError, SinkError
-from streamdet.frames import Image, Picture, StreamInfo
+from streamdet.frames import Picture, StreamInfo
 from streamdet.media.backoff import Backoff
 from streamdet.media.container import reason
 from streamdet.media.locations import redact
-from streamdet.media.planes import size_of
 from streamdet.media.timeline import DEFAULT_RATE
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.encoder import EncoderSettings, VideoEncoder, streaming_settings
@@ -30,7 +29,7 @@ _LONGEST_PAUSE_S = 1.0  # of a file that is played: a gap in its times is not wa
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Picture:
-    pixels: Image | Picture
+    pixels: Picture
     pts_s: Fraction
     wall_s: float
 
@@ -73,8 +72,8 @@ class RtspPublisher:
         self._thread = threading.Thread(target=self._run, name=f"publish {self._shown}", daemon=True)
         self._thread.start()
 
-    def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
-        """Hand over the next picture: (H, W, 3) uint8 RGB or as a source gives it, which nobody changes afterwards."""
+    def write(self, picture: Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
+        """Hand over the next picture, which nobody may change afterwards."""
         arrived = _Picture(picture, pts * time_base, time.time())
         with self._changed:
             if not self._info.live:
@@ -181,8 +180,8 @@ class RtspPublisher:
 class _Encoder:
     """H.264 of one connection: pictures of one size, in units of 1/90000 s from its first one on."""
 
-    def __init__(self, like: Image | Picture, info: StreamInfo, settings: EncoderSettings) -> None:
-        self._size = size_of(like)
+    def __init__(self, like: Picture, info: StreamInfo, settings: EncoderSettings) -> None:
+        self._size = (like.width, like.height)
         self._info = info
         self._smallest_side = settings.smallest_side
         self._first_s: Fraction | None = None
@@ -206,5 +205,5 @@ class _Encoder:
         packets = self._encoder.encode(self._convert(picture.pixels), self._last, 0)
         return b"".join(bytes(packet) for packet in packets), self._last
 
-    def _convert(self, pixels: Image | Picture) -> av.VideoFrame:
+    def _convert(self, pixels: Picture) -> av.VideoFrame:
         return fitted(pixels, self._size, self._smallest_side, self._info.colour)

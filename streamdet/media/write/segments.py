@@ -12,7 +12,7 @@ from typing import Literal
 import av
 
 from streamdet.errors import SinkError
-from streamdet.frames import Image, Picture, StreamInfo
+from streamdet.frames import Picture, StreamInfo
 from streamdet.media.container import open_file
 from streamdet.media.timeline import beginning_s
 from streamdet.media.write.delivery import Delivery
@@ -67,8 +67,8 @@ class SegmentedWriter:
         self._number: int | None = None  # which segment of the source or of the clock is being written
         self._writer: VideoWriter | None = None
 
-    def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
-        """Add a frame: (H, W, 3) uint8 RGB, or as a source gives it.
+    def write(self, picture: Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
+        """Add a frame.
 
         Raises:
             SinkError: it cannot be written, and the stream is none that goes on for ever.

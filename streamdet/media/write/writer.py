@@ -10,12 +10,10 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import av
-import numpy as np
 
 from streamdet.errors import SinkError
-from streamdet.frames import Image, Picture, StreamInfo
+from streamdet.frames import Picture, StreamInfo
 from streamdet.media.container import reason
-from streamdet.media.planes import size_of
 from streamdet.media.write.audio import open_tracks
 from streamdet.media.write.encoder import encoder_settings
 from streamdet.media.write.faststart import rewrite_faststart
@@ -93,11 +91,11 @@ class VideoWriter:
         else:
             self._resume(resume)
 
-    def write(self, picture: Image | Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
+    def write(self, picture: Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
         """Add a frame.
 
         Args:
-            picture: (H, W, 3) uint8 RGB, or as a source gives it.
+            picture: of any size; nobody may change it afterwards.
             pts: presentation time in units of time_base.
             time_base: seconds a unit.
             duration: units of time_base, 0 where unknown.
@@ -107,12 +105,10 @@ class VideoWriter:
         """
         if self._closed:
             raise ValueError(f"{self.path}: is closed")
-        if isinstance(picture, np.ndarray):
-            _check(picture)
         if self._failure is not None:
             raise SinkError(str(self._failure))
         try:
-            recording = self._recording or self._begin(size_of(picture), pts, time_base)
+            recording = self._recording or self._begin((picture.width, picture.height), pts, time_base)
             recording.add(picture, pts, time_base, duration)
         except (av.FFmpegError, OSError, SinkError) as error:
             self._failure = write_error(self.path, error)
@@ -269,8 +265,3 @@ class VideoWriter:
                 _log.warning("%s: left out with it", track.description)
             return self._part.path
         return target
-
-
-def _check(image: Image) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
-        raise ValueError(f"expected an image of (H, W, 3) uint8, got {image.shape} {image.dtype}")

@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 
+from streamdet.frames import RgbPicture
 from streamdet.media.read.source import open_source
 from streamdet.media.write.writer import VideoWriter
 
@@ -29,6 +30,6 @@ def test_pixel_aspect_is_kept(tmp_path, name, aspect):
         assert source.info.pixel_aspect == aspect
         with VideoWriter(tmp_path / name, source.info) as writer:
             for frame in source:
-                writer.write(frame.image, frame.pts, frame.time_base, frame.duration)
+                writer.write(RgbPicture(frame.image), frame.pts, frame.time_base, frame.duration)
     with av.open(str(tmp_path / name)) as written:
         assert (written.streams.video[0].sample_aspect_ratio or 1) == aspect

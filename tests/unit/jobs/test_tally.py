@@ -9,7 +9,7 @@ import pytest
 
 from streamdet.detections import Detections
 from streamdet.flow import Run, Stage
-from streamdet.frames import Frame, StreamEnded, StreamInfo, StreamStarted
+from streamdet.frames import Frame, RgbPicture, StreamEnded, StreamInfo, StreamStarted
 from streamdet.jobs.tally import SourceTally, Tally
 from streamdet.media.locations import SourceSpec
 from streamdet.result import Result
@@ -19,7 +19,7 @@ INFO = StreamInfo("a.mp4", 4, 4, Fraction(1, 10), duration_s=5.0)
 
 def frame(index, dropped_before=0, duration=1):
     image = np.zeros((4, 4, 3), np.uint8)
-    return Frame("a", 0, index, index, Fraction(1, 10), image, duration, dropped_before=dropped_before)
+    return Frame("a", 0, index, index, Fraction(1, 10), RgbPicture(image), duration, dropped_before=dropped_before)
 
 
 def test_counts_and_times():

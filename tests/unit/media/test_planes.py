@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from streamdet.frames import RgbPicture
 from streamdet.media.colour import frame_from_rgb, rgb_from_frame, tag
 from streamdet.media.planes import Planes, picture_of
 from streamdet.media.write.recording import fitted
@@ -71,8 +72,8 @@ def test_a_devices_frame_of_more_bits_is_the_same_picture(format_, of_a_device):
     interleaved = frame.reformat(format=of_a_device)
     for each in (frame, interleaved):
         tag(each, COLOURS[0])
-    assert np.array_equal(picture_of(interleaved), rgb_from_frame(frame))
-    assert difference(picture_of(interleaved), landscape()) < 12
+    assert np.array_equal(picture_of(interleaved).rgb(), rgb_from_frame(frame))
+    assert difference(picture_of(interleaved).rgb(), landscape()) < 12
 
 
 def test_is_converted_once():
@@ -98,8 +99,9 @@ def test_full_range_by_its_format_stays_full_range():
 )
 def test_other_pictures_are_rgb(pix_fmt, size):
     picture = picture_of(av.VideoFrame(*size, pix_fmt))
-    assert isinstance(picture, np.ndarray)
-    assert picture.shape == (size[1], size[0], 3)
+    assert isinstance(picture, RgbPicture)
+    assert picture.rgb().shape == (size[1], size[0], 3)
+    assert (picture.width, picture.height) == size
 
 
 def test_fits_by_way_of_rgb_where_the_size_is_another():

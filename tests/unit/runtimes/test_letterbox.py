@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from streamdet.boxes import Letterbox
+from streamdet.frames import RgbPicture
 from streamdet.runtimes.letterbox import PADDING_GREY, shrink
 
 
@@ -33,7 +34,7 @@ def test_boxes_come_back_where_the_object_is(frame):
     image[y1:y2, x1:x2] = 255
     box = Letterbox.fit(width, height, 320)
     out = np.empty((box.model_height, box.model_width, 3), np.uint8)
-    shrink(image, box, out)
+    shrink(RgbPicture(image), box, out)
     ys, xs = np.nonzero(out[..., 0] > 127)
     inside = (xs < box.scaled_width) & (ys < box.scaled_height)
     found = np.array([[xs[inside].min(), ys[inside].min(), xs[inside].max() + 1, ys[inside].max() + 1]], np.float32)
@@ -44,7 +45,7 @@ def test_boxes_come_back_where_the_object_is(frame):
 def test_padding_is_grey_and_boxes_are_clipped():
     box = Letterbox.fit(1280, 720, 320)
     out = np.empty((192, 320, 3), np.uint8)
-    shrink(np.zeros((720, 1280, 3), np.uint8), box, out)
+    shrink(RgbPicture(np.zeros((720, 1280, 3), np.uint8)), box, out)
     assert (out[180:] == PADDING_GREY).all()
     assert (out[:180] == 0).all()
     restored = box.restore(np.array([[-10, 100, 400, 192]], np.float32))

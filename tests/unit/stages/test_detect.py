@@ -11,7 +11,7 @@ from lively_detector import lively_detector
 
 from streamdet.errors import ConfigError
 from streamdet.flow import Run, Stage
-from streamdet.frames import Checkpoint, Clip, Frame, StreamEnded, StreamGap, StreamInfo, StreamStarted
+from streamdet.frames import Checkpoint, Clip, Frame, RgbPicture, StreamEnded, StreamGap, StreamInfo, StreamStarted
 from streamdet.jobs.resume.checkpoints import read_checkpoint, write_checkpoint
 from streamdet.result import Result
 from streamdet.runtimes.torch import TorchDetector
@@ -38,7 +38,7 @@ def _frames(source, count, *, first=0, seed=0, size=(48, 64), step=1, session=0)
             i,
             i * step,
             Fraction(1, 10),
-            np.ascontiguousarray(picture[i % 8 :, i % 8 :][:height, :width]),
+            RgbPicture(np.ascontiguousarray(picture[i % 8 :, i % 8 :][:height, :width])),
         )
         for i in range(first, first + count)
     ]
@@ -150,7 +150,7 @@ def test_cut_to_another_scene_forgets_inside_a_clip(detector):
 def test_sudden_darkness_is_no_cut(detector):
     """An exposure step keeps the picture's pattern: the memory must survive it."""
     frames = _frames("a", 4)
-    dark = [Frame(f.source, 0, f.index, f.pts, f.time_base, f.image // 4) for f in frames[2:]]
+    dark = [Frame(f.source, 0, f.index, f.pts, f.time_base, RgbPicture(f.image // 4)) for f in frames[2:]]
     whole = _scores(_run(detector, _clips(frames[:2] + dark, 4)))
     fresh = _scores(_run(detector, _clips(dark, 2)))
     assert np.abs(whole[2] - fresh[0]).max() > 0.005

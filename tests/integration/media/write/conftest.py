@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.colour import colour_of, rgb_from_frame
 
 WIDTH, HEIGHT = 64, 48
@@ -152,7 +152,7 @@ def copy_frames(source, writer, limit=None, start_s=0, end_s=None):
         for frame in container.decode(stream):
             if frame.time < start_s or (end_s is not None and frame.time >= end_s) or written == limit:
                 continue
-            writer.write(rgb_from_frame(frame), frame.pts, stream.time_base, frame.duration or 0)
+            writer.write(RgbPicture(rgb_from_frame(frame)), frame.pts, stream.time_base, frame.duration or 0)
             written += 1
 
 

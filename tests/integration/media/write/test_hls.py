@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from streamdet.errors import SinkError
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.hls import HlsWriter
 
@@ -67,7 +67,7 @@ def test_a_camera_keeps_a_window(tmp_path, pictures, delivery):
     writer = HlsWriter(tmp_path / "cam.m3u8", LIVE, delivery, window_s=6)
     picture = pictures(1)[0]
     for number in range(40 * 25):
-        writer.write(picture, number, BASE)
+        writer.write(RgbPicture(picture), number, BASE)
     names = listed(tmp_path / "cam.m3u8")
     assert len(names) == 6
     there = {file.name for file in tmp_path.iterdir()} - {"cam-notes.ts"}
@@ -85,7 +85,7 @@ def test_segments_are_a_second_at_any_frame_rate(tmp_path, pictures, delivery):
     writer = HlsWriter(tmp_path / "cam.m3u8", LIVE, delivery)
     picture = pictures(1)[0]
     for number in range(30):
-        writer.write(picture, 8 * number, BASE)
+        writer.write(RgbPicture(picture), 8 * number, BASE)
     lengths = [float(length) for length in re.findall(r"EXTINF:([\d.]+)", (tmp_path / "cam.m3u8").read_text())]
     assert len(lengths) == 7
     assert max(lengths) <= 1.3
@@ -114,7 +114,7 @@ def test_it_is_whole_at_every_moment(tmp_path, delivery):
         writer = HlsWriter(playlist, LIVE, delivery, window_s=10)
         random = np.random.default_rng(0)
         for number in range(20 * 25 + 1):
-            writer.write(random.integers(0, 255, (96, 160, 3), np.uint8), number, BASE)
+            writer.write(RgbPicture(random.integers(0, 255, (96, 160, 3), np.uint8)), number, BASE)
         over.wait(0.1)
     finally:
         over.set()
@@ -129,14 +129,14 @@ def test_a_kill_leaves_what_was_complete(tmp_path):
 import os, numpy as np
 from fractions import Fraction
 from pathlib import Path
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.hls import HlsWriter
 info = StreamInfo("a", 160, 96, Fraction(1, 25), Fraction(25), live=True)
 writer = HlsWriter(Path({str(tmp_path)!r}, "cam.m3u8"), info, Delivery("out"))
 random = np.random.default_rng(0)
 for number in range(190):
-    writer.write(random.integers(0, 255, (96, 160, 3), np.uint8), number, Fraction(1, 25))
+    writer.write(RgbPicture(random.integers(0, 255, (96, 160, 3), np.uint8)), number, Fraction(1, 25))
 os.kill(os.getpid(), 9)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
@@ -150,7 +150,7 @@ def test_the_next_run_goes_on_with_greater_numbers(tmp_path, pictures, delivery)
     for _ in range(2):
         writer = HlsWriter(tmp_path / "cam.m3u8", LIVE, delivery)
         for number in range(60):
-            writer.write(pictures(1)[0], number, BASE)
+            writer.write(RgbPicture(pictures(1)[0]), number, BASE)
         numbers.append([int(re.findall(r"\d+", name)[0]) for name in listed(tmp_path / "cam.m3u8")])
         writer.close()
         time.sleep(1.1)  # numbers count seconds of the clock
@@ -165,14 +165,14 @@ def test_a_failing_playlist(tmp_path, pictures, delivery, live):
     picture = pictures(1)[0]
     if not live:
         with pytest.raises(SinkError, match="there is no folder"):
-            writer.write(picture, 0, BASE)
+            writer.write(RgbPicture(picture), 0, BASE)
         return
-    writer.write(picture, 0, BASE)
+    writer.write(RgbPicture(picture), 0, BASE)
     folder.mkdir()
-    writer.write(picture, 1, BASE)  # too soon
+    writer.write(RgbPicture(picture), 1, BASE)  # too soon
     now_s[0] += 6
     for number in range(2, 80):
-        writer.write(picture, number, BASE)
+        writer.write(RgbPicture(picture), number, BASE)
     writer.close()
     assert (delivery.sent, delivery.failures, delivery.failing) == (78, 1, None)
     assert delivery.dropped == {"failed": 2}

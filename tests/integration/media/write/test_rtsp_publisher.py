@@ -13,7 +13,7 @@ from rtsp_server import Record, Relay
 from waiting import wait_until
 
 from streamdet.errors import ConfigError, SinkError
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.rtsp_publisher import RtspPublisher
 
@@ -36,7 +36,7 @@ def camera(publisher, picture):
         number = 0
         while not over.wait(0.04):
             begun_s = time.monotonic()
-            publisher.write(np.roll(picture, number, axis=1), number, BASE)
+            publisher.write(RgbPicture(np.roll(picture, number, axis=1)), number, BASE)
             took_s.append(time.monotonic() - begun_s)
             number += 1
 
@@ -90,7 +90,7 @@ def test_a_file_is_played_at_its_own_pace_and_whole(rtsp_server, tmp_path, deliv
     publisher = RtspPublisher(server.url("/in"), FILE, delivery)
     begun_s = time.monotonic()
     for number in range(75):
-        publisher.write(np.roll(picture, number, axis=1), 1000 + number, BASE)
+        publisher.write(RgbPicture(np.roll(picture, number, axis=1)), 1000 + number, BASE)
     publisher.close()
     assert time.monotonic() - begun_s > 2.9
     assert (delivery.sent, delivery.dropped) == (75, {})
@@ -208,10 +208,10 @@ def test_ffmpeg_as_the_server_understands_it(delivery, picture):
     server = threading.Thread(target=serve)
     server.start()
     publisher = RtspPublisher(url, LIVE, delivery)
-    publisher.write(picture, 0, BASE)
+    publisher.write(RgbPicture(picture), 0, BASE)
     number = 1
     while server.is_alive():
-        publisher.write(picture[: 96 if number % 2 else 192], number, BASE)
+        publisher.write(RgbPicture(picture[: 96 if number % 2 else 192]), number, BASE)
         number += 1
         time.sleep(0.04)
     server.join()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamdet.errors import SinkError
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.segments import SegmentedWriter, file_segments
 
@@ -26,7 +26,7 @@ def write_live(writer, clock, start_s, frames, picture):
     """25 frames a second of the clock, from a camera whose own time begins at 7 s."""
     for number in range(frames):
         clock.now_s = start_s + number / 25
-        writer.write(picture, 7 * 25 + number, BASE)
+        writer.write(RgbPicture(picture), 7 * 25 + number, BASE)
 
 
 @pytest.fixture
@@ -107,14 +107,14 @@ def test_a_kill_leaves_every_segment_playable(tmp_path, read_video, ending):
 import os, numpy as np
 from fractions import Fraction
 from pathlib import Path
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.segments import SegmentedWriter
 info = StreamInfo("a", 160, 96, Fraction(1, 25), Fraction(25))
 writer = SegmentedWriter(Path({str(tmp_path)!r}, "out.{ending}"), info, 4, Delivery("out"), preset="ultrafast")
 random = np.random.default_rng(0)
 for number in range(190):
-    writer.write(random.integers(0, 255, (96, 160, 3), np.uint8), number, Fraction(1, 25))
+    writer.write(RgbPicture(random.integers(0, 255, (96, 160, 3), np.uint8)), number, Fraction(1, 25))
 os.kill(os.getpid(), 9)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
@@ -133,7 +133,7 @@ def test_a_failing_segment(tmp_path, pictures, delivery, clock, live):
     picture = pictures(1)[0]
     if not live:
         with pytest.raises(SinkError, match="there is no folder"):
-            writer.write(picture, 0, BASE)
+            writer.write(RgbPicture(picture), 0, BASE)
         return
     write_live(writer, clock, NOON_S, 25, picture)
     folder.mkdir()
@@ -149,7 +149,7 @@ def test_frames_of_a_segment_that_grows_can_be_read(tmp_path, pictures, read_vid
     random = np.random.default_rng(0)
     for number in range(150):
         clock.now_s = NOON_S + number / 25
-        writer.write(random.integers(0, 255, (96, 160, 3), np.uint8), number, BASE)
+        writer.write(RgbPicture(random.integers(0, 255, (96, 160, 3), np.uint8)), number, BASE)
     (file,) = tmp_path.iterdir()
     assert len(read_video(file).times) > 50
     writer.close()

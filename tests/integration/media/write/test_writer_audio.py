@@ -7,6 +7,7 @@ from itertools import pairwise
 import av
 import pytest
 
+from streamdet.frames import RgbPicture
 from streamdet.media.write.writer import VideoWriter
 
 
@@ -97,7 +98,7 @@ def test_audio_moves_with_video_that_begins_before_zero(write_source, tmp_path, 
     source = write_source("in.mp4", [Track("aac")])
     with VideoWriter(tmp_path / "out.mp4", info_of(source)) as writer:
         for number, image in enumerate(pictures(55)):
-            writer.write(image, number - 5, Fraction(1, 25), 1)
+            writer.write(RgbPicture(image), number - 5, Fraction(1, 25), 1)
     before, after = read_audio(source)[0], read_audio(tmp_path / "out.mp4")[0]
     assert distances(after.times, before.times) == {Fraction(5, 25)}
 
@@ -122,7 +123,7 @@ def test_every_other_frame_keeps_all_audio(write_source, tmp_path, info_of, read
     source = write_source("in.mp4", [Track("aac")], frames=51)
     with VideoWriter(tmp_path / "out.mp4", info_of(source)) as writer:
         for number, image in enumerate(pictures(12)):
-            writer.write(image, number * 4, Fraction(1, 25), 4)
+            writer.write(RgbPicture(image), number * 4, Fraction(1, 25), 4)
     assert read_audio(tmp_path / "out.mp4")[0].data == read_audio(source)[0].data
 
 
@@ -190,7 +191,7 @@ def test_a_source_that_is_gone_costs_only_the_audio(
     info = replace(info_of(write_source("in.mp4", [Track("aac")])), path=str(tmp_path / "gone.mp4"))
     with VideoWriter(tmp_path / "out.mp4", info) as writer:
         for number, image in enumerate(pictures(5)):
-            writer.write(image, number, Fraction(1, 25))
+            writer.write(RgbPicture(image), number, Fraction(1, 25))
     assert len(read_video(tmp_path / "out.mp4").times) == 5
     assert "gone.mp4" in caplog.text
 
@@ -219,7 +220,7 @@ def test_audio_goes_on_where_a_joined_stream_begins_anew(write_source, tmp_path,
     info = info_of(joined)
     with VideoWriter(tmp_path / "out.mp4", info) as writer:
         for number, image in enumerate(pictures(100)):
-            writer.write(image, number * 3600 + 7200, Fraction(1, 90_000), 3600)
+            writer.write(RgbPicture(image), number * 3600 + 7200, Fraction(1, 90_000), 3600)
     before, after = read_audio(joined)[0], read_audio(tmp_path / "out.mp4")[0]
     assert after.data == before.data
     assert max(distances(after.times, sorted(after.times))) == 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamdet.errors import SinkError
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.writer import VideoWriter
 from streamdet.scenes.scene import SceneSpec, render
 
@@ -24,7 +24,7 @@ def info(width=64, height=48, **changes):
 def write(path, images, source_info=None, **options):
     with VideoWriter(path, source_info or info(), **options) as writer:
         for number, image in enumerate(images):
-            writer.write(image, number, RATE, 1)
+            writer.write(RgbPicture(image), number, RATE, 1)
     return path
 
 
@@ -149,21 +149,21 @@ def test_a_size_that_no_encoder_takes_is_a_clear_error(tmp_path):
         pytest.raises(SinkError, match=r"out\.mp4: .*libx264 does not encode 20000x2"),
         VideoWriter(tmp_path / "out.mp4", info()) as writer,
     ):
-        writer.write(np.zeros((2, 20_000, 3), np.uint8), 0, RATE)
+        writer.write(RgbPicture(np.zeros((2, 20_000, 3), np.uint8)), 0, RATE)
     assert list(tmp_path.iterdir()) == []
 
 
 _WRITE_ALL = """
 from fractions import Fraction
 import numpy as np
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.writer import VideoWriter
 
 info = StreamInfo("x", 64, 48, Fraction(1, 25))
 for codec in ("h264", "hevc", "av1"):
     with VideoWriter(f"{codec}.mp4", info, codec=codec) as writer:
         for number in range(3):
-            writer.write(np.full((48, 64, 3), 40 * number, np.uint8), number, Fraction(1, 25))
+            writer.write(RgbPicture(np.full((48, 64, 3), 40 * number, np.uint8)), number, Fraction(1, 25))
 """
 
 
@@ -183,6 +183,6 @@ def test_the_same_pictures_are_encoded_alike_again(tmp_path, codec):
         path = tmp_path / f"{number}.mp4"
         with VideoWriter(path, info(960, 540), codec=codec) as writer:
             for pts, picture in enumerate(pictures):
-                writer.write(picture, pts, RATE)
+                writer.write(RgbPicture(picture), pts, RATE)
         contents.add(path.read_bytes())
     assert len(contents) == 1

@@ -15,7 +15,7 @@ import av
 import pytest
 
 from streamdet.errors import SinkError
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.writer import VideoWriter
 
 RATE = Fraction(1, 25)
@@ -28,7 +28,7 @@ def info(**changes):
 
 def write_all(writer, images, first=0):
     for number, image in enumerate(images, start=first):
-        writer.write(image, number, RATE, 1)
+        writer.write(RgbPicture(image), number, RATE, 1)
 
 
 def fill(path, images, source_info):
@@ -138,7 +138,7 @@ def test_a_failed_writer_says_so_again_and_again(tmp_path, noise_pictures):
         with pytest.raises(SinkError, match="too large"):
             write_all(writer, noise_pictures(90))
         with pytest.raises(SinkError, match="too large"):
-            writer.write(image, 1000, RATE)
+            writer.write(RgbPicture(image), 1000, RATE)
         writer.close()
 
 
@@ -161,13 +161,13 @@ def test_killed_in_the_middle_leaves_a_part_that_plays(
         import sys, time
         from fractions import Fraction
         import numpy as np
-        from streamdet.frames import StreamInfo
+        from streamdet.frames import RgbPicture, StreamInfo
         from streamdet.media.write.writer import VideoWriter
         path, source, frames = sys.argv[1], sys.argv[2], int(sys.argv[3])
         noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
         writer = VideoWriter(path, StreamInfo("cam", 64, 48, Fraction(1, 25), Fraction(25), path=source))
         for number in range(frames):
-            writer.write(np.roll(noise, number, 1), number, Fraction(1, 25), 1)
+            writer.write(RgbPicture(np.roll(noise, number, 1)), number, Fraction(1, 25), 1)
         print("written", flush=True)
         time.sleep(600)
     """

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from streamdet.errors import SinkError
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.read.source import open_source
 from streamdet.media.write.interrupted import written_before
 from streamdet.media.write.part_file import Mark
@@ -98,7 +98,7 @@ def test_uneven_times_and_a_late_beginning_are_kept(tmp_path, pictures):
                 if number % EVERY == 0 and number > first:
                     states[number] = writer.checkpoint()
                     shutil.copy(growing(path), tmp_path / f"at{number}")
-                writer.write(images[number], times[number], Fraction(1, 1000))
+                writer.write(RgbPicture(images[number]), times[number], Fraction(1, 1000))
         return states
 
     states = add(whole, 0)

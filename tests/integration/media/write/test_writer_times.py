@@ -6,7 +6,7 @@ import av
 import pytest
 
 from streamdet.errors import SinkError
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.writer import VideoWriter
 
 TIME_BASES = [
@@ -28,7 +28,7 @@ def write(path, pictures, pts, time_base, last=1, **options):
     info = StreamInfo("cam", 64, 48, time_base, Fraction(25))
     with VideoWriter(path, info, **options) as writer:
         for image, at, duration in zip(pictures(len(pts)), pts, durations, strict=True):
-            writer.write(image, at, time_base, duration)
+            writer.write(RgbPicture(image), at, time_base, duration)
     return writer
 
 
@@ -179,7 +179,7 @@ def test_time_base_may_change_between_frames(tmp_path, pictures, read_video):
         for image, (pts, time_base) in zip(
             pictures(3), [(0, Fraction(1, 1000)), (3600, Fraction(1, 90_000)), (2, Fraction(1, 25))], strict=True
         ):
-            writer.write(image, pts, time_base)
+            writer.write(RgbPicture(image), pts, time_base)
     assert read_video(tmp_path / "out.mp4").times == [Fraction(0), Fraction(1, 25), Fraction(2, 25)]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamdet.errors import ConfigError, SinkError
-from streamdet.frames import StreamInfo
+from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.writer import VideoWriter
 
 TIME_BASE = Fraction(1, 25)
@@ -50,11 +50,11 @@ def test_a_missing_folder_fails_at_once(tmp_path):
 
 def test_writing_after_closing_is_a_mistake(tmp_path):
     writer = VideoWriter(tmp_path / "out.mp4", INFO)
-    writer.write(IMAGE, 0, TIME_BASE)
+    writer.write(RgbPicture(IMAGE), 0, TIME_BASE)
     writer.close()
     writer.close()
     with pytest.raises(ValueError, match="closed"):
-        writer.write(IMAGE, 1, TIME_BASE)
+        writer.write(RgbPicture(IMAGE), 1, TIME_BASE)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_writing_after_closing_is_a_mistake(tmp_path):
 )
 def test_what_is_no_picture_is_a_mistake(tmp_path, image):
     with VideoWriter(tmp_path / "out.mp4", INFO) as writer, pytest.raises(ValueError, match="expected an image"):
-        writer.write(image, 0, TIME_BASE)
+        writer.write(RgbPicture(image), 0, TIME_BASE)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -70,7 +70,7 @@ def test_frames_and_nudges_are_counted(tmp_path):
     with VideoWriter(tmp_path / "out.mp4", INFO) as writer:
         assert (writer.frames, writer.nudged) == (0, 0)
         for pts in (0, 1, 1, 1, 9):
-            writer.write(IMAGE, pts, TIME_BASE)
+            writer.write(RgbPicture(IMAGE), pts, TIME_BASE)
     assert (writer.frames, writer.nudged) == (5, 2)
 
 
@@ -78,6 +78,6 @@ def test_views_and_read_only_pictures_are_taken(tmp_path):
     wide = np.zeros((96, 200, 3), np.uint8)
     wide.flags.writeable = False
     with VideoWriter(tmp_path / "out.mp4", INFO) as writer:
-        writer.write(wide[::2, 10:74], 0, TIME_BASE)
-        writer.write(wide[::-2, 74:10:-1], 1, TIME_BASE)
+        writer.write(RgbPicture(wide[::2, 10:74]), 0, TIME_BASE)
+        writer.write(RgbPicture(wide[::-2, 74:10:-1]), 1, TIME_BASE)
     assert writer.frames == 2
