@@ -1,13 +1,15 @@
 """What COCO-VID and COCO JSON of stills have in common: categories and annotations."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 
-from streamdet.datasets.files import Box, Identifier
-from streamdet.datasets.marks import Marks, xywh_to_xyxy
+from streamdet.datasets.files import Box, Identifier, Side
+from streamdet.datasets.marks import XYXY, Marks, xywh_to_xyxy
+from streamdet.datasets.outlines import box_around_flat, box_around_runs, unpack_runs
 from streamdet.errors import ConfigError
 
 
@@ -18,20 +20,59 @@ class Category(BaseModel):
     name: str
 
 
+class _Attributes(BaseModel):
+    """What CVAT and Datumaro add."""
+
+    track_id: Identifier | None = None
+
+
+class Runs(BaseModel):
+    """A mask: lengths of runs by columns, as numbers or as COCO's text; (height, width)."""
+
+    counts: list[int] | str
+    size: tuple[Side, Side]
+
+    def box(self) -> XYXY | None:
+        """The box around it; None where it is empty."""
+        counts = unpack_runs(self.counts) if isinstance(self.counts, str) else self.counts
+        return box_around_runs(counts, self.size[0])
+
+
 class Annotation(BaseModel):
-    """A box, left top width height in pixels; a crowd is a region in which nothing counts."""
+    """A box, left top width height in pixels; a crowd is a region in which nothing counts.
+
+    Without `bbox` it is the box around `segmentation`, which is not kept.
+    """
 
     id: Identifier | None = None
     image_id: Identifier
     category_id: Identifier
     bbox: Box
-    iscrowd: int = 0
+    iscrowd: int | None = None
     instance_id: Identifier | None = None
     track_id: Identifier | None = None
+    attributes: _Attributes | None = None
+
+    @property
+    def track(self) -> Identifier | None:
+        """The track id, whatever the key."""
+        given = (self.track_id, self.attributes.track_id if self.attributes else None, self.instance_id)
+        return next((track for track in given if track is not None), None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, row: Any) -> Any:
+        if isinstance(row, dict) and not row.get("bbox") and row.get("segmentation"):
+            return row | {"bbox": _around(row["segmentation"])}
+        return row
 
 
 class Annotations:
     """The annotations of a file by image, their categories as class indices.
+
+    Attributes:
+        classes: names in order.
+        notes: what a user should know of how they were read.
 
     Raises:
         ConfigError: if an annotation refers to a category or an image that is not there.
@@ -45,31 +86,52 @@ class Annotations:
         image_ids: Collection[Identifier],
     ) -> None:
         self.classes, self._class_ids = index_categories(categories)
-        self._by_image: dict[Identifier, list[Annotation]] = defaultdict(list)
-        images = frozenset(image_ids)
+        self._by_image: dict[str, list[Annotation]] = defaultdict(list)
+        # Some programs write an id once as a number and once as text.
+        images = {str(image_id): type(image_id) for image_id in image_ids}
+        repeated = [image_id for image_id, times in Counter(map(str, image_ids)).items() if times > 1]
+        if repeated:
+            raise ConfigError(f"{path}: {len(repeated)} ids belong to several images, such as {repeated[0]}")
+        mixed = 0
         for annotation in annotations:
-            if annotation.category_id not in self._class_ids:
+            if str(annotation.category_id) not in self._class_ids:
                 raise ConfigError(f"{path}: annotation {annotation.id}: no category has id {annotation.category_id}")
-            if annotation.image_id not in images:
+            if str(annotation.image_id) not in images:
                 raise ConfigError(f"{path}: annotation {annotation.id}: no image has id {annotation.image_id}")
-            self._by_image[annotation.image_id].append(annotation)
+            mixed += not isinstance(annotation.image_id, images[str(annotation.image_id)])
+            self._by_image[str(annotation.image_id)].append(annotation)
+        text = "ids of images are numbers in one place and text in another; they are read as the same"
+        self.notes = (text,) if mixed else ()
+
+    @property
+    def tracked(self) -> bool:
+        """Whether a track id is found in more than one image."""
+        found = Counter(track for rows in self._by_image.values() for track in {row.track for row in rows})
+        return any(times > 1 for track, times in found.items() if track is not None)
 
     def mark(self, image_id: Identifier, marks: Marks, frame: int) -> None:
         """Mark one frame as annotated, with the boxes and ignore regions of one image."""
         marks.annotated(frame)
-        for annotation in self._by_image.get(image_id, ()):
+        for annotation in self.of(image_id):
             box = xywh_to_xyxy(annotation.bbox)
             if annotation.iscrowd:
                 marks.ignore(frame, box)
             else:
-                identity = annotation.instance_id if annotation.track_id is None else annotation.track_id
-                marks.box(frame, box, self._class_ids[annotation.category_id], identity)
+                marks.box(frame, box, self._class_ids[str(annotation.category_id)], annotation.track)
+
+    def of(self, image_id: Identifier) -> Sequence[Annotation]:
+        """The annotations of one image."""
+        return self._by_image.get(str(image_id), ())
+
+    def class_name(self, annotation: Annotation) -> str:
+        """The name of an annotation's class."""
+        return self.classes[self._class_ids[str(annotation.category_id)]]
 
 
-def index_categories(categories: Sequence[Category]) -> tuple[tuple[str, ...], Mapping[Identifier, int]]:
-    """Class names in order, and the index of every category id; categories of one name are one class."""
+def index_categories(categories: Sequence[Category]) -> tuple[tuple[str, ...], Mapping[str, int]]:
+    """Class names in order, and the index of every category id as text; categories of one name are one class."""
     classes = tuple(dict.fromkeys(category.name for category in categories))
-    return classes, {category.id: classes.index(category.name) for category in categories}
+    return classes, {str(category.id): classes.index(category.name) for category in categories}
 
 
 def labelled_classes(where: str, names: Sequence[str] | None, classes: tuple[str, ...]) -> frozenset[int]:
@@ -78,3 +140,13 @@ def labelled_classes(where: str, names: Sequence[str] | None, classes: tuple[str
     if unknown:
         raise ConfigError(f"{where}: labelled names {sorted(unknown)}, expected names of its categories {classes}")
     return frozenset(i for i, name in enumerate(classes) if names is None or name in names)
+
+
+def _around(segmentation: Any) -> list[float] | None:
+    """Left, top, width, height around outlines or a mask; None where they are no such thing."""
+    if isinstance(segmentation, dict):
+        box = Runs.model_validate(segmentation).box()
+    else:
+        outlines = segmentation if isinstance(segmentation[0], list) else [segmentation]
+        box = box_around_flat([float(number) for outline in outlines for number in outline])
+    return None if box is None else [box[0], box[1], box[2] - box[0], box[3] - box[1]]

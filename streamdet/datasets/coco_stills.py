@@ -1,21 +1,32 @@
-"""COCO JSON of stills; `info.labelled` may name the classes that are marked exhaustively (all, if it is missing)."""
+"""COCO JSON of pictures: stills, or frames of videos where their names or track ids tell.
 
+`info.labelled` may name the classes that are marked exhaustively (all, if it is missing).
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel, Field
 
 from streamdet.datasets.coco import Annotation, Annotations, Category, labelled_classes
 from streamdet.datasets.files import Identifier, Side, read_json
-from streamdet.datasets.frames import ImageFiles, find_pictures
+from streamdet.datasets.frames import find_pictures
 from streamdet.datasets.labels import LabelledSet
-from streamdet.datasets.marks import Marks
+from streamdet.datasets.marks import xywh_to_xyxy
+from streamdet.datasets.numbering import Order
+from streamdet.datasets.pictures import Mark, Picture, PictureFinder, labelled_pictures
+from streamdet.errors import ConfigError
 
 
 class _Image(BaseModel):
     id: Identifier
     file_name: str
-    width: Side
-    height: Side
+    width: Side | None = None
+    height: Side | None = None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        return (self.width, self.height) if self.width and self.height else None
 
 
 class _Info(BaseModel):
@@ -29,20 +40,38 @@ class _File(BaseModel):
     categories: list[Category]
 
 
-def read_coco_stills(path: Path) -> LabelledSet:
-    """Read a COCO JSON; every still is a video of one frame, pictures are looked for around the file.
+def read_coco_stills(path: Path, order: Order) -> LabelledSet:
+    """Read a COCO JSON; pictures are looked for around the file.
 
     Raises:
         ConfigError: if the file is malformed or its pictures are not found.
     """
     file = read_json(path, _File)
     annotations = Annotations(path, file.annotations, file.categories, [image.id for image in file.images])
+    if order.stills is None and annotations.tracked:
+        order = Order(stills=False, fps=order.fps)
+    find = _finder(path, [image.file_name for image in file.images])
+    pictures = [
+        Picture(image.file_name, find(image.file_name), _marks(annotations, image.id), image.size)
+        for image in file.images
+    ]
     labelled = labelled_classes(f"{path}: info", file.info.labelled, annotations.classes)
-    folder = find_pictures(path, [image.file_name for image in file.images])
-    videos = []
-    for image in file.images:
-        marks = Marks(image.width, image.height)
-        annotations.mark(image.id, marks, frame=0)
-        frames = ImageFiles([folder / image.file_name], (image.width, image.height))
-        videos.append(marks.still(image.file_name, frames, labelled))
-    return LabelledSet(name=f"{path.parent.name}/{path.stem}", classes=annotations.classes, videos=tuple(videos))
+    name = f"{path.parent.name}/{path.stem}"
+    note = "; ".join(annotations.notes)
+    return labelled_pictures(path, name, pictures, order, annotations.classes, note, labelled)
+
+
+def _marks(annotations: Annotations, image_id: Identifier) -> list[Mark]:
+    return [
+        Mark(annotations.class_name(row), xywh_to_xyxy(row.bbox), row.track, bool(row.iscrowd))
+        for row in annotations.of(image_id)
+    ]
+
+
+def _finder(path: Path, names: list[str]) -> Callable[[str], Path]:
+    """Names are relative to one folder near the file; else, such as paths of another machine, each is looked for."""
+    try:
+        folder = find_pictures(path, names)
+    except ConfigError:
+        return PictureFinder(path).find
+    return lambda name: folder / name

@@ -1,14 +1,13 @@
 """CVAT for video 1.1: tracks of keyframes in one XML, beside its video or the pictures of its frames.
 
 Between two listed boxes of a track the box moves linearly; after the last it stays until the task ends; `outside`
-ends it. A label named `ignore` marks regions in which nothing counts. Frames that the task skipped (start, stop,
-step) are not annotated.
+ends it. Of polygons, masks, skeletons and other shapes the boxes around them are read. A label named `ignore` marks
+regions in which nothing counts. Frames that the task skipped (start, stop, step) are not annotated.
 
 Source: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/; CVAT, get_interpolated_shapes.
 """
 
 import itertools
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from os.path import isfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+from streamdet.datasets.cvat_shapes import NO_SHAPES, shape_box
 from streamdet.datasets.files import MAX_FRAMES, parse_numbers, read_xml
 from streamdet.datasets.frames import (
     DEFAULT_RATE,
@@ -108,9 +108,7 @@ def _mark(path: Path, track: ElementTree.Element, marks: Marks, classes: tuple[s
     where = f"{path}: track {identity}"
     if label not in (*classes, IGNORE):
         raise ConfigError(f"{where}: label {label!r} is not among the labels of the task: {classes}")
-    shapes = [_read_shape(where, item) for item in track.iterfind("box")]
-    if len(shapes) < len([item for item in track if item.tag != "attribute"]):
-        marks.fault("shapes that are no boxes, left out")
+    shapes = [_read_shape(where, item) for item in track if item.tag not in NO_SHAPES]
     for frame, box in _interpolate(shapes, annotated):
         if label == IGNORE:
             marks.ignore(frame, box)
@@ -134,22 +132,12 @@ def _interpolate(shapes: list[_Shape], annotated: range) -> Iterator[tuple[int, 
 
 
 def _read_shape(where: str, item: ElementTree.Element) -> _Shape:
-    columns = [item.get(key) for key in ("frame", "xtl", "ytl", "xbr", "ybr")]
-    frame, *corners = parse_numbers(f"{where}: box", columns, 5)
+    """Every shape as the box around it; boxes move linearly as outlines do, near enough."""
+    frame = parse_numbers(f"{where}: {item.tag}: frame", [item.get("frame")], 1)[0]
     if not 0 <= frame < MAX_FRAMES:
-        raise ConfigError(f"{where}: box of frame {frame:.0f}, expected 0 or more")
-    turn = parse_numbers(f"{where}: box: rotation", [item.get("rotation", "0")], 1)[0]
-    return _Shape(int(frame), _extent(corners, turn), item.get("outside", "0") == "1")
-
-
-def _extent(corners: list[float], degrees: float) -> XYXY:
-    """The upright box around a box that is turned about its centre."""
-    x1, y1, x2, y2 = corners
-    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
-    half_width = ((x2 - x1) * cos + (y2 - y1) * sin) / 2
-    half_height = ((x2 - x1) * sin + (y2 - y1) * cos) / 2
-    centre_x, centre_y = (x1 + x2) / 2, (y1 + y2) / 2
-    return (centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height)
+        raise ConfigError(f"{where}: {item.tag} of frame {frame:.0f}, expected 0 or more")
+    box = shape_box(where, item)
+    return _Shape(int(frame), box or (0.0, 0.0, 0.0, 0.0), box is None or item.get("outside", "0") == "1")
 
 
 def _integer(path: Path, task: ElementTree.Element, key: str, default: int) -> int:

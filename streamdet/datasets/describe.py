@@ -26,7 +26,8 @@ def describe(labelled: LabelledSet) -> dict[str, Any]:
     Returns:
         name, videos, frames, annotated_frames, empty_frames (annotated, without a box), gaps (breaks in time within
         videos), seconds, identities, ignore_regions, picture_sizes ("640x360": videos), classes (name: boxes by size
-        and videos in which it is labelled), and wrong: a list of what, how often, and where it was first seen.
+        and videos in which it is labelled), notes (how the files were understood), and wrong: a list of what, how
+        often, and where it was first seen.
     """
     entries = [labels for video in labelled.videos for labels in video.labels if labels is not None]
     frames = sum(len(video) for video in labelled.videos)
@@ -42,6 +43,7 @@ def describe(labelled: LabelledSet) -> dict[str, Any]:
         "ignore_regions": sum(len(labels.ignore) for labels in entries),
         "picture_sizes": dict(Counter(f"{video.width}x{video.height}" for video in labelled.videos)),
         "classes": _count_boxes(labelled, entries),
+        "notes": list(labelled.notes),
         "wrong": _find_wrong(labelled),
     }
 
@@ -67,7 +69,8 @@ def description_table(description: dict[str, Any]) -> Group:
     wrong = Table("what looks wrong", "times", "first seen")
     for finding in description["wrong"]:
         wrong.add_row(finding["what"], f"{finding['times']:,}", finding["first"])
-    return Group(facts, classes, wrong if description["wrong"] else "Nothing looks wrong.")
+    notes = [f"note: {note}" for note in description["notes"]]
+    return Group(facts, classes, *notes, wrong if description["wrong"] else "Nothing looks wrong.")
 
 
 def _count_boxes(labelled: LabelledSet, entries: list[Labels]) -> dict[str, dict[str, int]]:

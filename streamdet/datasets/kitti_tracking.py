@@ -15,7 +15,7 @@ from streamdet.datasets.marks import Marks, frame_times
 from streamdet.errors import ConfigError
 
 _RATE = 10.0
-_CLASSES = {
+CLASSES = {
     "Car": "car",
     "Van": "van",
     "Truck": "truck",
@@ -25,8 +25,8 @@ _CLASSES = {
     "Cyclist": "cyclist",
     "Tram": "tram",
 }
-_IGNORED = frozenset({"DontCare", "Misc"})
-_NAMES = tuple(dict.fromkeys(_CLASSES.values()))
+IGNORED = frozenset({"DontCare", "Misc"})
+_NAMES = tuple(dict.fromkeys(CLASSES.values()))
 
 
 def read_kitti_tracking(path: Path) -> LabelledSet:
@@ -59,12 +59,12 @@ def _read_sequence(file: Path, folder: Path) -> LabelledVideo:
 
 def _mark(where: str, columns: list[str], marks: Marks, frames: int) -> None:
     kind = columns[2] if len(columns) > 2 else ""
-    if kind not in _CLASSES and kind not in _IGNORED:
-        raise ConfigError(f"{where}: type {kind!r}, expected one of {sorted(_CLASSES.keys() | _IGNORED)}")
+    if kind not in CLASSES and kind not in IGNORED:
+        raise ConfigError(f"{where}: type {kind!r}, expected one of {sorted(CLASSES.keys() | IGNORED)}")
     frame, identity, x1, y1, x2, y2 = parse_numbers(where, [*columns[:2], *columns[6:10]], 6)
     if not 0 <= frame < frames:
         raise ConfigError(f"{where}: frame {frame:.0f}, expected 0 to {frames - 1}")
-    if kind in _IGNORED:
+    if kind in IGNORED:
         marks.ignore(int(frame), (x1, y1, x2, y2))
     else:
-        marks.box(int(frame), (x1, y1, x2, y2), _NAMES.index(_CLASSES[kind]), int(identity))
+        marks.box(int(frame), (x1, y1, x2, y2), _NAMES.index(CLASSES[kind]), int(identity))

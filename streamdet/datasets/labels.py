@@ -66,8 +66,9 @@ class LabelledVideo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledSet:
-    """Videos or stills that share a list of classes."""
+    """Videos or stills that share a list of classes; `notes` say how the files were understood, for a person."""
 
     name: str
     classes: tuple[str, ...]
     videos: tuple[LabelledVideo, ...]
+    notes: tuple[str, ...] = ()

@@ -99,7 +99,7 @@ def map_classes(labelled: LabelledSet, classes: Sequence[str], names: Mapping[st
     indices = {name: index for index, name in enumerate(classes)} | {IGNORE: _IGNORED}
     lookup = np.array([indices.get(target, _GONE) for target in targets], np.int64)
     videos = tuple(_map_video(video, lookup, len(classes)) for video in labelled.videos)
-    return LabelledSet(name=labelled.name, classes=tuple(classes), videos=videos)
+    return replace(labelled, classes=tuple(classes), videos=videos)
 
 
 def _common_names(old_classes: Sequence[str], classes: Sequence[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ Source: Milan et al. 2016 (MOT16), table 5; https://motchallenge.net/instruction
 """
 
 import configparser
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ _NAMES = {
     12: "reflection",
     13: "crowd",
 }
+_NUMBERED = re.compile(r"(.*?)(\d{1,12})")
 _DISTRACTORS = frozenset({"person on vehicle", "static person", "distractor", "reflection", "crowd"})
 
 
@@ -72,7 +74,8 @@ def _read_rows(file: Path) -> list[_Row]:
     names = _class_names(file.with_name("labels.txt"))
     rows = []
     for where, values in read_number_rows(file, ",", columns=6):
-        frame, class_number = int(values[0]), int(values[7]) if 8 <= len(values) <= 9 else 1
+        # Trackers write -1 where they know no class.
+        frame, class_number = int(values[0]), int(values[7]) if 8 <= len(values) <= 9 and values[7] != -1 else 1
         if not 1 <= frame <= MAX_FRAMES:
             raise ConfigError(f"{where}: frame {frame}, expected 1 or more")
         name = names.get(class_number)
@@ -115,14 +118,35 @@ def _frames(folder: Path, info: Mapping[str, float]) -> ImageFiles | VideoFile:
         size = (int(info.get("imwidth", 0)), int(info.get("imheight", 0)))
         if 0 in size:
             size = picture_size(pictures[0])
-        # By number, so that a picture that is missing does not move the labels of all that follow.
-        first, count = pictures[0], int(info.get("seqlength", len(pictures)))
-        names = [f"{number:0{len(first.stem)}d}{first.suffix}" for number in range(1, count + 1)]
-        return ImageFiles([first.with_name(name) for name in names], size)
+        return ImageFiles(_by_number(pictures, int(info.get("seqlength", len(pictures)))), size)
     videos = list_videos(folder)
     if len(videos) != 1:
         raise ConfigError(f"{folder}: expected pictures in img1/, or one video file beside gt/")
     return VideoFile(videos[0])
+
+
+def _by_number(pictures: list[Path], count: int) -> list[Path]:
+    """The pictures of frames 1 to count, so that one that is missing does not move the labels of all that follow.
+
+    Names end in the number of the frame; they count from 1, from 0 where there is a picture 0, and otherwise, where
+    the last number is beyond the sequence, from that of the first picture.
+    """
+    numbered = {int(match[2]): path for path in pictures if (match := _NUMBERED.fullmatch(path.stem))}
+    if len(numbered) < len(pictures):
+        return pictures
+    first = 0 if 0 in numbered else 1 if max(numbered) <= count else min(numbered)
+    start, digits = _split(pictures[0].stem)
+
+    def missing(number: int) -> Path:
+        return pictures[0].with_stem(f"{start}{number:0{digits}d}")
+
+    return [numbered.get(number) or missing(number) for number in range(first, first + count)]
+
+
+def _split(stem: str) -> tuple[str, int]:
+    """What is before the number of a frame, and how many digits it has."""
+    match = _NUMBERED.fullmatch(stem)
+    return (match[1], len(match[2])) if match else (stem, 0)
 
 
 def _read_info(file: Path) -> dict[str, float]:

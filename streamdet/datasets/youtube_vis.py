@@ -31,7 +31,7 @@ class _Track(BaseModel):
     video_id: Identifier
     category_id: Identifier
     bboxes: list[Box | None]
-    iscrowd: int = 0
+    iscrowd: int | None = None
 
 
 class _File(BaseModel):
@@ -50,7 +50,7 @@ def read_youtube_vis(path: Path) -> LabelledSet:
     classes, class_ids = index_categories(file.categories)
     tracks: dict[Identifier, list[_Track]] = defaultdict(list)
     for track in file.annotations:
-        if track.category_id not in class_ids:
+        if str(track.category_id) not in class_ids:
             raise ConfigError(f"{path}: annotation {track.id}: no category has id {track.category_id}")
         tracks[track.video_id].append(track)
     below = ("JPEGImages", f"{path.stem}/JPEGImages")
@@ -64,7 +64,7 @@ def read_youtube_vis(path: Path) -> LabelledSet:
         for track in tracks.pop(video.id, ()):
             if len(track.bboxes) != count:
                 raise ConfigError(f"{path}: annotation {track.id}: {len(track.bboxes)} bboxes, expected {count}")
-            _mark(marks, track, class_ids[track.category_id])
+            _mark(marks, track, class_ids[str(track.category_id)])
         frames = ImageFiles([folder / name for name in video.file_names], (video.width, video.height))
         name = Path(video.file_names[0]).parent.name or str(video.id)
         videos.append(marks.video(name, frames, frame_times({}, count, _RATE), range(len(classes))))

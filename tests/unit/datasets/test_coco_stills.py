@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from streamdet.datasets.coco_stills import read_coco_stills
+from streamdet.datasets.numbering import Order
 from streamdet.errors import ConfigError
 
 FILE = {
@@ -40,7 +41,7 @@ def path(tmp_path, draw):
 
 def test_stills_are_videos_of_one_frame(path):
     path.write_text(json.dumps(FILE))
-    labelled = read_coco_stills(path)
+    labelled = read_coco_stills(path, Order())
     assert labelled.name == "town/train"
     assert labelled.classes == ("person", "bus")
     first, second = labelled.videos
@@ -57,7 +58,70 @@ def test_stills_are_videos_of_one_frame(path):
 
 def test_all_classes_are_labelled_where_the_file_does_not_say(path):
     path.write_text(json.dumps({key: value for key, value in FILE.items() if key != "info"}))
-    assert read_coco_stills(path).videos[0].labelled == {0, 1}
+    assert read_coco_stills(path, Order()).videos[0].labelled == {0, 1}
+
+
+def _boxes(path, *rows):
+    annotations = [{"id": n, "image_id": "two", "category_id": 3, **row} for n, row in enumerate(rows)]
+    path.write_text(json.dumps(FILE | {"annotations": annotations}))
+    labels = read_coco_stills(path, Order()).videos[1].labels[0]
+    return labels.boxes.tolist(), labels.ignore.tolist()
+
+
+def test_a_crowd_of_null_is_none(path):
+    assert _boxes(path, {"bbox": [4, 6, 10, 20], "iscrowd": None}) == ([[4, 6, 14, 26]], [])
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[4, 6, 14, 6, 14, 26], [4, 20, 5, 25, 6, 26]],
+        # Of 32 x 40: columns 4 to 13, rows 6 to 25 of each.
+        {"size": [40, 32], "counts": [4 * 40 + 6, 20, *[20, 20] * 9, 18 * 40 - 26 + 40]},
+        {"size": [40, 32], "counts": "V5d0d000000000000000000Zf0"},
+    ],
+)
+def test_outlines_and_masks_become_the_boxes_around_them(path, segmentation):
+    for bbox in ({}, {"bbox": None}, {"bbox": []}):
+        assert _boxes(path, {"segmentation": segmentation, **bbox}) == ([[4, 6, 14, 26]], [])
+
+
+def test_keypoints_need_their_box(path):
+    assert _boxes(path, {"bbox": [4, 6, 10, 20], "keypoints": [5, 7, 2], "num_keypoints": 1}) == ([[4, 6, 14, 26]], [])
+    with pytest.raises(ConfigError, match=r"annotations\.0\.bbox: Field required"):
+        _boxes(path, {"keypoints": [5, 7, 2], "num_keypoints": 1})
+
+
+def test_ids_may_be_numbers_in_one_place_and_text_in_another(path):
+    images = [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}]
+    row = {"id": 1, "image_id": "1", "category_id": "3", "bbox": [4, 6, 10, 20]}
+    (path.parent / "a.jpg").write_bytes((path.parent / "train/a.jpg").read_bytes())
+    path.write_text(json.dumps(FILE | {"images": images, "annotations": [row]}))
+    labelled = read_coco_stills(path, Order())
+    assert labelled.videos[0].labels[0].boxes.tolist() == [[4, 6, 14, 26]]
+    assert "numbers in one place and text in another" in labelled.notes[0]
+
+
+@pytest.mark.parametrize("key", ["track_id", "attributes"])
+def test_track_ids_tell_that_pictures_are_frames_of_a_video(tmp_path, draw, key):
+    """As CVAT exports a task of a video."""
+    images = [{"id": n, "file_name": f"IMG_{n:06}.PNG", "width": 64, "height": 48} for n in (3, 8, 9)]
+    rows = [
+        {
+            "id": n,
+            "image_id": n,
+            "category_id": 3,
+            "bbox": [4, 6, 10, 20],
+            key: {"track_id": 5} if key != "track_id" else 5,
+        }
+        for n in (3, 8)
+    ]
+    for image in images:
+        draw(tmp_path / "images" / image["file_name"])
+    (tmp_path / "labels.json").write_text(json.dumps(FILE | {"images": images, "annotations": rows}))
+    (video,) = read_coco_stills(tmp_path / "labels.json", Order(fps=10)).videos
+    assert [labels.track_ids.tolist() for labels in video.labels] == [[0], [0], []]
+    np.testing.assert_allclose(video.times_s, [0.3, 0.8, 0.9])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +129,10 @@ def test_all_classes_are_labelled_where_the_file_does_not_say(path):
     [
         ({"images": []}, "images: "),
         ({"info": {"labelled": ["dog"]}}, "info: labelled names"),
-        ({"images": [{"id": 1, "file_name": "c.jpg", "width": 64, "height": 48}], "annotations": []}, "picture c.jpg"),
+        (
+            {"images": [{"id": 1, "file_name": "c.jpg", "width": 64, "height": 48}], "annotations": []},
+            r"pictures is found .* c\.jpg",
+        ),
         ({"images": [{"id": 1, "file_name": "a.jpg", "width": 0, "height": 48}]}, r"images\.0\.width"),
         ({"images": FILE["images"][:1]}, "annotation 1: no image has id two"),
     ],
@@ -73,4 +140,4 @@ def test_all_classes_are_labelled_where_the_file_does_not_say(path):
 def test_a_malformed_file_fails(path, change, message):
     path.write_text(json.dumps(FILE | change))
     with pytest.raises(ConfigError, match=message):
-        read_coco_stills(path)
+        read_coco_stills(path, Order())

@@ -88,10 +88,34 @@ def test_a_turned_box_becomes_the_upright_one_around_it(write):
     np.testing.assert_allclose(video.labels[11].boxes, [[18, 12, 22, 32]], atol=1e-5)
 
 
-def test_other_shapes_than_boxes_are_reported(write):
-    track = '<track id="0" label="car"><polygon frame="1" outside="0" points="1,2;3,4"/></track>'
+SHAPES = {
+    "polygon": ('points="1,2;9,4;5,20"', "", [1, 2, 9, 20]),
+    "polyline": ('points="1,2;9,4"', "", [1, 2, 9, 4]),
+    "mask": ('rle="3,4,1" left="5" top="6" width="4" height="2"', "", [5, 6, 9, 8]),
+    "ellipse": ('cx="20" cy="20" rx="8" ry="4"', "", [12, 16, 28, 24]),
+    "skeleton": ("", '<points label="a" points="1,2"/><points label="b" points="7,9"/>', [1, 2, 7, 9]),
+    "cuboid": (
+        'xtl1="1" ytl1="2" xbl1="1" ybl1="9" xtr1="5" ytr1="2" xbr1="5" ybr1="9" '
+        'xtl2="3" ytl2="1" xbl2="3" ybl2="8" xtr2="7" ytr2="1" xbr2="7" ybr2="8"',
+        "",
+        [1, 1, 7, 9],
+    ),
+}
+
+
+@pytest.mark.parametrize("tag", SHAPES)
+def test_other_shapes_become_the_boxes_around_them(write, tag):
+    attributes, inside, box = SHAPES[tag]
+    track = f'<track id="0" label="car"><{tag} frame="11" outside="0" {attributes}>{inside}</{tag}></track>'
     (video,) = read_cvat_video(write(track)).videos
-    assert video.faults == {"shapes that are no boxes, left out": 1}
+    np.testing.assert_allclose(video.labels[11].boxes, [box])
+
+
+def test_a_joint_that_is_outside_is_no_part_of_its_skeleton(write):
+    joints = '<points label="a" points="1,2"/><points label="b" points="7,9"/><points outside="1" points="50,40"/>'
+    track = f'<track id="0" label="car"><skeleton frame="11" outside="0">{joints}</skeleton></track>'
+    (video,) = read_cvat_video(write(track)).videos
+    np.testing.assert_allclose(video.labels[11].boxes, [[1, 2, 7, 9]])
 
 
 def test_pictures_instead_of_the_video(tmp_path, write, draw):
@@ -114,7 +138,7 @@ def test_pictures_instead_of_the_video(tmp_path, write, draw):
         ({"frames": "<frame_filter>step=0</frame_filter>"}, "frame_filter like step=5"),
         ({"frames": "<start_frame>x</start_frame>"}, "start_frame: expected numbers"),
         ({"tracks": '<track id="4" label="cat"/>'}, "track 4: label 'cat' is not among the labels"),
-        ({"tracks": '<track id="4" label="car"><box frame="1" xtl="1"/></track>'}, "track 4: box: expected at least 5"),
+        ({"tracks": '<track id="4" label="car"><box frame="1" xtl="1"/></track>'}, "track 4: box: expected at least 4"),
         ({"tracks": '<track id="4" label="car"><box frame="-1" xtl="1" ytl="1" xbr="2" ybr="2"/></track>'}, "frame -1"),
     ],
 )

@@ -51,6 +51,7 @@ def test_counts(labelled):
             "car": {"small": 1, "medium": 1, "large": 0, "boxes": 2, "labelled_in": 0},
             "bus": {"small": 0, "medium": 1, "large": 1, "boxes": 2, "labelled_in": 1},
         },
+        "notes": [],
     }
     json.dumps(found)
 

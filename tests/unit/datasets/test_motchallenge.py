@@ -62,6 +62,35 @@ def test_a_missing_picture_does_not_move_the_labels(sequence):
     assert int(next(video.frames.read(2)).mean().round()) == 60
 
 
+@pytest.mark.parametrize(
+    ("names", "info", "expected"),
+    [
+        (["frame_000001", "frame_000003"], INFO, ["frame_000001", "frame_000002", "frame_000003"]),
+        (["frame_000000", "frame_000001"], INFO, ["frame_000000", "frame_000001", "frame_000002"]),
+        (["7", "8", "9"], "", ["7", "8", "9"]),
+        (["a9", "a10", "a11"], INFO, ["a9", "a10", "a11"]),
+    ],
+    ids=["as CVAT names them", "counted from 0", "counted from 7", "of one and two digits"],
+)
+def test_names_of_frames(sequence, draw, names, info, expected):
+    for path in (sequence / "img1").iterdir():
+        path.unlink()
+    for name in names:
+        draw(sequence / f"img1/{name}.jpg")
+    (sequence / "seqinfo.ini").write_text(info or INFO)
+    (video,) = read_motchallenge(sequence).videos
+    assert [path.stem for path in video.frames.paths] == expected
+
+
+def test_rows_of_a_tracker(sequence):
+    """Frame, track id, box, confidence, and -1 where it knows nothing."""
+    (sequence / "gt/gt.txt").write_text(
+        "1,7,10,20,30,10,0.83,-1,-1\n2,7,10,20,30,10,0.4\n3,-1,10,20,30,10,0.9,-1,-1,-1\n"
+    )
+    (video,) = read_motchallenge(sequence).videos
+    assert [labels.track_ids.tolist() for labels in video.labels] == [[0], [0], [-1]]
+
+
 def test_rows_of_ten_columns_have_no_class(sequence):
     (sequence / "gt/gt.txt").write_text("1,3,10,20,30,10,1,-1,-1,-1\n2,-1,10,20,30,10,0.5,3.5,2,0\n")
     labelled = read_motchallenge(sequence)
