@@ -20,7 +20,7 @@ class Category(BaseModel):
     name: str
 
 
-class _Attributes(BaseModel):
+class Attributes(BaseModel):
     """What CVAT and Datumaro add."""
 
     track_id: Identifier | None = None
@@ -51,7 +51,7 @@ class Annotation(BaseModel):
     iscrowd: int | None = None
     instance_id: Identifier | None = None
     track_id: Identifier | None = None
-    attributes: _Attributes | None = None
+    attributes: Attributes | None = None
 
     @property
     def track(self) -> Identifier | None:

@@ -46,8 +46,7 @@ def read_csv_boxes(path: Path, order: Order) -> LabelledSet:
     Raises:
         ConfigError: if columns are missing, a row is malformed, or the pictures are not found.
     """
-    lines = read_lines(path)
-    header = _header(lines)
+    header, *table = _read_table(path)
     picture, label = _column(header, _PICTURE), _column(header, _CLASS)
     corners = next((names for names in (*_CORNERS, *_SIDES) if set(names) <= set(header)), None)
     if picture is None or label is None or corners is None:
@@ -56,8 +55,8 @@ def read_csv_boxes(path: Path, order: Order) -> LabelledSet:
             f"filename, class, xmin, ymin, xmax, ymax; it has {', '.join(header[:12])}"
         )
     rows: dict[str, list[tuple[str, _Row]]] = defaultdict(list)
-    for number, values in enumerate(csv.reader(lines[1:]), start=2):
-        row = dict(zip(header, (value.strip() for value in values), strict=False))
+    for number, values in enumerate(table, start=2):
+        row = dict(zip(header, values, strict=False))
         if row.get(picture):
             rows[row[picture]].append((f"{path}: line {number}", row))
     shares = _are_shares(rows, corners)
@@ -75,13 +74,18 @@ def read_csv_boxes(path: Path, order: Order) -> LabelledSet:
 
 def is_csv_of_boxes(path: Path) -> bool:
     """Whether the first row names a picture, a class and a box."""
-    header = _header(read_lines(path))
+    header = _read_table(path)[0]
     boxes = any(set(names) <= set(header) for names in (*_CORNERS, *_SIDES))
     return boxes and _column(header, _PICTURE) is not None and _column(header, _CLASS) is not None
 
 
-def _header(lines: Sequence[str]) -> list[str]:
-    return [name.strip().lower() for name in next(csv.reader(lines[:1]), [])]
+def _read_table(path: Path) -> list[list[str]]:
+    """Rows of text, without white space around it; names of columns in lower case."""
+    try:
+        rows = [[text.strip() for text in row] for row in csv.reader(read_lines(path))]
+    except csv.Error as error:
+        raise ConfigError(f"{path}: not readable as CSV: {error}") from None
+    return [[name.lower() for name in rows[0]] if rows else [], *rows[1:]]
 
 
 def _column(header: Sequence[str], names: Sequence[str]) -> str | None:

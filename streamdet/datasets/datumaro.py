@@ -8,11 +8,10 @@ Source: https://open-edge-platform.github.io/datumaro/latest/docs/data-formats/f
 
 from os.path import isfile
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, Field
 
-from streamdet.datasets.coco import Runs
+from streamdet.datasets.coco import Attributes, Runs
 from streamdet.datasets.files import Finite, Identifier, Side, read_json
 from streamdet.datasets.labels import LabelledSet
 from streamdet.datasets.marks import XYXY, xywh_to_xyxy
@@ -44,7 +43,7 @@ class _Shape(BaseModel):
     points: list[Finite] = Field(default_factory=list)
     rle: Runs | None = None
     elements: list["_Shape"] = Field(default_factory=list)
-    attributes: dict[str, Any] = Field(default_factory=dict)
+    attributes: Attributes = Field(default_factory=Attributes)
 
     def box(self, where: str) -> XYXY | None:
         """None of an empty mask."""
@@ -101,7 +100,7 @@ def _read_item(path: Path, item: _Item, classes: list[str], finder: PictureFinde
             raise ConfigError(f"{where}: label_id {shape.label_id}, expected 0 to {len(classes) - 1}")
         box = shape.box(where)
         if box is not None:
-            marks.append(Mark(classes[shape.label_id], box, shape.attributes.get("track_id")))
+            marks.append(Mark(classes[shape.label_id], box, shape.attributes.track_id))
     if not marks and item.annotations:
         raise ConfigError(f"{where}: has labels of the whole picture, no shapes; expected boxes or outlines")
     found = finder.find(media.path or str(item.id))

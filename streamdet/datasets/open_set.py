@@ -137,9 +137,9 @@ def holds_labels(path: Path) -> bool:
 
 
 def _is_recognised(file: Path) -> bool:
-    if file.suffix.lower() == ".csv":
-        return is_csv_of_boxes(file)
     try:
+        if file.suffix.lower() == ".csv":
+            return is_csv_of_boxes(file)
         recognise_file(file, _LOOKED_FOR)
     except ForeignFormat:
         return True

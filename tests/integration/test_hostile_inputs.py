@@ -60,6 +60,47 @@ VIS = {
     "annotations": [TRACK],
     "categories": CATEGORIES,
 }
+CVAT_IMAGES = (
+    "<annotations><meta/>"
+    + "".join(
+        f'<image id="{n}" name="{n}.png" width="64" height="48"><box label="car" xtl="1" ytl="2" xbr="20" ybr="30"/>'
+        '<polygon label="car" points="1,2;9,4"/><mask label="car" rle="3,4" left="1" top="2" width="4" height="2"/>'
+        "</image>"
+        for n in range(3)
+    )
+    + "</annotations>"
+)
+RECTANGLE = {"x": 10, "y": 20, "width": 30.5, "height": 40, "rotation": 5, "rectanglelabels": ["car"]}
+REGION = {"type": "rectanglelabels", "original_width": 64, "original_height": 48, "value": RECTANGLE}
+LABEL_STUDIO = [{"data": {"image": f"/data/{n}.png"}, "annotations": [{"result": [REGION]}]} for n in range(3)]
+VIA_SHAPE = {"name": "rect", "x": 1, "y": 2, "width": 20, "height": 30}
+VIA = {
+    f"{n}.png1": {
+        "filename": f"{n}.png",
+        "regions": [{"shape_attributes": VIA_SHAPE, "region_attributes": {"class": "car"}}],
+    }
+    for n in range(3)
+}
+DATUM = {"type": "mask", "label_id": 0, "rle": {"size": [48, 64], "counts": "R23"}, "attributes": {"track_id": 3}}
+DATUMARO = {
+    "categories": {"label": {"labels": [{"name": "car"}]}},
+    "items": [
+        {"id": f"{n}", "annotations": [DATUM], "image": {"path": f"{n}.png", "size": [48, 64]}} for n in range(3)
+    ],
+}
+CENTRE = {"x": 10, "y": 20, "width": 5, "height": 6}
+CREATEML = [{"image": f"{n}.png", "annotations": [{"label": "car", "coordinates": CENTRE}]} for n in range(3)]
+LABELME = {"shapes": [{"label": "car", "points": [[1, 2], [20, 30]], "shape_type": "circle"}], "imagePath": "1.png"}
+BITMAP = {
+    "data": "eJzrDPBz5+WS4mJgYOD19HAJAtIgtggHkGCY2Pq5C0jpebo4hnDImh7cyAjk"
+    "NSn8/Z8xm+lxj/E5CyzEDsbPGSKMWTnmLCATPF39XNY5JTQBAF1nH5M=",
+    "origin": [3, 4],
+}
+SUPERVISELY = {
+    "size": {"width": 64, "height": 48},
+    "objects": [{"classTitle": "car", "geometryType": "bitmap", "bitmap": BITMAP}],
+}
+CSV = "filename,width,height,class,xmin,ymin,xmax,ymax\n" + "".join(f"{n}.png,64,48,car,1,2,20,30\n" for n in range(3))
 
 # The file that is changed, its content, the folder of the pictures 0.png, 1.png, 2.png; and what is opened.
 SETS = {
@@ -74,11 +115,23 @@ SETS = {
     "visdrone-vid": ("annotations/a.txt", "1,0,1,2,30,10,1,1,0,0\n2,1,1,2,30,10,0,0,0,0\n", "sequences/a", "."),
     "imagenet-vid": ("Annotations/VID/train/a/0.xml", IMAGENET, "Data/VID/train/a", "."),
     "bdd100k": ("labels/box_track_20/train/a.json", json.dumps(BDD), "images/track/train/a", "."),
+    "cvat-images": ("a.xml", CVAT_IMAGES, "images", "a.xml"),
+    "label-studio": ("a.json", json.dumps(LABEL_STUDIO), ".", "a.json"),
+    "labelme": ("1.json", json.dumps(LABELME), ".", "."),
+    "via": ("a.json", json.dumps(VIA), ".", "a.json"),
+    "datumaro": ("annotations/a.json", json.dumps(DATUMARO), "images/a", "."),
+    "createml": ("a.json", json.dumps(CREATEML), ".", "a.json"),
+    "csv": ("a.csv", CSV, ".", "a.csv"),
+    "supervisely": ("ds/ann/1.png.json", json.dumps(SUPERVISELY), "ds/img", "."),
+    "pascal-voc": ("1.xml", IMAGENET, ".", "."),
     "youtube-vis": ("train/instances.json", json.dumps(VIS), "train/JPEGImages/a", "train/instances.json"),
 }
 BESIDE = {
     "yolo": {"labels/1.txt": "0 0.5 0.5 0.25 0.5 3\n"},
     "yolo rows": {"data.yaml": "path: .\ntrain: images\nnames: [person, car]\n"},
+    "labelme": {f"{n}.json": json.dumps(LABELME) for n in (0, 2)},
+    "pascal-voc": {f"{n}.xml": IMAGENET for n in (0, 2)},
+    "supervisely": {f"ds/ann/{n}.png.json": json.dumps(SUPERVISELY) for n in (0, 2)},
     "motchallenge info": {"gt/gt.txt": "1,3,10,20,30,10,1,1,1\n"},
 }
 
@@ -98,7 +151,7 @@ def test_mutated_set_is_read_or_refused(kind, here):
         (here / pictures).mkdir(parents=True, exist_ok=True)
         assert cv2.imwrite(str(here / pictures / f"{number}.png"), np.full((48, 64, 3), number, np.uint8))
     for other, text in BESIDE.get(kind, {}).items():
-        (here / other).parent.mkdir(exist_ok=True)
+        (here / other).parent.mkdir(parents=True, exist_ok=True)
         (here / other).write_text(text)
     path = here / name
     path.parent.mkdir(parents=True, exist_ok=True)
