@@ -1,9 +1,12 @@
 """Time of frames: which part of a source is read, and an exact pts for each frame. Integers and fractions only."""
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, islice
 from math import ceil
+from typing import TypeAlias, TypeVar
 
 import av
 from av.container import InputContainer
@@ -92,59 +95,168 @@ class Part:
         return None if end is None else float(max(Fraction(0), end - first_s))
 
 
-class Timeline:
-    """Gives each frame of a stream its pts: the container's own, or where that is missing or broken the best guess.
+class Clock:
+    """When each frame of a stream is shown as far as its container says: FFmpeg's best effort.
 
-    - A pts that is there and grows is kept exactly.
-    - Without one (AVI, raw H.264) the n-th frame shown takes the n-th packet's dts: dts are in order and of the same
-      pace. Without dts either, frames follow each other at the frame rate.
-    - Where dts start anew (a wrapped or concatenated stream), all pts from there on are moved so that time goes on.
-    - Any other pts that goes back (jitter, frames that a damaged file releases late) comes one unit after the one
-      before it.
+    - A pts is taken, unless more pts than dts go back: then they are none (mp4 and FLV without composition times).
+    - Containers without pts (AVI) have a dts a packet; not every packet gives a picture, and B-frames come out later.
+      The n-th picture is shown at the dts of the n-th packet that gives one: where one came out, there was one.
+
+    Source: guess_correct_pts of libavcodec/decode.c.
+
+    Args:
+        trust_pts: False for containers that store no pts, where FFmpeg's are guesses that B-frames turn wrong.
+    """
+
+    def __init__(self, *, trust_pts: bool = True) -> None:
+        self.trust_pts = trust_pts
+        self._faulty_pts = self._faulty_dts = 0
+        self._last_pts = self._last_dts = -(2**63)
+        # Of untrusted ones: packets before the first frame, then those at which frames came out. The bound is for
+        # decoders that never give one.
+        self._waiting: deque[int] = deque(maxlen=256)
+        self._started = False
+
+    def packet(self, dts: int | None) -> None:
+        """Note a packet that goes into the decoder."""
+        if not self._started and dts is not None:
+            self._waiting.append(dts)
+
+    def undecodable(self) -> None:
+        """Note that the packet which went in last gives no frame."""
+        if not self._started and self._waiting:
+            self._waiting.pop()
+
+    def stated(self, pts: int | None, dts: int | None) -> int | None:
+        """When the next frame in presentation order is shown; None where nothing says so.
+
+        Args:
+            pts: of the frame.
+            dts: of the packet at which the decoder gave it; None of those that come at the end.
+        """
+        return self._best(pts, dts) if self.trust_pts else self._by_packets(pts, dts)
+
+    def _best(self, pts: int | None, dts: int | None) -> int | None:
+        if dts is not None:
+            self._faulty_dts += dts <= self._last_dts
+            self._last_dts = dts
+        elif pts is not None:
+            self._last_dts = pts
+        if pts is not None:
+            self._faulty_pts += pts <= self._last_pts
+            self._last_pts = pts
+        elif dts is not None:
+            self._last_pts = dts
+        good = pts is not None and (self._faulty_pts <= self._faulty_dts or dts is None)
+        return pts if good else dts
+
+    def _by_packets(self, pts: int | None, dts: int | None) -> int | None:
+        if not self._started:
+            self._started = True
+            before = [time for time in self._waiting if dts is not None and time < dts]
+            self._waiting = deque(before)
+        if dts is not None:
+            self._waiting.append(dts)
+        return self._waiting.popleft() if self._waiting else pts
+
+
+Item = TypeVar("Item")
+Stated: TypeAlias = tuple[Item, int | None, int]
+"""A frame, when it is shown as far as is said, and for how long (0 where unknown), in units of the time base."""
+
+
+class Timeline:
+    """Places frames: each when its container says, or where that cannot be, as near to it as time can go on.
+
+    - A time that is there and grows is kept exactly.
+    - Without one (raw H.264), frames follow each other at the frame rate.
+    - One that stands still, or goes back for a single frame, comes between its neighbours.
+    - One that jumps ahead for a single frame is no time: it follows the one before.
+    - Where times go back and go on from there (a wrapped or concatenated stream), all from there on are moved so that
+      time goes on.
+
+    To tell these apart takes the frame that follows; only then one is held back, and at the start two.
 
     Args:
         time_base: seconds a unit.
         rate: frames per second, None where unknown.
-        trust_pts: False for containers that store no pts, where FFmpeg's are guesses that B-frames turn wrong.
     """
 
-    def __init__(self, time_base: Fraction, rate: Fraction | None, *, trust_pts: bool = True) -> None:
+    def __init__(self, time_base: Fraction, rate: Fraction | None) -> None:
         self._step = max(1, round(1 / ((rate or DEFAULT_RATE) * time_base)))
-        self._one_second = ceil(1 / time_base)
-        self.trust_pts = trust_pts
-        # Packets wait here only as long as the decoder holds them; the bound is for streams that hide frames.
-        self._waiting_dts: deque[int] = deque(maxlen=256)
-        self._last_dts: int | None = None
-        self._restarts = 0
+        self._far = ceil(1 / time_base)
+        self._back = max(4 * self._step, ceil(Fraction(1, 10) / time_base))
         self._offset = 0
         self._last: int | None = None
 
-    def packet(self, dts: int | None) -> None:
-        """Note a packet that goes into the decoder."""
-        if dts is None:
-            return
-        if self._last_dts is not None and dts <= self._last_dts - self._one_second:
-            self._restarts += 1
-        self._last_dts = dts
-        self._waiting_dts.append(dts)
+    def placed(self, frames: Iterable[Stated[Item]]) -> Iterator[tuple[Item, int]]:
+        """Give frames their pts.
 
-    def undecodable(self) -> None:
-        """Note that a packet will give no frame."""
-        if self._waiting_dts:
-            self._waiting_dts.popleft()
+        Args:
+            frames: in presentation order.
 
-    def place(self, pts: int | None, duration: int = 0) -> int:
-        """Decide the pts of the next frame in presentation order; always greater than the one before."""
-        dts = self._waiting_dts.popleft() if self._waiting_dts else None
-        known = pts if pts is not None and self.trust_pts else dts
-        if self._last is None:
-            self._last = known or 0
-            return self._last
-        following = self._last + (duration or self._step)
-        placed = following if known is None else known + self._offset
-        if placed <= self._last - self._one_second and self._restarts:
-            self._restarts -= 1
-            self._offset += following - placed
-            placed = following
-        self._last = max(placed, self._last + 1)
+        Yields:
+            what it was, and its pts: always greater than the one before.
+        """
+        held: Stated[Item] | None = None
+        for frame in self._with_a_likely_start(iter(frames)):
+            if held is not None:
+                yield held[0], self._settled(held, frame[1])
+                held = None
+            if self._is_plain(frame[1]):
+                yield frame[0], self._moved(frame[1])
+            else:
+                held = frame
+        if held is not None:
+            yield held[0], self._settled(held, None)
+
+    def _with_a_likely_start(self, frames: Iterator[Stated[Item]]) -> Iterator[Stated[Item]]:
+        """The same frames; the first one has no wild time, as the two behind it tell."""
+        first = list(islice(frames, 3))
+        times = [time for _, time, _ in first if time is not None]
+        if len(times) == 3 and times[0] > max(times[1:]):
+            item, _, duration = first[0]
+            first[0] = item, times[1] - (duration or self._step), duration
+        return chain(first, frames)
+
+    def _is_plain(self, time: int | None) -> bool:
+        return time is not None and self._last is not None and 0 < time + self._offset - self._last <= self._far
+
+    def _moved(self, time: int | None) -> int:
+        self._last = (time or 0) + self._offset
         return self._last
+
+    def _settled(self, held: Stated[Item], following: int | None) -> int:
+        """Place a frame that is the first one, has no time, or an odd one.
+
+        Args:
+            held: the frame.
+            following: the time of the one behind it; None where that is unknown, or there is none.
+        """
+        _, time, duration = held
+        step = duration or self._step
+        if self._last is None:
+            self._last = time or 0
+        elif time is None:
+            self._last += step
+        else:
+            after = None if following is None else following + self._offset
+            self._last = self._odd(self._last, time + self._offset, after, step)
+        return self._last
+
+    def _odd(self, last: int, time: int, after: int | None, step: int) -> int:
+        if time > last:  # far ahead
+            is_alone = after is not None and after < time and after - last < time - after
+            return self._between(last, after, step) if is_alone else time
+        if after is None or after == time:
+            return last + step
+        if after > last:
+            return self._between(last, after, step)
+        if last - time >= self._back and after > time:
+            self._offset += last + step - time
+            return last + step
+        return last + 1
+
+    @staticmethod
+    def _between(last: int, after: int | None, step: int) -> int:
+        return last + (step if after is None or after <= last else max(1, min(step, (after - last) // 2)))

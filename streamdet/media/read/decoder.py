@@ -21,7 +21,7 @@ from streamdet.media.container import (
 )
 from streamdet.media.locations import SourceSpec
 from streamdet.media.read.hwaccel import tell, tell_failure
-from streamdet.media.timeline import Timeline
+from streamdet.media.timeline import Clock
 
 # Reading goes on behind a bad spot in a file; from a disk that is gone it fails each time.
 _READ_ATTEMPTS = 100
@@ -64,7 +64,7 @@ class Decoder:
         time_base: seconds a unit of pts.
         rate: frames per second, None where unknown.
         trust_pts: False where the container stores none.
-        timeline: knows the packets that went in; give it each frame that comes out.
+        clock: knows the packets that went in; tells when each frame that comes out is shown.
         undecodable: packets so far that gave no frame because they, or the file around them, are broken.
 
     Raises:
@@ -85,7 +85,7 @@ class Decoder:
         self.time_base = self.stream.time_base or Fraction(1, 90_000)
         self.rate = frame_rate(self.stream)
         self.trust_pts = self.container.format.name not in _WITHOUT_PTS
-        self.timeline = Timeline(self.time_base, self.rate, trust_pts=self.trust_pts)
+        self.clock = Clock(trust_pts=self.trust_pts)
         self.undecodable = 0
         self._packets_in = 0
         self._frames_out = 0
@@ -136,7 +136,7 @@ class Decoder:
             patience = _Patience(self._spec.shown)
             for packet in packets:
                 self._packets_in += not packet.is_discard  # what an edit list hides gives no frame
-                self.timeline.packet(packet.dts)
+                self.clock.packet(packet.dts)
                 for frame in self._decode(packet):
                     yield frame
                     patience.restore()
@@ -153,7 +153,7 @@ class Decoder:
         except av.FFmpegError as error:
             tell_failure(self._spec, self.stream.codec_context, error)
             self.undecodable += 1
-            self.timeline.undecodable()
+            self.clock.undecodable()
             return
         yield from self._counted(frames)
 

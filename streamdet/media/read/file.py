@@ -9,19 +9,20 @@ from types import TracebackType
 from typing import Self
 
 import av
+from av.video.frame import VideoFrame
 
 from streamdet.errors import DecodeError, SourceOpenError
 from streamdet.frames import Frame, Picture, StreamInfo
 from streamdet.media.border import errors_of
 from streamdet.media.colour import colour_of
-from streamdet.media.container import VideoPackets, reason
+from streamdet.media.container import reason
 from streamdet.media.locations import SourceSpec
 from streamdet.media.planes import picture_of
 from streamdet.media.read.decoder import Decoder
 from streamdet.media.read.deinterlace import Label, LabelledFrame, deinterlaced
 from streamdet.media.read.orientation import orientation_of
-from streamdet.media.read.seeking import FrameCounter, jump, skip
-from streamdet.media.timeline import Part, beginning_s, end_s
+from streamdet.media.read.seeking import FrameCounter, jump, never_shown, skip
+from streamdet.media.timeline import Part, Stated, Timeline, beginning_s, end_s
 
 
 class FileSource:
@@ -95,26 +96,37 @@ class FileSource:
 
     def _number(self, start: int | None) -> Iterator[LabelledFrame]:
         """Decode from the keyframe before start on, giving each frame its number and its pts."""
-        # Without pts there is no telling which frames a decoder drops behind a keyframe: start at the beginning.
-        seeking = start is not None and self._decoder.trust_pts
-        skipped, packets = self._seek(start) if start is not None and seeking else (0, self._decoder.packets())
-        counter = FrameCounter(skipped)
-        packets = counter.counted(packets) if seeking else packets
-        first_index: int | None = None
-        for position, frame in enumerate(self._decoder.frames(packets)):
-            pts = self._decoder.timeline.place(frame.pts, frame.duration)
-            if first_index is None:
-                first_index = counter.number_of_first(pts) - self.undecodable if seeking else 0
-            yield Label(first_index + position + self.undecodable, pts, frame.duration), frame
+        counter = self._seek(start)
+        timeline = Timeline(self._decoder.time_base, self._decoder.rate)
+        first_number = 0
+        for (frame, number, broken_before), pts in timeline.placed(self._stated(counter)):
+            if number == 0:
+                first_number = broken_before if counter is None else counter.number_of_first(pts)
+            yield Label(first_number + number, pts, frame.duration), frame
 
-    def _seek(self, start: int) -> tuple[int, VideoPackets]:
-        """Go to a keyframe before start; gives the number of packets before it."""
-        try:
-            return jump(self._decoder.container, self._decoder.stream, start, self._decoder.packets)
-        except (LookupError, av.FFmpegError):
-            self._decoder.close()
-            self._decoder = Decoder(self._spec)
-            return skip(start, self._decoder.packets())
+    def _stated(self, counter: FrameCounter | None) -> Iterator[Stated[tuple[VideoFrame, int, int]]]:
+        """Each frame with its number from the first one on and the broken packets before that, and its stated time."""
+        decoder = self._decoder
+        broken_before: int | None = None
+        packets = decoder.packets() if counter is None else counter.packets
+        for position, frame in enumerate(decoder.frames(packets)):
+            if broken_before is None:
+                broken_before = decoder.undecodable
+            number = position + decoder.undecodable - broken_before
+            yield (frame, number, broken_before), decoder.clock.stated(frame.pts, frame.dts), frame.duration
+
+    def _seek(self, start: int | None) -> FrameCounter | None:
+        """Go to a keyframe before start; None where frames can only be counted by decoding them all."""
+        # Without pts there is no telling which frames a decoder drops behind a keyframe.
+        if start is None or not self._decoder.trust_pts or (unseen := never_shown(self._spec)) is None:
+            return None
+        for way in (jump, skip):
+            try:
+                return way(self._decoder, start, unseen)
+            except (LookupError, av.FFmpegError):
+                self._decoder.close()
+                self._decoder = Decoder(self._spec)
+        return None
 
     def _deliver(self, frames: Iterable[LabelledFrame]) -> Generator[Frame]:
         live, time_base = self._decoder.live, self._decoder.time_base

@@ -2,11 +2,13 @@
 
 from fractions import Fraction
 from itertools import pairwise
+from operator import sub
 from pathlib import Path
 
 from streamdet.frames import Frame
 from streamdet.media.locations import SourceSpec
 from streamdet.media.read.decoder import Decoder
+from streamdet.media.read.seeking import never_shown
 from streamdet.media.read.source import open_source
 
 
@@ -30,12 +32,18 @@ def frame_times(path: Path) -> tuple[list[int], Fraction]:
         shown = [(packet.pts, packet.dts) for packet in decoder.packets() if not packet.is_discard]
     finally:
         decoder.close()
-    decoding = [dts for _, dts in shown if dts is not None]
-    times = sorted(pts for pts, _ in shown if pts is not None) if decoder.trust_pts else decoding
-    plain = len(times) == len(decoding) == len(shown) and all(
-        a < b for ts in (times, decoding) for a, b in pairwise(ts)
-    )
-    if plain:
-        return times, decoder.time_base
+    if decoder.trust_pts and never_shown(spec) == 0:
+        decoding = [dts for _, dts in shown if dts is not None]
+        times = [pts for pts, _ in shown if pts is not None]
+        is_whole = len(times) == len(decoding) == len(shown)
+        ordered = sorted(times)
+        # A pts far from its dts is one that the timeline does not believe.
+        furthest = max(map(abs, map(sub, times, decoding)), default=0)
+        if is_whole and _ascend(decoding) and _ascend(ordered) and furthest * decoder.time_base < 1:
+            return ordered, decoder.time_base
     with open_source(spec) as source:
         return [frame.pts for frame in source if isinstance(frame, Frame)], source.info.time_base
+
+
+def _ascend(times: list[int]) -> bool:
+    return all(one < other for one, other in pairwise(times))

@@ -5,66 +5,105 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamdet.media.timeline import Part, Timeline, exact
+from streamdet.media.timeline import Clock, Part, Timeline, exact
 
 MPEG = Fraction(1, 90_000)
 
 
-def placed(times, time_base=MPEG, rate=Fraction(25), trust_pts=True):
-    """Feed (pts, dts) pairs and give the pts of the frames."""
-    timeline = Timeline(time_base, rate, trust_pts=trust_pts)
-    result = []
-    for pts, dts in times:
-        timeline.packet(dts)
-        result.append(timeline.place(pts))
-    return result
+def placed(times, time_base=MPEG, rate=Fraction(25)):
+    """Feed stated times and give the pts of the frames, which must be those that went in, in order."""
+    items = [(number, time, 0) for number, time in enumerate(times)]
+    result = list(Timeline(time_base, rate).placed(items))
+    assert [item for item, _ in result] == list(range(len(times)))
+    return [pts for _, pts in result]
 
 
-def test_pts_that_grow_are_kept():
-    times = [7, 100, 101, 9000, 900_000]
-    assert placed([(pts, None) for pts in times]) == times
+def stated(frames, trust_pts=True, packets=()):
+    """Feed (pts, dts) of frames; before the first one, the dts of packets."""
+    clock = Clock(trust_pts=trust_pts)
+    for dts in packets:
+        clock.packet(dts)
+    return [clock.stated(pts, dts) for pts, dts in frames]
+
+
+def test_times_that_grow_are_kept():
+    times = [7, 100, 101, 9000, 900_000, 99_000_000]
+    assert placed(times) == times
 
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**40), 2**40)), min_size=1))
 def test_pts_always_grow(times):
-    result = placed([(pts, pts) for pts in times])
-    assert all(one < other for one, other in pairwise(result))
+    assert all(one < other for one, other in pairwise(placed(times)))
 
 
-def test_missing_pts_come_from_dts_then_from_the_rate():
-    assert placed([(None, 10), (None, 20), (None, 40)]) == [10, 20, 40]
-    assert placed([(None, None)] * 3) == [0, 3600, 7200]
-    assert placed([(None, None)] * 3, rate=None) == [0, 3600, 7200]
-    assert placed([(100, None), (None, None), (8000, None)]) == [100, 3700, 8000]
+def test_missing_times_come_from_the_rate():
+    assert placed([None] * 3) == [0, 3600, 7200]
+    assert placed([None] * 3, rate=None) == [0, 3600, 7200]
+    assert placed([100, None, 8000]) == [100, 3700, 8000]
 
 
-def test_untrusted_pts_give_way_to_dts():
-    assert placed([(1, 0), (4, 1), (3, 2)], Fraction(1, 25), trust_pts=False) == [0, 1, 2]
+def test_one_time_that_stands_still_or_goes_back_comes_between_its_neighbours():
+    assert placed([0, 3600, 3600, 10_800]) == [0, 3600, 7200, 10_800]
+    assert placed([0, 3600, 3500, 7200]) == [0, 3600, 5400, 7200]
+    assert placed([0, 3600, -(10**12), 10_800]) == [0, 3600, 7200, 10_800]
+
+
+def test_times_that_stand_still_throughout_follow_the_rate():
+    assert placed([500] * 4) == [500, 4100, 7700, 11_300]
+
+
+def test_clock_that_stood_still_and_goes_on_keeps_the_length():
+    times = [0] * 100 + [3600 * n for n in range(1, 101)]
+    result = placed(times)
+    assert result == [3600 * n for n in range(200)]
+
+
+@pytest.mark.parametrize("wild", [2**33, 1_000_000, -1_000_000])
+@pytest.mark.parametrize("place", [1, 50, 98])
+def test_one_wild_time_is_none(place, wild):
+    times = [3600 * n for n in range(100)]
+    times[place] = wild
+    assert placed(times) == pytest.approx([3600 * n for n in range(100)], abs=3600)
+    assert placed(times)[place + 2 :] == [3600 * n for n in range(100)][place + 2 :]
+
+
+def test_first_time_that_is_wild_is_none():
+    assert placed([2**33, 3600, 7200, 10_800]) == [0, 3600, 7200, 10_800]
+
+
+@pytest.mark.parametrize("back", [90_000, 45_000, 10**9])
+def test_time_goes_on_where_it_starts_anew(back):
+    times = [back + n for n in range(0, 360_000, 3600)]
+    again = [times[-1] - back + n for n in range(0, 36_000, 3600)]
+    assert placed(times + again) == [back + n for n in range(0, 396_000, 3600)]
+
+
+def test_composition_times_that_go_back_give_way_to_dts():
+    """B-frames of an mp4 without ctts: pts = dts, so that every third picture is behind the one before it."""
+    frames = [(0, 1), (2, 2), (3, 3), (1, 4), (5, 5), (6, 6), (4, 7)]
+    assert stated(frames) == [0, 2, 3, 4, 5, 6, 7]
+
+
+def test_good_composition_times_are_kept_however_dts_are():
+    assert stated([(0, 2), (1, 2), (2, 1), (3, None)]) == [0, 1, 2, 3]
+
+
+def test_without_pts_a_picture_takes_the_dts_of_the_packet_that_gives_one():
+    assert stated([(0, 0), (5, 5), (9, 9), (40, None)], False, [0]) == [0, 5, 9, 40]
+
+
+def test_without_pts_pictures_that_come_out_late_are_no_later():
+    assert stated([(1, 2), (3, 3), (2, 4), (11, None), (14, None)], False, [0, 1, 2]) == [0, 1, 2, 3, 4]
 
 
 def test_dts_of_an_undecodable_packet_is_not_used():
-    timeline = Timeline(Fraction(1, 25), Fraction(25), trust_pts=False)
-    for dts in range(3):
-        timeline.packet(dts)
-    first = timeline.place(None)
-    timeline.undecodable()
-    assert (first, timeline.place(None)) == (0, 2)
-
-
-def test_jitter_heals():
-    assert placed([(0, None), (3600, None), (3500, None), (7200, None)]) == [0, 3600, 3601, 7200]
-
-
-def test_frame_released_late_moves_no_other():
-    times = [(0, 0), (900_000, 3600), (7200, 7200), (903_600, 10800)]
-    assert placed(times) == [0, 900_000, 900_001, 903_600]
-
-
-def test_time_goes_on_where_dts_start_anew():
-    first = [(pts, pts) for pts in range(0, 360_000, 3600)]
-    again = [(pts, pts) for pts in range(0, 36_000, 3600)]
-    assert placed(first + again) == list(range(0, 396_000, 3600))
+    clock = Clock(trust_pts=False)
+    for dts in (0, 1):
+        clock.packet(dts)
+    clock.undecodable()
+    clock.packet(2)
+    assert [clock.stated(None, 2), clock.stated(None, 3)] == [0, 2]
 
 
 def test_seconds_mean_what_was_written():
