@@ -98,11 +98,12 @@ class Part:
 class Clock:
     """When each frame of a stream is shown as far as its container says: FFmpeg's best effort.
 
-    - A pts is taken, unless more pts than dts go back: then they are none (mp4 and FLV without composition times).
-    - Containers without pts (AVI) have a dts a packet; not every packet gives a picture, and B-frames come out later.
-      The n-th picture is shown at the dts of the n-th packet that gives one: where one came out, there was one.
+    - A pts is taken, unless pts go back again and again and dts do not: then those are the better guess.
+    - Containers without pts (AVI, and mp4 or FLV without composition times) have a dts a packet; not every packet gives
+      a picture, and B-frames come out later. The n-th picture is shown at the dts of the n-th packet that gives one:
+      where one came out, there was one.
 
-    Source: guess_correct_pts of libavcodec/decode.c.
+    Source: guess_correct_pts of libavcodec/decode.c, which is content with a single pts that goes back.
 
     Args:
         trust_pts: False for containers that store no pts, where FFmpeg's are guesses that B-frames turn wrong.
@@ -112,15 +113,20 @@ class Clock:
         self.trust_pts = trust_pts
         self._faulty_pts = self._faulty_dts = 0
         self._last_pts = self._last_dts = -(2**63)
-        # Of untrusted ones: packets before the first frame, then those at which frames came out. The bound is for
+        # dts of packets before the first frame, then those at which frames came out. The bound is for
         # decoders that never give one.
         self._waiting: deque[int] = deque(maxlen=256)
+        self._keyframes: deque[int] = deque(maxlen=256)
         self._started = False
+        self._only_dts = True
 
-    def packet(self, dts: int | None) -> None:
+    def packet(self, pts: int | None, dts: int | None, *, keyframe: bool = False) -> None:
         """Note a packet that goes into the decoder."""
+        self._only_dts = self._only_dts and pts == dts
         if not self._started and dts is not None:
             self._waiting.append(dts)
+            if keyframe:
+                self._keyframes.append(dts)
 
     def undecodable(self) -> None:
         """Note that the packet which went in last gives no frame."""
@@ -134,7 +140,8 @@ class Clock:
             pts: of the frame.
             dts: of the packet at which the decoder gave it; None of those that come at the end.
         """
-        return self._best(pts, dts) if self.trust_pts else self._by_packets(pts, dts)
+        best, by_packets = self._best(pts, dts), self._by_packets(pts, dts)
+        return by_packets if self._only_dts or not self.trust_pts else best
 
     def _best(self, pts: int | None, dts: int | None) -> int | None:
         if dts is not None:
@@ -147,14 +154,18 @@ class Clock:
             self._last_pts = pts
         elif dts is not None:
             self._last_pts = dts
-        good = pts is not None and (self._faulty_pts <= self._faulty_dts or dts is None)
+        good = pts is not None and (self._faulty_pts <= self._faulty_dts + 1 or dts is None)
         return pts if good else dts
 
     def _by_packets(self, pts: int | None, dts: int | None) -> int | None:
         if not self._started:
             self._started = True
             before = [time for time in self._waiting if dts is not None and time < dts]
-            self._waiting = deque(before)
+            # A recording that begins between keyframes gives no picture up to the first one.
+            keyframes = [time for time in self._keyframes if dts is not None and time <= dts]
+            start = max(keyframes, default=min(before, default=0))
+            self._waiting = deque(time for time in before if time >= start)
+            self._keyframes.clear()
         if dts is not None:
             self._waiting.append(dts)
         return self._waiting.popleft() if self._waiting else pts

@@ -118,7 +118,7 @@ def skip(decoder: Decoder, pts: int, unseen: int) -> FrameCounter:
     before a point in them. Arguments as of `jump`.
 
     Raises:
-        LookupError: times go back, so that a packet's place does not tell its frame's. The position is lost.
+        LookupError: times do not ascend, so that a packet's place does not tell its frame's. The position is lost.
     """
     packets = decoder.packets()
     held: list[VideoPacket] = []
@@ -126,7 +126,7 @@ def skip(decoder: Decoder, pts: int, unseen: int) -> FrameCounter:
     last: int | None = None
     for packet in packets:
         time = packet.pts if packet.dts is None else packet.dts
-        if packet.pts is None or time is None or (last is not None and time < last):
+        if packet.pts is None or time is None or (last is not None and time <= last):
             raise LookupError
         last = time
         if packet.is_keyframe and packet.pts <= pts:

@@ -24,6 +24,7 @@ AudioPacket: TypeAlias = "av.Packet[AudioStream]"
 
 _log = logging.getLogger(__name__)
 _KEPT_METADATA = ("language", "title", "handler_name")
+_JITTER_S = Fraction(1, 5)
 _PLAIN_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
@@ -119,7 +120,7 @@ class AudioTrack:
     def _read(self) -> Generator[AudioPacket, None, None]:
         """Packets of the part, with ascending dts.
 
-        As in `Timeline`, a dts that goes back by more than a second is a new beginning, and time goes on from there.
+        As in `Timeline`, a dts that goes back by more than jitter is a new start, and time goes on from there.
         """
         # A rounded time must not meet the one before it: containers count in samples or milliseconds.
         least_step = max(1, ceil(Fraction(1, 1000) / self._time_base))
@@ -129,7 +130,7 @@ class AudioTrack:
             known = packet.dts if packet.dts is not None else packet.pts
             following = 0 if last is None else last + (packet.duration or least_step)
             dts = following if known is None else known + offset
-            if last is not None and dts <= last - ceil(1 / self._time_base):
+            if last is not None and dts <= last - ceil(_JITTER_S / self._time_base):
                 offset += following - dts
                 dts = following
             pts = dts if packet.pts is None else packet.pts + offset

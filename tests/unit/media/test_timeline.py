@@ -21,8 +21,8 @@ def placed(times, time_base=MPEG, rate=Fraction(25)):
 def stated(frames, trust_pts=True, packets=()):
     """Feed (pts, dts) of frames; before the first one, the dts of packets."""
     clock = Clock(trust_pts=trust_pts)
-    for dts in packets:
-        clock.packet(dts)
+    for pts, dts in packets:
+        clock.packet(pts, dts)
     return [clock.stated(pts, dts) for pts, dts in frames]
 
 
@@ -79,30 +79,43 @@ def test_time_goes_on_where_it_starts_anew(back):
     assert placed(times + again) == [back + n for n in range(0, 396_000, 3600)]
 
 
-def test_composition_times_that_go_back_give_way_to_dts():
-    """B-frames of an mp4 without ctts: pts = dts, so that every third picture is behind the one before it."""
-    frames = [(0, 1), (2, 2), (3, 3), (1, 4), (5, 5), (6, 6), (4, 7)]
-    assert stated(frames) == [0, 2, 3, 4, 5, 6, 7]
+def test_pts_that_are_those_of_decoding_are_put_in_order():
+    """B-frames of an mp4 without ctts."""
+    frames = [(0, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, None), (4, None)]
+    assert stated(frames, packets=[(n, n) for n in range(3)]) == [0, 1, 2, 3, 4, 5, 6]
 
 
-def test_good_composition_times_are_kept_however_dts_are():
-    assert stated([(0, 2), (1, 2), (2, 1), (3, None)]) == [0, 1, 2, 3]
+def test_pts_that_go_back_again_and_again_give_way_to_dts():
+    frames = [(0, 1), (2, 2), (3, 3), (1, 4), (5, 5), (6, 6), (4, 7), (8, 8)]
+    assert stated(frames, packets=[(0, -1)]) == [0, 2, 3, 1, 5, 6, 7, 8]
+
+
+def test_good_pts_are_kept_however_dts_are():
+    assert stated([(0, 2), (1, 2), (2, 1), (3, None)], packets=[(0, -1)]) == [0, 1, 2, 3]
 
 
 def test_without_pts_a_picture_takes_the_dts_of_the_packet_that_gives_one():
-    assert stated([(0, 0), (5, 5), (9, 9), (40, None)], False, [0]) == [0, 5, 9, 40]
+    assert stated([(0, 0), (5, 5), (9, 9), (40, None)], False, [(None, 0)]) == [0, 5, 9, 40]
 
 
 def test_without_pts_pictures_that_come_out_late_are_no_later():
-    assert stated([(1, 2), (3, 3), (2, 4), (11, None), (14, None)], False, [0, 1, 2]) == [0, 1, 2, 3, 4]
+    frames = [(1, 2), (3, 3), (2, 4), (11, None), (14, None)]
+    assert stated(frames, False, [(None, n) for n in range(3)]) == [0, 1, 2, 3, 4]
+
+
+def test_without_pts_packets_before_the_first_keyframe_give_no_picture():
+    clock = Clock(trust_pts=False)
+    for dts in range(8):
+        clock.packet(None, dts, keyframe=dts == 5)
+    assert [clock.stated(None, 7), clock.stated(None, 8), clock.stated(None, None)] == [5, 6, 7]
 
 
 def test_dts_of_an_undecodable_packet_is_not_used():
     clock = Clock(trust_pts=False)
     for dts in (0, 1):
-        clock.packet(dts)
+        clock.packet(None, dts)
     clock.undecodable()
-    clock.packet(2)
+    clock.packet(None, 2)
     assert [clock.stated(None, 2), clock.stated(None, 3)] == [0, 2]
 
 
