@@ -144,7 +144,7 @@ def main() -> None:
     device = resolve_device(options.device)
     on_gpu = device.type == "cuda"
     detector = load(options.model, device=options.device)
-    print(f"{live.width}x{live.height} at {live.fps} fps, {detector.name} with {detector.runtime}")
+    print(f"{live.width}x{live.height} at {live.fps} fps, {detector.spec.name} with {detector.runtime}")
     busy = "GPU busy | " if on_gpu else ""
     print(f"streams | p50, ms | p95 ms | max ms | fps of a stream | dropped | CPU/stream | {busy}load")
     for count in options.streams:

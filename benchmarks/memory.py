@@ -99,7 +99,7 @@ def _kinds(text: str) -> list[Kind]:
 
 
 def _facts(name: str, detector: Detector) -> dict[str, str]:
-    return {"name": name, "sha256": detector.sha256, "runtime": detector.runtime}
+    return {"name": name, "sha256": detector.spec.sha256, "runtime": detector.runtime}
 
 
 def markdown(result: Mapping[str, Any]) -> str:

@@ -72,7 +72,7 @@ def enter(model: Detector, per_frame: Mapping[str, Detector]) -> list[Entrant]:
 
 def shared_classes(entrants: Sequence[Entrant], labelled: LabelledSet) -> list[str]:
     """The set's classes that all detectors know, so that all are judged on the same objects."""
-    return [name for name in labelled.classes if all(name in entrant.detector.classes for entrant in entrants)]
+    return [name for name in labelled.classes if all(name in entrant.detector.spec.classes for entrant in entrants)]
 
 
 def judge_conditions(

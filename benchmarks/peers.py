@@ -113,7 +113,6 @@ def of_plain_loop(clip: Path) -> tuple[int, float, float]:
     import numpy as np
     import torch
 
-    from streamdet.boxes import Letterbox
     from streamdet.frames import RgbPicture
     from streamdet.runtimes.letterbox import shrink
     from streamdet.runtimes.loading import load
@@ -124,9 +123,9 @@ def of_plain_loop(clip: Path) -> tuple[int, float, float]:
 
     def look(picture: np.ndarray) -> None:
         nonlocal state
-        letterbox = Letterbox.fit(picture.shape[1], picture.shape[0], IMAGE_SIZE)
+        letterbox = detector.spec.input.letterbox(picture.shape[1], picture.shape[0], IMAGE_SIZE)
         image = np.empty((letterbox.model_height, letterbox.model_width, 3), np.uint8)
-        shrink(RgbPicture(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)), letterbox, image)
+        shrink(RgbPicture(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)), letterbox, detector.spec.input.padding, image)
         outputs, state = detector.step(torch.from_numpy(image).permute(2, 0, 1)[None, None], state)
         [[found]] = outputs.detections()
         for box, name in zip(letterbox.restore(found.boxes).astype(int).tolist(), found.class_names, strict=True):

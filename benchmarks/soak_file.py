@@ -25,9 +25,9 @@ from typing import Any
 import av
 import numpy as np
 from loop import loop
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from soaking import Trend, draw, held_by, rows, small_clip, trend
-from torch import Tensor
 
 from streamdet.boxes import box_iou
 from streamdet.cli.execution import execute, prepare
@@ -37,9 +37,7 @@ from streamdet.detections import Detections
 from streamdet.evaluation.average_precision import average_precision
 from streamdet.evaluation.judged import MATCH_IOU
 from streamdet.jobs.config import PipelineConfig
-from streamdet.models.contract import Detector
-from streamdet.models.recurrent.detector import Outputs
-from streamdet.models.recurrent.state import State
+from streamdet.models.contract import Detector, Memory, Outputs
 from streamdet.yaml_file import load_yaml
 
 SAMPLE_EVERY_S = 5.0
@@ -56,35 +54,31 @@ class Observed:
     """
 
     def __init__(self, detector: Detector, every: int) -> None:
-        self.name, self.classes, self.sha256 = detector.name, detector.classes, detector.sha256
-        self.image_size, self.training_dt_s, self.runtime = (
-            detector.image_size,
-            detector.training_dt_s,
-            detector.runtime,
-        )
-        self.zero_state = detector.zero_state
+        self.spec, self.runtime = detector.spec, detector.runtime
+        self.zero_state, self.state_from_arrays = detector.zero_state, detector.state_from_arrays
         self.starts = self.frames = 0
         self.seen: list[tuple[int, dict[str, float]]] = []
         self._detector, self._every = detector, every
 
     def step(
-        self, images_BTCHW: Tensor, state: State | None = None, dt_s: Tensor | None = None
-    ) -> tuple[Outputs, State]:
+        self, images_BTCHW: ArrayLike, state: Memory | None = None, dt_s: ArrayLike | None = None
+    ) -> tuple[Outputs, Memory]:
         """The detector's own step."""
-        self.starts += state is None or not any(x.any() for x in (*state.hidden, *state.cell))
-        outputs, state = self._detector.step(images_BTCHW, state, dt_s)
-        before, self.frames = self.frames, self.frames + images_BTCHW.shape[0] * images_BTCHW.shape[1]
+        self.starts += state is None or not state.ages.all()
+        outputs, after = self._detector.step(images_BTCHW, state, dt_s)
+        seen = after.ages.sum() - (0 if state is None else state.ages.sum())
+        before, self.frames = self.frames, self.frames + int(seen)
         if self.frames // self._every > before // self._every:
-            self.seen.append((self.frames, dict(_statistics(state))))
-        return outputs, state
+            self.seen.append((self.frames, dict(_statistics(after))))
+        return outputs, after
 
 
-def _statistics(state: State) -> Iterator[tuple[str, float]]:
-    for part, levels in (("hidden", state.hidden), ("cell", state.cell)):
-        for level, x in enumerate(levels):
-            yield f"{part} {level} mean", float(x.mean())
-            yield f"{part} {level} std", float(x.std())
-            yield f"{part} {level} largest", float(x.abs().max())
+def _statistics(state: Memory) -> Iterator[tuple[str, float]]:
+    for name, x in state.to_arrays().items():
+        if name != "age":
+            yield f"{name.replace('.', ' ')} mean", float(x.mean())
+            yield f"{name.replace('.', ' ')} std", float(x.std())
+            yield f"{name.replace('.', ' ')} largest", float(np.abs(x).max())
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -143,7 +137,7 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     long = _repeated(clip, folder / "long.mp4", options.frames // options.loop)
     detector, samples = _run(long, folder, options)
     found = folder / "found.jsonl"
-    spans = list(_judge(labelled, options, _frames(found, detector.classes)))
+    spans = list(_judge(labelled, options, _frames(found, detector.spec.classes)))
     states = [{"frames": frames, **statistics} for frames, statistics in detector.seen]
     return {
         "frames": detector.frames,

@@ -203,9 +203,8 @@ def _median(paces: Sequence[Pace]) -> Pace:
 
 def runtimes(model: str, imgsz: int | None, rounds: int) -> Iterator[tuple[str, Pace]]:
     """Steps of the detector alone, on clips of one stream, with every runtime that there is here."""
-    import torch
+    import numpy as np
 
-    from streamdet.boxes import Letterbox
     from streamdet.runtimes.loading import load
 
     paces: dict[str, list[Pace]] = {}
@@ -217,11 +216,11 @@ def runtimes(model: str, imgsz: int | None, rounds: int) -> Iterator[tuple[str, 
             log.debug("%s %s: %s", runtime, precision, error)
     for number in range(rounds + 1):
         for detector in detectors:
-            letterbox = Letterbox.fit(16, 9, imgsz or detector.image_size)
-            shape = (1, _CLIP_FRAMES, 3, letterbox.model_height, letterbox.model_width)
-            images = torch.randint(0, 256, shape, dtype=torch.uint8)
+            letterbox = detector.spec.input.letterbox(16, 9, imgsz)
+            shape = (1, _CLIP_FRAMES, letterbox.model_height, letterbox.model_width, 3)
+            images = np.random.default_rng(0).integers(0, 256, shape, np.uint8).transpose(0, 1, 4, 2, 3)
 
-            def steps(detector: "Detector" = detector, images: torch.Tensor = images) -> int:
+            def steps(detector: "Detector" = detector, images: Any = images) -> int:
                 state = None
                 for _ in range(_STEPS):
                     _, state = detector.step(images, state)

@@ -153,7 +153,7 @@ def _model() -> Iterator[Finding]:
         yield Finding("model street", str(error), reinstall)
         return
     what = f"{len(data) / 1e6:.1f} MB, sha256 {hashlib.sha256(data).hexdigest()}"
-    yield Finding("model street", f"{what}, {detector.runtime}, {' '.join(detector.classes)}")
+    yield Finding("model street", f"{what}, {detector.runtime}, {' '.join(detector.spec.classes)}")
 
 
 def _smoke_run() -> Iterator[Finding]:

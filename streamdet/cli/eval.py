@@ -113,7 +113,7 @@ def evaluate(
     if json_path is not None:
         check_files([json_path], overwrite=overwrite)
     detectors = [open_contender(contender.model, device, contender.precision) for contender in contenders]
-    known = [name for name in detectors[0].classes if all(name in other.classes for other in detectors)]
+    known = [name for name in detectors[0].spec.classes if all(name in other.spec.classes for other in detectors)]
     if not known:
         raise ConfigError(f"{contenders[0].model} and {contenders[1].model} have no class in common")
     how = _How(_split(classes), track, imgsz, latency_ms)
@@ -187,8 +187,8 @@ class _Ground:
 
 def _facts(detector: "Detector", contender: Contender) -> dict[str, Any]:
     return {
-        "model": detector.name,
-        "model_sha256": detector.sha256,
+        "model": detector.spec.name,
+        "model_sha256": detector.spec.sha256,
         "runtime": detector.runtime,
         "memory": contender.memory,
     }

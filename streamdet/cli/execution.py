@@ -65,7 +65,7 @@ def prepare(config: PipelineConfig, inputs: Iterable[Path] = ()) -> Job:
     noted = interrupted_job(config, specs, outputs)
     part = same_runtime(noted, config.detect)
     detector = load(part.model, device=part.device, precision=part.precision, runtime=part.runtime)
-    _check_classes(config.detect.classes or (), detector.classes)
+    _check_classes(config.detect.classes or (), detector.spec.classes)
     return Job(config, specs, outputs, detector, go_on(config, specs, outputs, detector, noted))
 
 
@@ -154,7 +154,7 @@ def _show(item: Any, bars: ShownProgress) -> None:
 def _recording(job: Job, files: Mapping[str, str | Path]) -> Recording | None:
     if job.outputs.form is None:
         return None
-    header = RunHeader(__version__, job.detector.name, job.detector.sha256 or None, job.detector.classes)
+    header = RunHeader(__version__, job.detector.spec.name, job.detector.spec.sha256 or None, job.detector.spec.classes)
     return Recording(files, job.outputs.form, header)
 
 

@@ -148,7 +148,8 @@ def _int8(model: str, videos: list[Path], output: Path | None, *, overwrite: boo
     calibrate_on(detector, videos)
     shape = StepShape(1, 8, *size)
     execute = engine.compile(step_graph(detector, shape, int8=True).SerializeToString())
-    _say(compare(detector, shape, execute, engine.runtime, unseen(videos, size, least=16), int8=True), int8=True)
+    frames = unseen(videos, detector.spec.input, size, least=16)
+    _say(compare(detector, shape, execute, engine.runtime, frames, int8=True), int8=True)
     _save(path, detector, training)
     log.info("wrote %s; to run it: streamdet run --model %s --precision int8", path, path)
     return DONE
@@ -173,7 +174,7 @@ def _write(
     least, int8 = max(8, 2 * frames), len(videos) > 0
     if int8:
         calibrate_on(detector, videos)
-        shown = unseen(videos, size, least)
+        shown = unseen(videos, detector.spec.input, size, least)
     else:
         shown = [frame.image for frame in render(SceneSpec(width=width, height=height, frames=least))]
     shape = StepShape(streams, frames, height, width)
@@ -221,9 +222,8 @@ def _save(path: Path, detector: "RecurrentDetector", training: dict[str, Any]) -
 
 def _widescreen(detector: "RecurrentDetector") -> tuple[int, int]:
     """(height, width) of the model image of a 16:9 stream, pixels."""
-    from streamdet.boxes import Letterbox
 
-    letterbox = Letterbox.fit(16, 9, detector.config.image_size)
+    letterbox = detector.spec.input.letterbox(16, 9)
     return letterbox.model_height, letterbox.model_width
 
 

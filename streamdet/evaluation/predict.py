@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streamdet.boxes import Letterbox
@@ -21,14 +20,15 @@ from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 from streamdet.frames import Image, RgbPicture
-from streamdet.models.contract import Detector
-from streamdet.models.recurrent.state import State
+from streamdet.models.contract import DetectOptions, Detector
+from streamdet.models.contract import Memory as State
 from streamdet.runtimes.letterbox import shrink
 
 Memory = Literal["carry", "reset", "shuffle"]
 CHUNK_FRAMES = 8
 LOWEST_SCORE = 0.02
 MAX_DETECTIONS = 100
+_KEEP = DetectOptions(conf=LOWEST_SCORE, max_detections=MAX_DETECTIONS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,14 +72,14 @@ def predict(
     Raises:
         ConfigError: if a frame is not of the size that the labels are for.
     """
-    letterbox = Letterbox.fit(video.width, video.height, image_size or detector.image_size)
+    letterbox = detector.spec.input.letterbox(video.width, video.height, image_size)
     places = np.arange(len(video)) if taken is None else np.flatnonzero(taken)
-    shrunk, shown = _shrink(video, letterbox, places), places
+    shrunk, shown = _shrink(video, letterbox, detector.spec.input.padding, places), places
     if memory == "shuffle":
         order = np.random.default_rng(seed).permutation(len(places))
         held = list(shrunk)
         shrunk, shown = (held[index] for index in order), places[order]
-    detections: list[Detections] = [Detections.empty(detector.classes)] * len(video)
+    detections: list[Detections] = [Detections.empty(detector.spec.classes)] * len(video)
     latency_s = np.zeros(len(video))
     for span, found, seconds in _look(detector, shrunk, _Timing.of(video, places, detector), memory, chunk_frames):
         for place, row in zip(shown[span], found, strict=True):
@@ -98,13 +98,13 @@ class _Timing:
     @classmethod
     def of(cls, video: LabelledVideo, places: NDArray[np.int64], detector: Detector) -> "_Timing":
         times_s = video.times_s[places]
-        dt_s = np.diff(times_s, prepend=times_s[:1] - detector.training_dt_s).clip(min=1e-3)
+        dt_s = np.diff(times_s, prepend=times_s[:1] - detector.spec.training_dt_s).clip(min=1e-3)
         segment = np.searchsorted([start for start, _ in video.segments], places, side="right")
         return cls(dt_s.astype(np.float32), np.diff(segment, prepend=0) > 0)
 
 
 def _shrink(
-    video: LabelledVideo, letterbox: Letterbox, places: NDArray[np.int64]
+    video: LabelledVideo, letterbox: Letterbox, padding: int, places: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.uint8], float]]:
     """Model images of these frames in order, and the seconds that each took once it was decoded."""
     stop = int(places[-1]) + 1 if len(places) else 0
@@ -114,7 +114,7 @@ def _shrink(
         if index in wanted:
             begun_s = time.perf_counter()
             out = np.empty((letterbox.model_height, letterbox.model_width, 3), np.uint8)
-            shrink(RgbPicture(image), letterbox, out)
+            shrink(RgbPicture(image), letterbox, padding, out)
             yield out, time.perf_counter() - begun_s
 
 
@@ -143,13 +143,12 @@ def _look(
             last += 1
         images, seconds = zip(*islice(shrunk, last - first), strict=True)
         begun_s = time.perf_counter()
-        chunk = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+        chunk = np.stack(images).transpose(0, 3, 1, 2)
         if memory == "reset":
             outputs, _ = detector.step(chunk[:, None])
         else:
             before = None if timing.begins[first] else state
-            outputs, state = detector.step(chunk[None], before, torch.from_numpy(timing.dt_s[None, first:last]))
-        lanes = outputs.detections(conf=LOWEST_SCORE, iou=0.6, max_detections=MAX_DETECTIONS)
-        found = [row for lane in lanes for row in lane]
+            outputs, state = detector.step(chunk[None], before, timing.dt_s[None, first:last])
+        found = [row for lane in outputs.detections(_KEEP) for row in lane]
         yield slice(first, last), found, time.perf_counter() - begun_s + sum(seconds)
         first = last

@@ -94,10 +94,7 @@ def assemble(
         "detect": lambda: detect(
             detector,
             image_size=config.detect.image_size,
-            conf=config.detect.conf,
-            iou=config.detect.iou,
-            max_detections=config.detect.max_detections,
-            classes=config.detect.classes,
+            options=config.detect,
             memory=config.detect.memory,
         ),
         "track": track,

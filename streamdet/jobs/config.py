@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic import field_validator as check
 
+from streamdet.models.contract import DetectOptions, Precision, Runtime
 from streamdet.yaml_file import Section
 
 StageName = Literal["decode", "batch", "detect", "track", "annotate", "encode", "record"]
@@ -97,18 +98,14 @@ class BatchConfig(Section):
         return max_streams
 
 
-class DetectConfig(Section):
-    """Which detector runs, where, and which boxes it keeps."""
+class DetectConfig(DetectOptions):
+    """Which detector runs and where, besides which boxes it keeps."""
 
     model: str = Field(default="street", min_length=1)
-    conf: float = Field(default=0.25, ge=0, le=1)
-    iou: float = Field(default=0.6, ge=0, le=1)
-    max_detections: int = Field(default=300, ge=1, le=10_000)
-    classes: tuple[str, ...] | None = Field(default=None, min_length=1)
     image_size: Annotated[Any, AfterValidator(_image_size)] = None
     device: Annotated[str, AfterValidator(_device)] = "auto"
-    runtime: Literal["auto", "torch", "openvino", "onnxruntime"] = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    runtime: Runtime = "auto"
+    precision: Precision = "auto"
     memory: Literal["carry", "reset"] = "carry"
 
 

@@ -98,9 +98,9 @@ class Outcome:
             "drops": dict(sum((Counter(source.drops) for source in sources), Counter())),
             "undecodable": sum(source.undecodable for source in sources),
             "model": {
-                "name": detector.name,
-                "sha256": detector.sha256 or None,
-                "classes": list(detector.classes),
+                "name": detector.spec.name,
+                "sha256": detector.spec.sha256 or None,
+                "classes": list(detector.spec.classes),
                 "runtime": detector.runtime,
             },
             "sources": [asdict(source) | {"latency_s": self.tally.latency_s(source.name)} for source in sources],
@@ -111,7 +111,7 @@ class Outcome:
             ],
             "settings": settings,
             "verification": verification(
-                detector.sha256, settings, {source.name: source.results_sha256 for source in sources}
+                detector.spec.sha256, settings, {source.name: source.results_sha256 for source in sources}
             ),
             "machine": machine(),
         }

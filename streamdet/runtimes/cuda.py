@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from streamdet.models.recurrent.detector import Outputs, RecurrentDetector, check_images
+from streamdet.models.contract import check_images, check_state
+from streamdet.models.recurrent.detector import Outputs, RecurrentDetector
 from streamdet.models.recurrent.state import State
 
 _log = logging.getLogger(__name__)
@@ -72,8 +73,11 @@ class CudaStep:
         if dt_s is None:
             dt_s = torch.full((B, T), self._model.config.training_dt_s)
         with self._lock, torch.cuda.device(self._device):
-            zeros = self._model.zero_state(B, H + -H % 32, W + -W % 32)
-            state = zeros if state is None else _fitting(state, zeros)
+            zeros = self._model.zero_state(B, H, W)
+            if state is None:
+                state = zeros
+            check_state(state, zeros.streams, zeros.layout)
+            state = state.to(self._device)
             images_BTCHW, dt_s = self._upload(images_BTCHW), self._upload(dt_s.float())
             stream = torch.cuda.current_stream()
             stream.wait_stream(self._uploads)
@@ -157,7 +161,7 @@ class _Graph:
         """
         images_BTCHW, state, dt_s = like
         self._images_BTCHW, self._dt_s = torch.empty_like(images_BTCHW), torch.empty_like(dt_s)
-        self._state = State(*(tuple(map(torch.empty_like, x)) for x in (state.hidden, state.cell)))
+        self._state = state.each(torch.empty_like)
         self.fill(*like)
         self._graph = torch.cuda.CUDAGraph()
         stream.wait_stream(torch.cuda.current_stream())
@@ -174,6 +178,7 @@ class _Graph:
         """Give it arguments, of the shapes that it was captured with; on the current stream, as all of it."""
         self._images_BTCHW.copy_(images_BTCHW)
         self._dt_s.copy_(dt_s)
+        self._state.age.copy_(state.age)
         for ours, given in ((self._state.hidden, state.hidden), (self._state.cell, state.cell)):
             for x, value in zip(ours, given, strict=True):
                 x.copy_(value)
@@ -181,20 +186,8 @@ class _Graph:
     def replay(self) -> tuple[Outputs, State]:
         """The step of what it was filled with; the result is the caller's."""
         self._graph.replay()
-        outputs, after = self._outputs, self._after
+        outputs = self._outputs
         return (
             Outputs(outputs.boxes.clone(), outputs.scores.clone(), outputs.classes),
-            State(tuple(h.clone() for h in after.hidden), tuple(c.clone() for c in after.cell)),
+            self._after.each(Tensor.clone),
         )
-
-
-def _fitting(state: State, zeros: State) -> State:
-    """A state on the device of `zeros`, if it is of the same streams and images.
-
-    Raises:
-        ValueError: if it is not.
-    """
-    wanted, got = ([tuple(x.shape) for x in (*s.hidden, *s.cell)] for s in (zeros, state))
-    if wanted != got:
-        raise ValueError(f"the state is of other streams or images: expected {wanted}, got {got}")
-    return state.to(zeros.device)

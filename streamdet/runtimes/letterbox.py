@@ -3,18 +3,17 @@
 from streamdet.boxes import Letterbox
 from streamdet.frames import Image, Picture
 
-PADDING_GREY = 114
 
-
-def shrink(picture: Picture, letterbox: Letterbox, out: Image) -> None:
+def shrink(picture: Picture, letterbox: Letterbox, padding: int, out: Image) -> None:
     """Write a frame into a model image.
 
     Args:
         picture: of the size that the letterbox is for.
         letterbox: how frames of that size are fitted.
+        padding: value of the pixels that only fill up, 0 to 255.
         out: (model_height, model_width, 3) uint8, overwritten.
     """
     height, width = letterbox.scaled_height, letterbox.scaled_width
-    out[height:] = PADDING_GREY
-    out[:, width:] = PADDING_GREY
+    out[height:] = padding
+    out[:, width:] = padding
     out[:height, :width] = picture.scaled(width, height)

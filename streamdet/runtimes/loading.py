@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from streamdet.errors import CheckpointError
-from streamdet.models.contract import Detector
+from streamdet.models.contract import Detector, Precision, Runtime
 from streamdet.models.recurrent.checkpoint import load_checkpoint
 from streamdet.models.recurrent.detector import RecurrentDetector
-from streamdet.runtimes.choice import Runtime, ready
-from streamdet.runtimes.torch import Precision
+from streamdet.runtimes.choice import ready
 
 EMBEDDED_MODELS = ("street",)
 

@@ -106,5 +106,6 @@ def _differences(
     return np.concatenate(of_boxes), np.concatenate(of_scores), float(max(differences, default=0.0))
 
 
-def _in_graph_order(state: State) -> list[NDArray[np.float32]]:
-    return [x.numpy() for level in zip(state.hidden, state.cell, strict=True) for x in level]
+def _in_graph_order(state: State) -> list[NDArray[Any]]:
+    levels = [x.numpy() for level in zip(state.hidden, state.cell, strict=True) for x in level]
+    return [state.ages, *levels] if levels else []

@@ -1,17 +1,20 @@
 """Run a detector with torch, on the CPU or a GPU."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Literal
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from streamdet.errors import ConfigError, ModelError
+from streamdet.models.contract import DetectorSpec, Memory, Precision
 from streamdet.models.recurrent.detector import Outputs, RecurrentDetector
 from streamdet.models.recurrent.state import State
 from streamdet.runtimes.cuda import CudaStep, step_in
 
-Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -41,29 +44,9 @@ class TorchDetector:
         self._step = CudaStep(self.model, dtype) if on_gpu else partial(step_in, dtype, self.model)
 
     @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.model.config.name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return self.model.classes
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the model file."""
-        return self.model.sha256
-
-    @property
-    def image_size(self) -> int:
-        """Longer side of the model image, pixels."""
-        return self.model.config.image_size
-
-    @property
-    def training_dt_s(self) -> float:
-        """Seconds between frames in training."""
-        return self.model.config.training_dt_s
+    def spec(self) -> DetectorSpec:
+        """See contract.Detector."""
+        return self.model.spec
 
     @property
     def runtime(self) -> str:
@@ -71,17 +54,28 @@ class TorchDetector:
         return f"torch {self._device} {self._precision}"
 
     def zero_state(self, streams: int, height: int, width: int) -> State:
-        """Memory at a stream's start."""
+        """See contract.Detector."""
         return self.model.zero_state(streams, height, width)
 
+    def state_from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> State:
+        """See contract.Detector."""
+        return State.from_arrays(arrays).to(self._device)
+
     def step(
-        self, images_BTCHW: Tensor, state: State | None = None, dt_s: Tensor | None = None
+        self, images_BTCHW: ArrayLike, state: Memory | None = None, dt_s: ArrayLike | None = None
     ) -> tuple[Outputs, State]:
-        """See contract.Detector.step."""
+        """See contract.Detector; images, times and state may be torch tensors on any device."""
+        if not isinstance(state, State | None):
+            raise TypeError(f"the state is a {type(state).__name__}, which torch does not take; see state_from_arrays")
         try:
-            return self._step(images_BTCHW, state, dt_s)
+            return self._step(_tensor(images_BTCHW), state, None if dt_s is None else _tensor(dt_s))
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
             raise ModelError(f"{self._device} failed: {str(error).splitlines()[0]}") from error
+
+
+def _tensor(x: ArrayLike) -> Tensor:
+    """A tensor of the same values, which are copied only if nobody may write to them."""
+    return x if isinstance(x, Tensor) else torch.from_numpy(np.require(x, requirements="W"))
 
 
 def _precision_of(device: torch.device) -> str:

@@ -4,24 +4,21 @@ Shapes: B streams, T frames, H, W pixels of the model image.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from time import monotonic
 from typing import Literal
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from streamdet.boxes import Letterbox
 from streamdet.errors import ConfigError
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Checkpoint, Clip, Frame, Image, Marker, StreamEnded, StreamGap, StreamStarted
-from streamdet.models.contract import Detector
-from streamdet.models.recurrent.detector import Outputs
-from streamdet.models.recurrent.state import State, StateBank
+from streamdet.models.contract import KEEP, DetectOptions, Detector, Outputs
+from streamdet.models.memory import MemoryBank
 from streamdet.result import Result
 from streamdet.runtimes.letterbox import shrink
 
@@ -37,32 +34,26 @@ def detect(
     detector: Detector,
     *,
     image_size: int | tuple[int, int] | None = None,
-    conf: float = 0.25,
-    iou: float = 0.6,
-    max_detections: int = 300,
-    classes: Sequence[str] | None = None,
+    options: DetectOptions = KEEP,
     memory: Literal["carry", "reset"] = "carry",
 ) -> Stage:
     """Clip -> Result of every frame, stream by stream; markers pass.
 
     Args:
         image_size: longer side of the model image in pixels, or (height, width); the model's own when None.
-        conf: lowest score kept.
-        iou: overlap above which the lower of two boxes of a class goes.
-        max_detections: most boxes a frame.
-        classes: names wanted; all when None.
+        options: which boxes are kept.
         memory: reset forgets after every frame.
 
     Raises:
         ConfigError: if the detector does not know a class.
     """
-    unknown = sorted(set(classes or ()) - set(detector.classes))
+    spec = detector.spec
+    unknown = sorted(set(options.classes or ()) - set(spec.classes))
     if unknown:
-        raise ConfigError(f"{detector.name} does not know {', '.join(unknown)}; it finds {', '.join(detector.classes)}")
-    wanted = None if classes is None else torch.tensor([name in classes for name in detector.classes])
+        raise ConfigError(f"{spec.name} does not know {', '.join(unknown)}; it finds {', '.join(spec.classes)}")
 
     def process(inbox: Inbox[Clip | Marker]) -> Iterator[Result | Marker]:
-        watcher = _Watcher(detector, image_size or detector.image_size, memory == "carry")
+        watcher = _Watcher(detector, image_size, memory == "carry")
         for item in inbox:
             if not isinstance(item, Clip):
                 if isinstance(item, StreamGap | StreamEnded):
@@ -74,8 +65,7 @@ def detect(
                 yield item
                 continue
             for frames, letterbox, outputs in watcher.look(item):
-                found = outputs.detections(conf=conf, iou=iou, max_detections=max_detections, classes=wanted)
-                for stream, rows in zip(frames, found, strict=True):
+                for stream, rows in zip(frames, outputs.detections(options), strict=True):
                     for frame, row in zip(stream, rows, strict=True):
                         yield Result(frame, row.with_boxes(letterbox.restore(row.boxes)), _latency_s(frame))
 
@@ -89,9 +79,9 @@ def _latency_s(frame: Frame) -> float | None:
 class _Watcher:
     """Letterboxes clips, keeps every stream's memory and knows when its last frame was."""
 
-    def __init__(self, detector: Detector, image_size: int | tuple[int, int], carries: bool) -> None:
+    def __init__(self, detector: Detector, image_size: int | tuple[int, int] | None, carries: bool) -> None:
         self._detector, self._image_size, self._carries = detector, image_size, carries
-        self._bank = StateBank()
+        self._bank = MemoryBank()
         self._last_s: dict[str, float] = {}
         self._sizes: dict[str, tuple[int, ...]] = {}
         self._thumbnails: dict[str, Image] = {}
@@ -110,7 +100,7 @@ class _Watcher:
         self._sizes[source] = tuple(facts["size"])
         self._thumbnails[source] = arrays.pop("thumbnail")
         if arrays:
-            self._bank.restore(source, State.of_tensors({name: torch.tensor(x) for name, x in arrays.items()}))
+            self._bank.restore(source, self._detector.state_from_arrays(arrays))
         if started.resume is not None and facts["last_s"] is not None:
             self._last_s[source] = facts["last_s"]
         elif started.resume is None:
@@ -122,7 +112,7 @@ class _Watcher:
         if source not in self._thumbnails:
             return
         state = self._bank.snapshot(source)
-        memory = {} if state is None else {name: x.cpu().numpy() for name, x in state.tensors().items()}
+        memory = {} if state is None else state.to_arrays()
         checkpoint.arrays["detect"] = {**memory, "thumbnail": self._thumbnails[source]}
         checkpoint.facts["detect"] = {"last_s": self._last_s.get(source), "size": list(self._sizes[source])}
 
@@ -135,14 +125,14 @@ class _Watcher:
     def look(self, clip: Clip) -> Iterator[tuple[tuple[tuple[Frame, ...], ...], Letterbox, Outputs]]:
         """Run the detector; a clip of one stream is split where its picture cuts to another scene."""
         first = clip.streams[0][0]
-        letterbox = Letterbox.fit(first.width, first.height, self._image_size)
+        letterbox = self._detector.spec.input.letterbox(first.width, first.height, self._image_size)
         B, T = len(clip.streams), len(clip.streams[0])
         images = np.empty((B, T, letterbox.model_height, letterbox.model_width, 3), np.uint8)
         cuts = {0, T}
         for b, stream in enumerate(clip.streams):
             self._forget_if_resized(stream[0])
             for t, frame in enumerate(stream):
-                shrink(frame.picture, letterbox, images[b, t])
+                shrink(frame.picture, letterbox, self._detector.spec.input.padding, images[b, t])
                 # Without the padding: it would make every picture resemble the one before.
                 inside = images[b, t, : letterbox.scaled_height, : letterbox.scaled_width]
                 if self._is_cut(frame.source, inside):
@@ -164,33 +154,28 @@ class _Watcher:
         self._first_dt_s.pop(source, None)
 
     def _run(self, streams: tuple[tuple[Frame, ...], ...], images: NDArray[np.uint8]) -> Outputs:
-        x = torch.from_numpy(images).permute(0, 1, 4, 2, 3)
-        B, T, _, H, W = x.shape
+        B, T, H, W, _ = images.shape
         if not self._carries:
-            outputs, _ = self._detector.step(x.reshape(B * T, 1, 3, H, W))
-            return Outputs(
-                outputs.boxes.reshape(B, T, -1, 4),
-                outputs.scores.reshape(B, T, *outputs.scores.shape[2:]),
-                outputs.classes,
-            )
+            outputs, _ = self._detector.step(images.reshape(B * T, 1, H, W, 3).transpose(0, 1, 4, 2, 3))
+            return outputs.regroup(B, T)
         names = [stream[0].source for stream in streams]
         state = self._bank.gather(names, self._detector.zero_state(1, H, W))
-        outputs, state = self._detector.step(x, state, self._elapsed_s(streams))
+        outputs, state = self._detector.step(images.transpose(0, 1, 4, 2, 3), state, self._elapsed_s(streams))
         self._bank.scatter(names, state)
         return outputs
 
-    def _elapsed_s(self, streams: tuple[tuple[Frame, ...], ...]) -> Tensor:
+    def _elapsed_s(self, streams: tuple[tuple[Frame, ...], ...]) -> NDArray[np.float32]:
         rows = []
         for stream in streams:
             row = []
             for frame in stream:
                 before_s = self._last_s.get(frame.source)
-                first_s = self._first_dt_s.pop(frame.source, self._detector.training_dt_s)
+                first_s = self._first_dt_s.pop(frame.source, self._detector.spec.training_dt_s)
                 dt_s = first_s if before_s is None else frame.pts_s - before_s
                 row.append(max(dt_s, _SHORTEST_DT_S))
                 self._last_s[frame.source] = frame.pts_s
             rows.append(row)
-        return torch.tensor(rows)
+        return np.array(rows, np.float32)
 
     def _forget_if_resized(self, frame: Frame) -> None:
         size = frame.width, frame.height

@@ -46,7 +46,7 @@ class Teacher:
         with np.load(path, allow_pickle=False) as file:
             ends = np.cumsum(file["counts"])
             boxes, scores, class_ids = (np.split(file[name], ends[:-1]) for name in ("boxes", "scores", "class_ids"))
-        classes = self._detector.classes
+        classes = self._detector.spec.classes
         return [Detections.of(b, s, c, classes) for b, s, c in zip(boxes, scores, class_ids, strict=True)]
 
 

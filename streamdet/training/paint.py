@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from streamdet.models.recurrent.detector import PADDING_GREY
+from streamdet.models.recurrent.config import PADDING_GREY
 from streamdet.training.augment import FramePlan, Generator, Occluder
 from streamdet.training.footage import Footage
 

@@ -112,7 +112,7 @@ def go_on(
             raise ConfigError(f"--state-in and --state-out carry the memory of one source, got {len(specs)}")
         if specs[0].kind not in ("file", "images"):
             raise ConfigError(f"--state-in and --state-out are for files; {specs[0].shown} is none")
-    about = {"model": detector.sha256, "image_size": config.detect.image_size or detector.image_size}
+    about = {"model": detector.spec.sha256, "image_size": config.detect.image_size or detector.spec.input.size}
     memory = None if config.state_in is None else _memory(Path(config.state_in), about, config)
     ends = config.state_out is not None
     if _why_no_journal(config, specs, outputs):
@@ -264,7 +264,7 @@ def _folder(outputs: Outputs) -> Path:
 def _identity(config: PipelineConfig, specs: Sequence[SourceSpec], detector: Detector) -> dict[str, Any]:
     return {
         "streamdet": __version__,
-        "model": {"name": detector.name, "sha256": detector.sha256},
+        "model": {"name": detector.spec.name, "sha256": detector.spec.sha256},
         "runtime": detector.runtime,
         "settings": config.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT),
         "state": None if config.state_in is None else _fingerprint(Path(config.state_in)),

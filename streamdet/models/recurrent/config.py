@@ -4,6 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from streamdet.models.contract import DetectorSpec, InputSpec
+
+PADDING_GREY = 114
+"""Value of pixels that only fill up the image."""
+CELL_PX = 32
+"""Model images are multiples of the coarsest stride."""
 Stride = Literal[8, 16, 32]
 
 
@@ -35,3 +41,18 @@ class ModelConfig(BaseModel):
         if len(set(classes)) != len(classes):
             raise ValueError("a class is named twice")
         return classes
+
+    def spec(self, sha256: str) -> DetectorSpec:
+        """What a detector with this architecture is; sha256: of its file."""
+        image = InputSpec(self.image_size, multiple=CELL_PX, padding=PADDING_GREY)
+        return DetectorSpec(self.name, self.classes, sha256, image, self.training_dt_s)
+
+    @property
+    def memory_strides(self) -> tuple[Stride, ...]:
+        """Strides of the levels with memory."""
+        return self.recurrent_strides if self.recurrent_channels else ()
+
+    def state_layout(self, height: int, width: int) -> tuple[tuple[int, int, int], ...]:
+        """(D, H_l, W_l) of every level with memory, for images of this size in pixels, filled up to CELL_PX."""
+        height, width = (side + -side % CELL_PX for side in (height, width))
+        return tuple((self.recurrent_channels, height // stride, width // stride) for stride in self.memory_strides)

@@ -6,29 +6,29 @@ Shapes: B streams, T frames, H, W pixels, K classes, P cells of all levels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from streamdet.detections import Detections
+from streamdet.models.contract import KEEP, DetectOptions, DetectorSpec, check_images, check_state
+from streamdet.models.outputs import DenseOutputs
 from streamdet.models.recurrent.backbone import BACKBONE_CHANNELS, BACKBONE_STRIDES, INNER_WIDTHS, ShuffleNetBackbone
 from streamdet.models.recurrent.boxes import (
     cell_centres,
     decode_boxes,
     expected_distances,
-    select_boxes,
     select_boxes_together,
 )
-from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.config import PADDING_GREY, ModelConfig
 from streamdet.models.recurrent.fusion import RecurrentFusion
 from streamdet.models.recurrent.head import AnchorFreeHead
 from streamdet.models.recurrent.neck import AdditivePAN
 from streamdet.models.recurrent.state import State
+from streamdet.models.selection import wanted_classes
 
-PADDING_GREY = 114
-"""Value of pixels that only fill up the picture."""
 # ImageNet's mean and deviation as NanoDet uses them, in RGB.
 _MEAN = (123.675, 116.28, 103.53)
 _DEVIATION = (58.395, 57.12, 57.375)
@@ -53,7 +53,7 @@ class RawOutputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
-    """Every cell's box and scores, for B streams of T frames.
+    """Every cell's box and scores, wherever the detector is; see contract.Outputs.
 
     Attributes:
         boxes: (B, T, P, 4) float32, xyxy, pixels of the given images, clipped to them.
@@ -65,25 +65,22 @@ class Outputs:
     scores: Tensor
     classes: tuple[str, ...]
 
-    def detections(
-        self,
-        *,
-        conf: float = 0.25,
-        iou: float = 0.6,
-        max_detections: int = 300,
-        classes: Tensor | None = None,
-    ) -> list[list[Detections]]:
-        """Boxes worth showing: a list of T for each of the B streams; arguments as in select_boxes."""
-        B, T = self.scores.shape[:2]
-        boxes, scores = self.boxes.flatten(0, 1), self.scores.flatten(0, 1)
-        options: dict[str, Any] = {"conf": conf, "iou": iou, "max_detections": max_detections, "classes": classes}
+    def detections(self, options: DetectOptions = KEEP) -> list[list[Detections]]:
+        """See contract.Outputs."""
+        if not self.boxes.is_cuda:
+            boxes, scores = (x.float().numpy() for x in (self.boxes, self.scores))
+            return DenseOutputs(boxes, scores, self.classes).detections(options)
         # A GPU does all frames at once; few boxes on the CPU are faster frame by frame.
-        if boxes.is_cuda:
-            kept = select_boxes_together(boxes, scores, **options)
-        else:
-            kept = [select_boxes(*frame, **options) for frame in zip(boxes, scores, strict=True)]
-        found = [Detections.of(b.float().numpy(), s.float().numpy(), ids.numpy(), self.classes) for b, s, ids in kept]
+        B, T = self.scores.shape[:2]
+        wanted = wanted_classes(options, self.classes)
+        kept = select_boxes_together(self.boxes.flatten(0, 1), self.scores.flatten(0, 1), options, wanted)
+        found = [Detections.of(*columns, self.classes) for columns in kept]
         return [found[b * T : (b + 1) * T] for b in range(B)]
+
+    def regroup(self, streams: int, frames: int) -> Outputs:
+        """See contract.Outputs."""
+        boxes, scores = (x.reshape(streams, frames, *x.shape[2:]) for x in (self.boxes, self.scores))
+        return Outputs(boxes, scores, self.classes)
 
 
 class RecurrentDetector(nn.Module):
@@ -108,7 +105,7 @@ class RecurrentDetector(nn.Module):
         self.memory = nn.ModuleDict(
             {
                 str(stride): RecurrentFusion(config.channels, config.recurrent_channels)
-                for stride in (config.recurrent_strides if config.recurrent_channels else ())
+                for stride in config.memory_strides
             }
         )
         self.head = AnchorFreeHead(
@@ -128,6 +125,11 @@ class RecurrentDetector(nn.Module):
         return self.config.classes
 
     @property
+    def spec(self) -> DetectorSpec:
+        """What it is and which images it takes."""
+        return self.config.spec(self.sha256)
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.mean.device
@@ -138,13 +140,8 @@ class RecurrentDetector(nn.Module):
             fusion.alpha.fill_(alpha)
 
     def zero_state(self, streams: int, height: int, width: int) -> State:
-        """Memory at a stream's start, for images of this size in pixels (multiples of 32)."""
-        shapes = [
-            (streams, self.config.recurrent_channels, height // int(stride), width // int(stride))
-            for stride in self.memory
-        ]
-        zeros = tuple(torch.zeros(shape, device=self.device) for shape in shapes)
-        return State(zeros, zeros)
+        """State at the start of streams, for images of this size in pixels, filled up to multiples of 32."""
+        return State.zeros(streams, self.config.state_layout(height, width), self.device)
 
     def features(self, images_BTCHW: Tensor) -> list[Tensor]:
         """What the backbone sees in every frame by itself, brought to the neck's width.
@@ -171,11 +168,12 @@ class RecurrentDetector(nn.Module):
             a level with memory each (B, T, D, H_l, W_l) float32, and the memory after the last frame.
         """
         dt_ratio = (dt_s / self.config.training_dt_s).clamp(1 / 16, 16)
+        new, age = state.age == 0, state.age + dt_s.shape[1]
         remembered, hidden, cell = [], list(state.hidden), list(state.cell)
         for i, (level, fusion) in enumerate(self._fusions()):
-            made, hidden[i], cell[i] = fusion.remember(features[level], hidden[i], cell[i], dt_ratio)
+            made, hidden[i], cell[i] = fusion.remember(features[level], hidden[i], cell[i], dt_ratio, new)
             remembered.append(made)
-        return remembered, State(tuple(hidden), tuple(cell))
+        return remembered, State(tuple(hidden), tuple(cell), age)
 
     def replaceable(self, features: list[Tensor]) -> list[Tensor]:
         """The channels that memory may replace, a level with memory each (B, T, D, H_l, W_l)."""
@@ -242,7 +240,8 @@ class RecurrentDetector(nn.Module):
         B, T, _, H, W = images_BTCHW.shape
         images = F.pad(images_BTCHW.to(self.device), (0, -W % 32, 0, -H % 32), value=PADDING_GREY)
         if state is None:
-            state = self.zero_state(B, H + -H % 32, W + -W % 32)
+            state = self.zero_state(B, H, W)
+        check_state(state, B, self.config.state_layout(H, W))
         if dt_s is None:
             dt_s = torch.full((B, T), self.config.training_dt_s, device=self.device)
         raw, state = self(images, state.to(self.device), dt_s.to(self.device, torch.float32))
@@ -255,9 +254,3 @@ class RecurrentDetector(nn.Module):
         x, y = boxes[..., 0::2].clamp(max=width), boxes[..., 1::2].clamp(max=height)
         boxes = torch.stack((x, y), dim=-1).flatten(-2)
         return Outputs(boxes, raw.score_logits.sigmoid(), self.classes)
-
-
-def check_images(images_BTCHW: Tensor) -> None:
-    """Refuse what is not (B, T, 3, H, W) uint8 with a ValueError."""
-    if images_BTCHW.ndim != 5 or images_BTCHW.shape[2] != 3 or images_BTCHW.dtype != torch.uint8:
-        raise ValueError(f"images must be (B, T, 3, H, W) uint8, got {tuple(images_BTCHW.shape)} {images_BTCHW.dtype}")

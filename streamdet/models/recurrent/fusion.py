@@ -38,7 +38,7 @@ class RecurrentFusion(nn.Module):
         self.register_buffer("alpha", torch.zeros(()))
 
     def remember(
-        self, x_BTCHW: Tensor, hidden: Tensor, cell: Tensor, dt_ratio: Tensor
+        self, x_BTCHW: Tensor, hidden: Tensor, cell: Tensor, dt_ratio: Tensor, new: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What memory makes of a clip, given what came before it.
 
@@ -46,13 +46,13 @@ class RecurrentFusion(nn.Module):
             x_BTCHW: (B, T, C, H, W) float32.
             hidden, cell: (B, D, H, W) float32.
             dt_ratio: (B, T) float32, time since the frame before over the training's, > 0.
+            new: (B,) bool, the streams whose first frame this clip begins with.
 
         Returns:
             P(h), (B, T, D, H, W) float32, or the features themselves at a stream's first frame, when there is nothing
             to remember; hidden and cell after the last frame.
         """
         B, T, C, H, W = x_BTCHW.shape
-        new = ~cell.flatten(1).any(dim=1)
         projected = self.cell.project_input(x_BTCHW.reshape(B * T, C, H, W)).view(B, T, -1, H, W)
         steps = []
         for t in range(T):

@@ -4,19 +4,19 @@ Shapes: B streams, T frames, H, W pixels, P cells, K classes.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-from torch import Tensor
+from numpy.typing import ArrayLike, NDArray
 
-from streamdet.models.recurrent.detector import PADDING_GREY, Outputs, RecurrentDetector, check_images
-from streamdet.models.recurrent.state import State
+from streamdet.models.contract import DetectorSpec, Memory, check_images, check_state
+from streamdet.models.outputs import DenseOutputs
+from streamdet.models.recurrent.array_state import ArrayState
+from streamdet.models.recurrent.config import CELL_PX, PADDING_GREY
+from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.graph.step import StepShape, step_graph
 
 Array = NDArray[Any]
@@ -62,66 +62,41 @@ class GraphDetector:
         self._lock = Lock()
 
     @property
-    def name(self) -> str:
-        """The model's name."""
-        return self._model.config.name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return self._model.classes
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the model file."""
-        return self._model.sha256
-
-    @property
-    def image_size(self) -> int:
-        """Longer side of the model image, pixels."""
-        return self._model.config.image_size
-
-    @property
-    def training_dt_s(self) -> float:
-        """Seconds between frames in training."""
-        return self._model.config.training_dt_s
+    def spec(self) -> DetectorSpec:
+        """See contract.Detector."""
+        return self._model.spec
 
     @property
     def runtime(self) -> str:
         """Such as "openvino cpu bf16"."""
         return self._engine.runtime
 
-    def zero_state(self, streams: int, height: int, width: int) -> State:
-        """Memory at a stream's start."""
-        return self._model.zero_state(streams, height, width)
+    def zero_state(self, streams: int, height: int, width: int) -> ArrayState:
+        """See contract.Detector."""
+        return ArrayState.zeros(streams, self._model.config.state_layout(height, width))
+
+    def state_from_arrays(self, arrays: Mapping[str, Array]) -> ArrayState:
+        """See contract.Detector."""
+        return ArrayState.from_arrays(arrays)
 
     def step(
-        self, images_BTCHW: Tensor, state: State | None = None, dt_s: Tensor | None = None
-    ) -> tuple[Outputs, State]:
-        """See contract.Detector.step."""
-        check_images(images_BTCHW)
-        B, T, _, H, W = images_BTCHW.shape
-        padded = F.pad(images_BTCHW.cpu(), (0, -W % 32, 0, -H % 32), value=PADDING_GREY)
-        # Of a stack of decoded frames this is the stack itself.
-        images = padded.permute(0, 1, 3, 4, 2).contiguous().numpy()
-        elapsed = np.full((B, T), self.training_dt_s, np.float32) if dt_s is None else dt_s.float().cpu().numpy()
-        memory = self._memory(state, B, *padded.shape[-2:])
+        self, images_BTCHW: ArrayLike, state: Memory | None = None, dt_s: ArrayLike | None = None
+    ) -> tuple[DenseOutputs, ArrayState]:
+        """See contract.Detector."""
+        images = np.asarray(images_BTCHW)
+        check_images(images)
+        B, T, _, H, W = images.shape
+        before = self.zero_state(B, H, W) if state is None else state
+        if not isinstance(before, ArrayState):
+            raise TypeError(f"the state is a {type(before).__name__}, expected an ArrayState; see state_from_arrays")
+        check_state(before, B, self._model.config.state_layout(H, W))
+        elapsed = np.full((B, T), self.spec.training_dt_s) if dt_s is None else dt_s
         with self._lock:
-            boxes, scores, memory = self._run(images, elapsed, memory)
+            boxes, scores, after = self._run(_rows(images), np.asarray(elapsed, np.float32), _inputs(before))
         np.minimum(boxes, np.array((W, H, W, H), np.float32), out=boxes)
-        hidden, cell = (tuple(torch.from_numpy(x) for x in memory[part::2]) for part in (0, 1))
-        return Outputs(torch.from_numpy(boxes), torch.from_numpy(scores), self.classes), State(hidden, cell)
-
-    def _memory(self, state: State | None, streams: int, height: int, width: int) -> list[Array]:
-        """Values of the graphs' inputs for memory: hidden and cell, level by level."""
-        zeros = self.zero_state(streams, height, width)
-        state = zeros if state is None else state
-        wanted, got = ([x.shape for x in (*s.hidden, *s.cell)] for s in (zeros, state))
-        if wanted != got:
-            raise ValueError(f"the state is of other streams or images: expected {wanted}, got {got}")
-        return [
-            x.detach().cpu().contiguous().numpy() for level in zip(state.hidden, state.cell, strict=True) for x in level
-        ]
+        ages, *levels = after or [before.ages + T]
+        outputs = DenseOutputs(boxes, scores, self.spec.classes)
+        return outputs, ArrayState(tuple(levels[0::2]), tuple(levels[1::2]), ages)
 
     def _run(
         self, images: NDArray[np.uint8], dt_s: NDArray[np.float32], memory: list[Array]
@@ -154,6 +129,22 @@ class GraphDetector:
                 self._graphs.popitem(last=False)
         self._graphs.move_to_end(shape)
         return self._graphs[shape]
+
+
+def _rows(images_BTCHW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(B, T, H, W, 3), filled up to whole cells; of a stack of decoded frames this is the stack itself."""
+    *_, H, W = images_BTCHW.shape
+    images = images_BTCHW.transpose(0, 1, 3, 4, 2)
+    down, right = -H % CELL_PX, -W % CELL_PX
+    if down or right:
+        images = np.pad(images, ((0, 0), (0, 0), (0, down), (0, right), (0, 0)), constant_values=PADDING_GREY)
+    return np.ascontiguousarray(images)
+
+
+def _inputs(state: ArrayState) -> list[Array]:
+    """Values of the graphs' inputs for the state: the ages, then hidden and cell, level by level; none without any."""
+    levels = [x for level in zip(state.hidden, state.cell, strict=True) for x in level]
+    return [state.ages, *levels] if levels else []
 
 
 def tiles(streams: int, frames: int) -> Iterator[tuple[slice, slice]]:

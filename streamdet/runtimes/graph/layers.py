@@ -38,10 +38,10 @@ class GraphBuilder:
         self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
         return name
 
-    def output(self, name: str, value: str, shape: list[int | str]) -> None:
-        """Give a float32 value out under a name."""
+    def output(self, name: str, value: str, shape: list[int | str], kind: int = onnx.TensorProto.FLOAT) -> None:
+        """Give a value of an onnx.TensorProto type out under a name."""
         self._nodes.append(helper.make_node("Identity", [value], [name]))
-        self._outputs.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+        self._outputs.append(helper.make_tensor_value_info(name, kind, shape))
 
     def constant(self, value: Any, kind: type[np.generic] = np.float32) -> str:
         """A number or an array."""

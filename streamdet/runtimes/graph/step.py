@@ -25,6 +25,8 @@ from streamdet.runtimes.graph.routing import backbone_graph
 
 BATCH = "batch"
 """The one dimension of a graph that may be of any length."""
+StateOutput = tuple[str, str, list[int | str], int]
+"""Name, value, shape and onnx.TensorProto type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,11 @@ def step_graph(model: RecurrentDetector, shape: StepShape, *, int8: bool = False
         shape: what one step takes.
         int8: compute the layers of models.int8 in eight bits, within the model's int8_ranges.
 
-    Inputs, in this order: images (B, T, H, W, 3) uint8 RGB; dt_s (B, T) float32; then hidden_<stride> and
-    cell_<stride> (B, D, H_l, W_l) float32 of every level with a memory.
-    Outputs: boxes (B, T, P, 4) and scores (B, T, P, K) float32 as in models.detector.Outputs; then next_hidden_<stride>
-    and next_cell_<stride>.
+    Inputs, in this order: images (B, T, H, W, 3) uint8 RGB; dt_s (B, T) float32; and of a model with memory, age (B,)
+    int64, the frames that each stream has seen, then hidden_<stride> and cell_<stride> (B, D, H_l, W_l) float32 of
+    every level with memory, zeros where age is 0.
+    Outputs: boxes (B, T, P, 4) and scores (B, T, P, K) float32 as in models.outputs.DenseOutputs; then next_age,
+    next_hidden_<stride> and next_cell_<stride>.
 
     Raises:
         ValueError: if height or width are no multiples of 32.
@@ -79,17 +82,21 @@ class _Step:
         dt_s = g.input("dt_s", onnx.TensorProto.FLOAT, [self.batch, T])
         maps = self.laterals(backbone_graph(g, self.pixels(images), self.model.backbone))
         ratio = self.dt_ratio(dt_s)
-        states = []
+        states: list[StateOutput] = []
+        if self.model.memory:
+            age = g.input("age", onnx.TensorProto.INT64, [self.batch])
+            states.append(("next_age", g.add("Add", age, g.integers(T)), [self.batch], onnx.TensorProto.INT64))
+            knows = self.knows(age)
         for stride, fusion in self.model.memory.items():
             level = BACKBONE_STRIDES.index(int(stride))
-            maps[level], state = self.remember(maps[level], cast(RecurrentFusion, fusion), ratio, stride)
+            maps[level], state = self.remember(maps[level], cast(RecurrentFusion, fusion), ratio, knows, stride)
             states += state
         boxes, scores = self.read(self.aggregated(maps))
         cells = sum(height * width for height, width in self.map_sizes())
         for name, value, columns in (("boxes", boxes, 4), ("scores", scores, K)):
             g.output(name, self.by_stream(value, cells, columns), [self.batch, T, cells, columns])
-        for name, value, state_shape in states:
-            g.output(name, value, state_shape)
+        for name, value, state_shape, kind in states:
+            g.output(name, value, state_shape, kind)
         return g.model()
 
     def map_sizes(self) -> list[tuple[int, int]]:
@@ -133,15 +140,20 @@ class _Step:
         ratio = g.add("Clip", ratio, g.constant(1 / 16), g.constant(16))
         return g.add("Reshape", ratio, g.integers(-1, 1, 1, 1))
 
+    def knows(self, age: str) -> str:
+        """(B,) ages to (B, 1, 1, 1): 0 at a stream's first frame, when there is nothing to remember, and else 1."""
+        g = self.graph
+        seen = g.add("Cast", g.add("Sign", age), to=onnx.TensorProto.FLOAT)
+        return g.add("Reshape", seen, g.integers(-1, 1, 1, 1))
+
     def remember(
-        self, x: str, fusion: RecurrentFusion, ratio: str, stride: str
-    ) -> tuple[str, list[tuple[str, str, list[int | str]]]]:
-        """RecurrentFusion of models.fusion; returns the fused map and the outputs (name, value, shape) of its state."""
+        self, x: str, fusion: RecurrentFusion, ratio: str, knows: str, stride: str
+    ) -> tuple[str, list[StateOutput]]:
+        """RecurrentFusion of models.fusion; returns the fused map and the outputs of its state."""
         g, D = self.graph, fusion.recurrent_channels
         height, width = (side // int(stride) for side in (self.shape.height, self.shape.width))
-        state_shape = [self.batch, D, height, width]
+        state_shape: list[int | str] = [self.batch, D, height, width]
         hidden, cell = (g.input(f"{part}_{stride}", onnx.TensorProto.FLOAT, state_shape) for part in ("hidden", "cell"))
-        knows = g.add("Sign", g.add("ReduceSum", g.add("Abs", cell), g.integers(1, 2, 3), keepdims=1))
         exponent = g.add("Pow", ratio, g.constant(array(fusion.cell.decay_exponent)[:, None, None]))
         elapsed = g.add("Mul", g.add("Log", ratio), g.constant(array(fusion.cell.elapsed_weight).reshape(-1, 1, 1)))
         steps = []
@@ -156,7 +168,10 @@ class _Step:
         later = g.add("Add", g.add("Mul", knows, g.constant(0)), g.constant(float(fusion.alpha)))
         gate = g.add("Mul", gate, g.concat([first, *[later] * (self.shape.frames - 1)], 0))
         blended = g.add("Add", seen, g.add("Mul", gate, g.add("Sub", remembered, seen)))
-        outputs = [(f"next_hidden_{stride}", hidden, state_shape), (f"next_cell_{stride}", cell, state_shape)]
+        outputs: list[StateOutput] = [
+            (f"next_{part}_{stride}", value, state_shape, onnx.TensorProto.FLOAT)
+            for part, value in (("hidden", hidden), ("cell", cell))
+        ]
         return g.concat([*passed, blended], 1), outputs
 
     def in_time(self, x: str) -> list[str]:

@@ -64,7 +64,7 @@ def test_inline_and_threaded_give_the_same(make_clip, detector, tmp_path):
 def test_stages_run_in_the_order_of_the_job(make_clip, detector, tmp_path):
     path = make_clip(frames=6)
     [spec] = expand_sources([str(path)])
-    header, failures = RunHeader("0", "tiny", None, detector.classes), OutputFailures()
+    header, failures = RunHeader("0", "tiny", None, detector.spec.classes), OutputFailures()
     recording = Recording({spec.name: tmp_path / "found.jsonl"}, "jsonl", header)
     config = job("stages=[decode, batch, detect, record, encode]")
     videos = {spec.name: tmp_path / "out.mp4"}

@@ -47,12 +47,21 @@ def make_model_fixture():
 
 
 @pytest.fixture(scope="session")
-def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "small.safetensors"
-    model = make_model()
-    calibrate(model, [clip(1, 8, seed=seed) for seed in range(3)])
-    save_checkpoint(path, model, {})
-    return path
+def model_paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files of a detector with memory, and of one that looks at every frame by itself; calibrated for int8."""
+    folder = tmp_path_factory.mktemp("model")
+    paths = {}
+    for name, channels in (("recurrent", 10), ("per-frame", 0)):
+        paths[name] = folder / f"{name}.safetensors"
+        model = make_model(recurrent_channels=channels)
+        calibrate(model, [clip(1, 8, seed=seed) for seed in range(3)])
+        save_checkpoint(paths[name], model, {})
+    return paths
+
+
+@pytest.fixture(scope="session")
+def model_path(model_paths: dict[str, Path]) -> Path:
+    return model_paths["recurrent"]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from streamdet.errors import ConfigError, SourceError
+from streamdet.models.contract import InputSpec
 from streamdet.runtimes.calibration import calibrate_on, clips, unseen
 
 
@@ -32,18 +33,20 @@ def numbers(clip):
 
 
 def test_clips_are_spread_over_a_video_and_their_frames_follow_one_another(video):
-    parts = [numbers(clip) for clip in clips(video(200), 64)]
+    parts = [numbers(clip) for clip in clips(video(200), InputSpec(64))]
     assert len(parts) == 25
     assert parts[0] == [0, 1, 2, 3, 4, 5, 6, 7]
     assert [part[0] for part in parts] == sorted({part[0] for part in parts})
     assert all(np.diff(part).tolist() == [1] * 7 for part in parts)
     assert parts[-1][-1] >= 192
-    assert len(clips(video(1), 64)) == 1
+    assert len(clips(video(1), InputSpec(64))) == 1
 
 
-@pytest.mark.parametrize(("image_size", "shape"), [(64, (64, 64)), (128, (96, 128)), ((96, 160), (96, 160))])
-def test_model_images_are_as_a_run_makes_them_or_of_the_size_that_is_asked_for(video, image_size, shape):
-    clip = clips(video(3), image_size)[0]
+@pytest.mark.parametrize(
+    ("side", "size", "shape"), [(64, None, (64, 64)), (128, None, (96, 128)), (64, (96, 160), (96, 160))]
+)
+def test_model_images_are_as_a_run_makes_them_or_of_the_size_that_is_asked_for(video, side, size, shape):
+    clip = clips(video(3), InputSpec(side), size)[0]
     assert clip.shape == (3, *shape, 3)
     assert numbers(clip) == [0, 1, 2]
     if shape == (96, 160):
@@ -59,10 +62,10 @@ def test_what_is_tried_was_not_calibrated_on(video, make_model, monkeypatch):
         ),
     )
     calibrate_on(make_model(image_size=64), [path])
-    tried = numbers(unseen([path], (64, 64), least=16))
+    tried = numbers(unseen([path], InputSpec(64), (64, 64), least=16))
     assert len(looked_at) == len(tried) == 80
     assert set(looked_at).isdisjoint(tried)
-    assert numbers(unseen([video(5)], (64, 64), least=12)) == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+    assert numbers(unseen([video(5)], InputSpec(64), (64, 64), least=12)) == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
 
 
 def test_what_is_no_video_fails(tmp_path, make_model):

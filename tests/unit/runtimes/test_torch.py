@@ -26,9 +26,9 @@ def test_step_is_the_models_step(model):
 
 def test_describes_itself(model):
     detector = TorchDetector(model, "cpu")
-    assert (detector.name, detector.classes, detector.image_size) == ("test", ("person", "car"), 256)
+    assert (detector.spec.name, detector.spec.classes, detector.spec.input.size) == ("test", ("person", "car"), 256)
     assert detector.runtime == "torch cpu fp32"
-    assert detector.training_dt_s == pytest.approx(0.1)
+    assert detector.spec.training_dt_s == pytest.approx(0.1)
 
 
 def test_bf16_sees_nearly_the_same_and_remembers_in_fp32(model):

@@ -13,6 +13,7 @@ from streamdet.errors import ConfigError
 from streamdet.flow import Run, Stage
 from streamdet.frames import Checkpoint, Clip, Frame, RgbPicture, StreamEnded, StreamGap, StreamInfo, StreamStarted
 from streamdet.jobs.resume.checkpoints import read_checkpoint, write_checkpoint
+from streamdet.models.contract import DetectOptions
 from streamdet.result import Result
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.stages.detect import detect
@@ -45,8 +46,9 @@ def _frames(source, count, *, first=0, seed=0, size=(48, 64), step=1, session=0)
 
 
 def _run(detector, items, **options):
-    options = {"conf": 0.0, "max_detections": 20} | options
-    with Run([Stage("given", lambda inbox: iter(items))], [detect(detector, **options)], mode="inline") as run:
+    keep = DetectOptions(conf=0.0, max_detections=20, classes=options.pop("classes", None))
+    stage = detect(detector, options=keep, **options)
+    with Run([Stage("given", lambda inbox: iter(items))], [stage], mode="inline") as run:
         return list(run)
 
 
@@ -171,13 +173,13 @@ def test_boxes_are_pixels_of_the_frame(detector):
 
 
 def test_only_wanted_classes_are_found(detector):
-    results = _run(detector, _clips(_frames("a", 2), 2), classes=["bus"])
+    results = _run(detector, _clips(_frames("a", 2), 2), classes=("bus",))
     assert {name for r in results for name in r.detections.class_names} == {"bus"}
 
 
 def test_unknown_class_fails(detector):
     with pytest.raises(ConfigError, match="lively does not know dog; it finds person, car, bus"):
-        detect(detector, classes=["dog", "car"])
+        detect(detector, options=DetectOptions(classes=("dog", "car")))
 
 
 def _moments(dice, names):

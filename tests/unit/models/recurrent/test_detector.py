@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from streamdet.models.contract import DetectOptions
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
 
@@ -65,7 +66,7 @@ def test_ramp_begins_as_a_moving_average_of_the_features(detector, images):
         fusion.start_as_moving_average(0.5)
         fusion.cell.hidden_pointwise.weight.zero_()
         zeros = torch.zeros(1, 48, 4, 6)
-        remembered, _, _ = fusion.remember(still, zeros, zeros, torch.ones(1, 12))
+        remembered, _, _ = fusion.remember(still, zeros, zeros, torch.ones(1, 12), torch.tensor([True]))
         fused = fusion.blend(still, remembered)
     replaced, original = fused[0, -1, 48:].flatten(), still[0, -1, 48:].flatten()
     assert torch.corrcoef(torch.stack([replaced, original]))[0, 1] > 0.9
@@ -144,7 +145,7 @@ def test_step_fails_on_other_shapes_and_types(detector, wrong):
 
 def test_detections_are_sorted_and_named(detector, images):
     outputs, _ = detector.step(images)
-    rows = outputs.detections(conf=0.0, iou=0.5, max_detections=7)
+    rows = outputs.detections(DetectOptions(conf=0.0, iou=0.5, max_detections=7))
     assert [len(row) for row in rows] == [6, 6]
     found = rows[1][5]
     assert len(found) == 7

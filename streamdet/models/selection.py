@@ -1,0 +1,56 @@
+"""Which of a detector's boxes are kept: those sure enough, and of overlapping ones the best.
+
+Shapes: P candidates (cells, queries), K classes, M boxes. Boxes are xyxy in pixels of the model image.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamdet.boxes import nms
+from streamdet.models.contract import DetectOptions
+
+ONE_OBJECT_IOU = 0.85
+"""Boxes of different classes that overlap more are one object that two classes fit: the better one is kept."""
+CANDIDATES_PER_DETECTION = 10
+"""Suppression is quadratic: a flood of boxes must not stall a stream."""
+
+
+def wanted_classes(options: DetectOptions, classes: Sequence[str]) -> NDArray[np.bool_]:
+    """(K,) bool: which of a detector's classes are wanted."""
+    return np.array([options.classes is None or name in options.classes for name in classes], bool)
+
+
+def select_boxes(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], options: DetectOptions, wanted: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """Keep what is sure enough, best first, and of overlapping boxes of a class only the best.
+
+    What two classes see in the same place is one object as well, see ONE_OBJECT_IOU.
+
+    Args:
+        boxes: (P, 4) float32, xyxy, pixels.
+        scores: (P, K) float32, 0 to 1.
+        options: what is kept; its classes are told by `wanted`.
+        wanted: (K,) bool.
+
+    Returns:
+        boxes (M, 4) float32, scores (M,) float32 descending, class ids (M,) int64.
+    """
+    candidates, class_ids = np.nonzero((scores >= options.conf) & wanted)
+    picked = scores[candidates, class_ids]
+    order = np.argsort(-picked, kind="stable")[: CANDIDATES_PER_DETECTION * options.max_detections]
+    candidates, class_ids, picked = candidates[order], class_ids[order], picked[order]
+    found = boxes[candidates]
+    keep = suppress(found, picked, class_ids, options)
+    return found[keep], picked[keep], class_ids[keep]
+
+
+def suppress(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], class_ids: NDArray[np.int64], options: DetectOptions
+) -> NDArray[np.int64]:
+    """Rows of the boxes that stay, best first: within each class, and then over all of them."""
+    keep = nms(boxes, scores, options.iou, class_ids)
+    keep = keep[nms(boxes[keep], scores[keep], max(options.iou, ONE_OBJECT_IOU))]
+    return keep[: options.max_detections]
