@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamdet.models.recurrent.detector import PADDING_GREY
+from streamdet.models.recurrent.config import PADDING_GREY
 from streamdet.training.augment import ClipAugmentation, Strength
 from streamdet.training.paint import Painter, paint_clip
 
