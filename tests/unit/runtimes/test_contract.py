@@ -9,7 +9,7 @@ import torch
 
 from streamdet.detections import Detections
 from streamdet.flow import Run, Stage
-from streamdet.frames import Clip, Frame, StreamGap
+from streamdet.frames import Clip, Frame, RgbPicture, StreamGap
 from streamdet.models.contract import DetectOptions, DetectorSpec, InputSpec
 from streamdet.models.memory import MemoryBank, NoMemory
 from streamdet.models.per_frame import PerFrameDetector
@@ -284,7 +284,10 @@ def test_a_run_finds_with_it_what_steps_find(detector, clip):
     """Streams side by side, one of which is interrupted; and without the memory of anything."""
     images = clip(2, 4).numpy().transpose(0, 1, 3, 4, 2)
     frames = [
-        [Frame(name, 0, t, t, Fraction(1, 10), np.ascontiguousarray(image)) for t, image in enumerate(stream)]
+        [
+            Frame(name, 0, t, t, Fraction(1, 10), RgbPicture(np.ascontiguousarray(image)))
+            for t, image in enumerate(stream)
+        ]
         for name, stream in zip("ab", images, strict=True)
     ]
     items = [Clip(((a,), (b,))) for a, b in zip(*frames, strict=True)]
