@@ -9,7 +9,8 @@ from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamdet.evaluation.predict import Memory
-    from streamdet.models.contract import Detector, Precision
+    from streamdet.models.contract import Detector
+    from streamdet.models.options import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def parse_contender(text: str, memory: str) -> Contender:
         ConfigError: if what follows the model is neither.
     """
     from streamdet.evaluation.predict import Memory
-    from streamdet.models.contract import Precision
+    from streamdet.models.options import Precision
 
     memories: dict[str, Memory] = {known: known for known in get_args(Memory)}
     precisions: dict[str, Precision] = {known: known for known in get_args(Precision)}

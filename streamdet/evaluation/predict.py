@@ -20,8 +20,9 @@ from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 from streamdet.frames import Image, RgbPicture
-from streamdet.models.contract import DetectOptions, Detector
+from streamdet.models.contract import Detector
 from streamdet.models.contract import Memory as State
+from streamdet.models.options import DetectOptions
 from streamdet.runtimes.letterbox import shrink
 
 Memory = Literal["carry", "reset", "shuffle"]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic import field_validator as check
 
-from streamdet.models.contract import DetectOptions, Precision, Runtime
+from streamdet.models.options import DetectOptions, Precision, Runtime
 from streamdet.yaml_file import Section
 
 StageName = Literal["decode", "batch", "detect", "track", "annotate", "encode", "record"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.detections import Detections
-from streamdet.models.contract import KEEP, DetectOptions
+from streamdet.models.options import KEEP, DetectOptions
 from streamdet.models.selection import select_boxes, suppress, wanted_classes
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.boxes import nms
-from streamdet.models.contract import DetectOptions
+from streamdet.models.options import DetectOptions
 
 ONE_OBJECT_IOU = 0.85
 """Boxes of different classes that overlap more are one object that two classes fit: the better one is kept."""

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from streamdet.errors import ConfigError, ModelError
-from streamdet.models.contract import Detector, Precision, Runtime
+from streamdet.models.contract import Detector
+from streamdet.models.options import Precision, Runtime
 from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.cache import cache_folder, write_whole
 from streamdet.runtimes.cpu import inference_threads, processor

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from streamdet.errors import CheckpointError
-from streamdet.models.contract import Detector, Precision, Runtime
+from streamdet.models.contract import Detector
+from streamdet.models.options import Precision, Runtime
 from streamdet.models.recurrent.checkpoint import load_checkpoint
 from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.choice import ready

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from streamdet.errors import ConfigError, ModelError
-from streamdet.models.contract import DetectorSpec, Memory, Precision
+from streamdet.models.contract import DetectorSpec, Memory
+from streamdet.models.options import Precision
 from streamdet.models.recurrent.detector import Outputs, RecurrentDetector
 from streamdet.models.recurrent.state import State
 from streamdet.runtimes.cuda import CudaStep, step_in

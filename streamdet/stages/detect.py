@@ -17,8 +17,9 @@ from streamdet.boxes import Letterbox
 from streamdet.errors import ConfigError
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Checkpoint, Clip, Frame, Image, Marker, StreamEnded, StreamGap, StreamStarted
-from streamdet.models.contract import KEEP, DetectOptions, Detector, Outputs
+from streamdet.models.contract import Detector, Outputs
 from streamdet.models.memory import MemoryBank
+from streamdet.models.options import KEEP, DetectOptions
 from streamdet.result import Result
 from streamdet.runtimes.letterbox import shrink
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from streamdet.errors import ModelError
-from streamdet.models.contract import KEEP, DetectOptions
 from streamdet.models.memory import MemoryBank
+from streamdet.models.options import KEEP, DetectOptions
 from streamdet.models.recurrent.boxes import select_boxes_together
 from streamdet.models.recurrent.detector import Outputs
 from streamdet.models.selection import select_boxes

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamdet.models.contract import DetectOptions
+from streamdet.models.options import DetectOptions
 from streamdet.models.selection import CANDIDATES_PER_DETECTION, ONE_OBJECT_IOU, select_boxes
 
 Selected = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from streamdet.detections import Detections
-from streamdet.models.contract import KEEP, DetectOptions, DetectorSpec, check_images, check_state
+from streamdet.models.contract import DetectorSpec, check_images, check_state
+from streamdet.models.options import KEEP, DetectOptions
 from streamdet.models.outputs import DenseOutputs
 from streamdet.models.recurrent.backbone import BACKBONE_CHANNELS, BACKBONE_STRIDES, INNER_WIDTHS, ShuffleNetBackbone
 from streamdet.models.recurrent.boxes import (

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from streamdet.detections import Detections
-from streamdet.models.contract import DetectOptions, InputSpec
+from streamdet.models.contract import InputSpec
+from streamdet.models.options import DetectOptions
 from streamdet.models.outputs import ListedOutputs
 
 CLASSES = ("person", "car")

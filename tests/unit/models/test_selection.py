@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.ops import batched_nms, nms
 
-from streamdet.models.contract import DetectOptions
+from streamdet.models.options import DetectOptions
 from streamdet.models.selection import ONE_OBJECT_IOU, select_boxes, wanted_classes
 
 

@@ -10,8 +10,9 @@ import torch
 from streamdet.detections import Detections
 from streamdet.flow import Run, Stage
 from streamdet.frames import Clip, Frame, RgbPicture, StreamGap
-from streamdet.models.contract import DetectOptions, DetectorSpec, InputSpec
+from streamdet.models.contract import DetectorSpec, InputSpec
 from streamdet.models.memory import MemoryBank, NoMemory
+from streamdet.models.options import DetectOptions
 from streamdet.models.per_frame import PerFrameDetector
 from streamdet.models.recurrent.checkpoint import load_checkpoint
 from streamdet.result import Result

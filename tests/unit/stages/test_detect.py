@@ -13,7 +13,7 @@ from streamdet.errors import ConfigError
 from streamdet.flow import Run, Stage
 from streamdet.frames import Checkpoint, Clip, Frame, RgbPicture, StreamEnded, StreamGap, StreamInfo, StreamStarted
 from streamdet.jobs.resume.checkpoints import read_checkpoint, write_checkpoint
-from streamdet.models.contract import DetectOptions
+from streamdet.models.options import DetectOptions
 from streamdet.result import Result
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.stages.detect import detect

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streamdet.models.recurrent.boxes
-from streamdet.models.contract import KEEP, DetectOptions
+from streamdet.models.options import KEEP, DetectOptions
 from streamdet.models.recurrent.boxes import cell_centres, decode_boxes, expected_distances, select_boxes_together
 from streamdet.models.selection import select_boxes
 

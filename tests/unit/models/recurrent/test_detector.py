@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from streamdet.models.contract import DetectOptions
+from streamdet.models.options import DetectOptions
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
 
