@@ -52,11 +52,13 @@ class EventSender:
     Args:
         transport: to the server.
         delivery: counts lines.
+        close_timeout_s: how long `close` may take to send what waits.
     """
 
-    def __init__(self, transport: Transport, delivery: Delivery) -> None:
+    def __init__(self, transport: Transport, delivery: Delivery, close_timeout_s: float = _CLOSE_TIMEOUT_S) -> None:
         self._transport = transport
         self._delivery = delivery
+        self._close_timeout_s = close_timeout_s
         self._changed = threading.Condition()  # guards what follows
         self._lines: deque[bytes] = deque()
         self._bytes = 0
@@ -81,9 +83,9 @@ class EventSender:
             SinkError: not everything has arrived.
         """
         with self._changed:
-            self._end_s = time.monotonic() + _CLOSE_TIMEOUT_S
+            self._end_s = time.monotonic() + self._close_timeout_s
             self._changed.notify_all()
-        self._thread.join(_CLOSE_TIMEOUT_S + 1)
+        self._thread.join(self._close_timeout_s + 1)
         with self._changed:
             self._delivery.drop("undelivered", len(self._lines))
             self._lines.clear()

@@ -26,12 +26,13 @@ class MqttTransport:
 
     Args:
         url: `mqtt://host/topic` or `mqtts://`, with user and password where the broker wants them.
+        timeout_s: how long the broker may take to answer, or to confirm lines.
 
     Raises:
         ConfigError: the address lacks its host or topic, or paho-mqtt is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = _TIMEOUT_S) -> None:
         if importlib.util.find_spec("paho") is None:
             raise ConfigError("detections to mqtt:// need paho-mqtt: pip install 'streamdet[mqtt]'")
         try:
@@ -45,23 +46,24 @@ class MqttTransport:
         self._scheme = parts.scheme.lower()
         self._port = port or _PORTS[self._scheme]
         self._who = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+        self._timeout_s = timeout_s
         self._client: Client | None = None
 
     def send(self, lines: Sequence[bytes]) -> None:
         """Deliver lines.
 
         Raises:
-            DeliveryError: the broker is not there, refuses, or has not confirmed all of them in 5 s.
+            DeliveryError: the broker is not there, refuses, or does not confirm all of them in time.
         """
         try:
             client = self._client = self._client or self._connect()
             sent = [client.publish(self._topic, line.rstrip(b"\n"), _AT_LEAST_ONCE) for line in lines]
-            until_s = time.monotonic() + _TIMEOUT_S
+            until_s = time.monotonic() + self._timeout_s
             while not all(message.is_published() for message in sent):
                 if not client.is_connected():
                     raise DeliveryError("the broker has closed the connection")
                 if time.monotonic() > until_s:
-                    raise DeliveryError(f"no confirmation within {_TIMEOUT_S:g} s")
+                    raise DeliveryError(f"no confirmation within {self._timeout_s:g} s")
                 next(message for message in sent if not message.is_published()).wait_for_publish(0.1)
         except (OSError, ValueError, RuntimeError) as error:
             self.close()
@@ -82,7 +84,7 @@ class MqttTransport:
 
         # Whether and when to try again is decided in one place for all senders.
         client = Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
-        client.connect_timeout = _TIMEOUT_S
+        client.connect_timeout = self._timeout_s
         if self._who is not None:
             client.username_pw_set(*self._who)
         if self._scheme == "mqtts":
@@ -99,8 +101,8 @@ class MqttTransport:
         client.connect(self._host, self._port, _KEEPALIVE_S)
         client.loop_start()
         try:
-            if not answered.wait(_TIMEOUT_S):
-                raise DeliveryError(f"no answer within {_TIMEOUT_S:g} s")
+            if not answered.wait(self._timeout_s):
+                raise DeliveryError(f"no answer within {self._timeout_s:g} s")
             if not answers:
                 raise DeliveryError("the broker has closed the connection")
             if answers[0].is_failure:

@@ -23,12 +23,13 @@ class WebhookTransport:
 
     Args:
         url: with user and password for basic authentication, where the server wants them.
+        timeout_s: how long the server may take to answer.
 
     Raises:
         ConfigError: the address has no host, or its port is no number.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = _TIMEOUT_S) -> None:
         try:
             parts = urlsplit(url)
             if not parts.hostname:
@@ -37,7 +38,7 @@ class WebhookTransport:
         except ValueError as error:
             raise ConfigError(f"detections to {redact(url)}: expected http://host/path: {error}") from error
         make = http.client.HTTPSConnection if parts.scheme.lower() == "https" else http.client.HTTPConnection
-        self._connection = make(parts.hostname, port, timeout=_TIMEOUT_S)
+        self._connection = make(parts.hostname, port, timeout=timeout_s)
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = {"Content-Type": "application/x-ndjson", "User-Agent": "streamdet"}
         if parts.username is not None:

@@ -19,9 +19,9 @@ from urllib.parse import unquote, urlsplit
 
 from streamdet.media.write.rtp import RtpSender, session_description
 
-_TIMEOUT_S = 5.0
+TIMEOUT_S = 5.0
+SILENCE_S = 10.0
 _REPORT_EVERY_S = 5.0
-_LONGEST_SILENCE_S = 10.0  # of a server that has answered before; buffers hide for longer that it stands still
 _SEND_BUFFER_BYTES = 256 * 1024  # a second or two: what waits in it is old when it arrives
 _LARGEST_ANSWER = 64 * 1024
 _PORTS = {"rtsp": 554, "rtsps": 322}
@@ -81,13 +81,17 @@ class RtspSession:
 
     Args:
         address: where.
+        timeout_s: how long the server may take to answer or to accept data.
+        silence_s: how long it may send nothing; twice in that time it is asked something. Buffers can hide for longer
+            that it has stopped.
 
     Raises:
-        OSError: from every method: the server is not there, does not answer in 5 s, says no or has gone.
+        OSError: from every method: the server is not there, does not answer in time, says no or has gone.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, timeout_s: float = TIMEOUT_S, silence_s: float = SILENCE_S) -> None:
         self._address = address
+        self._timeout_s, self._silence_s = timeout_s, silence_s
         self._socket = self._connect()
         self._answers = b""
         self._sequence = 0
@@ -134,7 +138,7 @@ class RtspSession:
         try:
             self._socket.sendall(data)
         except TimeoutError as error:
-            raise TimeoutError(f"has taken nothing for {_TIMEOUT_S:g} s") from error
+            raise TimeoutError(f"has taken nothing for {self._timeout_s:g} s") from error
         self.look()
 
     def look(self) -> None:
@@ -142,7 +146,7 @@ class RtspSession:
 
         Now and then it is asked something, so that it has to say something and does not give up the session.
         """
-        if time.monotonic() - self._asked_s > _REPORT_EVERY_S:
+        if time.monotonic() - self._asked_s > self._silence_s / 2:
             self._asked_s = time.monotonic()
             self._socket.sendall(self._message("OPTIONS", self._address.url, {}, b""))
         self._socket.setblocking(False)
@@ -150,15 +154,15 @@ class RtspSession:
             while self._socket.recv(_LARGEST_ANSWER):
                 self._heard_s = time.monotonic()
         except (BlockingIOError, ssl.SSLWantReadError):
-            if self._heard_s is not None and time.monotonic() - self._heard_s > _LONGEST_SILENCE_S:
-                raise TimeoutError(f"has said nothing for {_LONGEST_SILENCE_S:g} s") from None
+            if self._heard_s is not None and time.monotonic() - self._heard_s > self._silence_s:
+                raise TimeoutError(f"has said nothing for {self._silence_s:g} s") from None
             return
         finally:
-            self._socket.settimeout(_TIMEOUT_S)
+            self._socket.settimeout(self._timeout_s)
         raise ConnectionResetError("the server has closed the connection")
 
     def _connect(self) -> socket.socket:
-        connection = socket.create_connection((self._address.host, self._address.port), timeout=_TIMEOUT_S)
+        connection = socket.create_connection((self._address.host, self._address.port), timeout=self._timeout_s)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
@@ -189,7 +193,7 @@ class RtspSession:
         try:
             return self._answer()
         except TimeoutError as error:
-            raise TimeoutError(f"no answer to {method} within {_TIMEOUT_S:g} s") from error
+            raise TimeoutError(f"no answer to {method} within {self._timeout_s:g} s") from error
 
     def _message(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> bytes:
         self._sequence += 1

@@ -18,7 +18,7 @@ from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.encoder import EncoderSettings, VideoEncoder, streaming_settings
 from streamdet.media.write.recording import fitted
 from streamdet.media.write.rtp import CLOCK_RATE, nal_units
-from streamdet.media.write.rtsp_client import Address, RtspError, RtspSession
+from streamdet.media.write.rtsp_client import SILENCE_S, TIMEOUT_S, Address, RtspError, RtspSession
 
 _TIME_BASE = Fraction(1, CLOCK_RATE)
 _CLOSE_TIMEOUT_S = 2.0
@@ -47,13 +47,22 @@ class RtspPublisher:
         info: of the stream.
         delivery: counts pictures that were sent and those that were dropped: "late", or while "disconnected".
         crf, preset: of the encoder; the default preset is the fastest one.
+        timeout_s, silence_s: of the connection; see RtspSession.
 
     Raises:
         ConfigError: the address has no host, or an unknown crf or preset.
     """
 
     def __init__(
-        self, url: str, info: StreamInfo, delivery: Delivery, *, crf: int | None = None, preset: str | None = None
+        self,
+        url: str,
+        info: StreamInfo,
+        delivery: Delivery,
+        *,
+        crf: int | None = None,
+        preset: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        silence_s: float = SILENCE_S,
     ) -> None:
         try:
             self._address = Address.of(url)
@@ -62,6 +71,7 @@ class RtspPublisher:
         self._shown = redact(url)
         self._info = info
         self._delivery = delivery
+        self._timeout_s, self._silence_s = timeout_s, silence_s
         self._settings = streaming_settings(crf, preset, live=True)
         self._changed = threading.Condition()  # guards what follows
         self._waiting: _Picture | None = None
@@ -150,7 +160,7 @@ class RtspPublisher:
             return
         encoder = _Encoder(picture.pixels, self._info, self._settings)
         data, pts = encoder.encode(picture)
-        with RtspSession(self._address) as session:
+        with RtspSession(self._address, self._timeout_s, self._silence_s) as session:
             self._session = session
             try:
                 session.announce(nal_units(data))

@@ -57,18 +57,19 @@ def open_files():
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_server_killed_and_started_again_20_times(rtsp_server):
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.soak)])
+def test_server_killed_and_started_again(rtsp_server, times):
     server, other = rtsp_server({"/live": Live()}), rtsp_server({"/live": Live()})
     with Watcher(other.url("/live")) as undisturbed, Watcher(server.url("/live"), FAST) as watcher:
         undisturbed.wait_for_frames()
         watcher.wait_for_frames(3, session=0)
         before = open_files(), threading.active_count()
-        for session in range(1, 21):
+        for session in range(1, times + 1):
             server.restart()
             watcher.wait_for_frames(3, session=session)
         assert open_files() <= before[0] + 2
         assert threading.active_count() <= before[1]
-    assert [(gap.session, gap.reason) for gap in watcher.gaps] == [(n, "reconnected") for n in range(1, 21)]
+    assert [(gap.session, gap.reason) for gap in watcher.gaps] == [(n, "reconnected") for n in range(1, times + 1)]
     assert all(gap.lost_s > 0 for gap in watcher.gaps)
     assert pts_grow(watcher)
     assert clocks_agree(watcher.frames, tolerance_s=5)
@@ -76,22 +77,21 @@ def test_server_killed_and_started_again_20_times(rtsp_server):
     assert undisturbed.source.session == 0
 
 
-def test_server_frozen_for_10_s(rtsp_server):
+def test_server_frozen_for_longer_than_the_timeout(rtsp_server):
     server = rtsp_server({"/live": Live()})
-    with Watcher(server.url("/live"), LiveOptions(stale_after_s=1, timeout_s=3, **QUICK)) as watcher:
+    with Watcher(server.url("/live"), LiveOptions(stale_after_s=0.5, timeout_s=1, **QUICK)) as watcher:
         watcher.wait_for_frames(10)
         server.sigstop()
         watcher.wait_until(lambda: watcher.source.stale)
         assert [(gap.reason, gap.session, gap.lost_s) for gap in watcher.gaps] == [("stale", 1, None)]
-        time.sleep(9)
+        watcher.wait_until(lambda: "no video within 1 s" in (watcher.source.problem or ""))
         assert watcher.source.stale
-        assert "no video within 3 s" in watcher.source.problem
         server.sigcont()
         watcher.wait_for_frames(10, session=1)
         assert not watcher.source.stale
     _, back = watcher.gaps
     assert (back.reason, back.session) == ("reconnected", 1)
-    assert back.lost_s > 8
+    assert back.lost_s > 1
     assert pts_grow(watcher)
 
 
@@ -101,7 +101,6 @@ def test_server_that_only_hesitates_keeps_its_connection(rtsp_server):
         watcher.wait_for_frames(10)
         server.sigstop()
         watcher.wait_until(lambda: watcher.source.stale)
-        time.sleep(2)
         server.sigcont()
         watcher.wait_for_frames(10, session=1)
     assert [(gap.reason, gap.session) for gap in watcher.gaps] == [("stale", 1), ("resumed", 1)]
@@ -113,7 +112,7 @@ def test_wrong_then_right_credentials(rtsp_server, caplog):
     with Watcher(url, FAST) as watcher:
         watcher.wait_until(lambda: watcher.source.problem)
         assert watcher.source.problem == "refused: the user name or password is wrong or missing"
-        time.sleep(1)
+        time.sleep(0.5)  # it is refused more than once
         server.password = SECRET
         server.restart()
         watcher.wait_for_frames(5)
@@ -128,7 +127,7 @@ def test_refused_credentials_are_not_tried_again_and_again(rtsp_server, proxy):
     chaos, url = proxy(server)
     with Watcher(url, LiveOptions(**QUICK | {"refused_retry_s": 60})) as watcher:
         watcher.wait_until(lambda: watcher.source.problem)
-        time.sleep(2)
+        time.sleep(0.5)  # other failures are tried again in 0.05 s
         assert chaos.seen["connections"] == 1
 
 
@@ -198,9 +197,10 @@ def test_damage_of_udp_loss_is_not_shown_where_that_is_asked_for(rtsp_server, pr
     assert pts_grow(watcher)
 
 
-def test_damage_of_loss_while_connecting_is_not_shown_either(rtsp_server, proxy):
+@pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.soak)])
+def test_damage_of_loss_while_connecting_is_not_shown_either(rtsp_server, proxy, times):
     _, url = proxy(rtsp_server({"/live": Live(640, 480, fps=50, keyframe_every=50)}), udp_loss=0.1)
-    for _ in range(10):
+    for _ in range(times):
         with Watcher(url, LiveOptions(transport="udp", wait_for_keyframe=True)) as watcher:
             watcher.wait_for_frames(10)
         assert clocks_agree(watcher.frames, tolerance_s=0.03)
@@ -266,13 +266,11 @@ def test_wall_clock_of_this_machine_that_jumps(rtsp_server, monkeypatch, jump):
 
 
 class TestStopping:
-    """Within 2 s in every state. A busy machine may take longer for the rest, so the source's own part is timed."""
+    """In every state, without waiting for what would end it otherwise: those times are longer than the test waits."""
 
     def stop(self, watcher):
-        began_s = time.monotonic()
         watcher.source.close()
         watcher.wait_for_end()
-        assert time.monotonic() - began_s < 2
 
     def no_thread_is_left(self):
         deadline_s = time.monotonic() + PATIENCE_S
@@ -288,7 +286,7 @@ class TestStopping:
 
     def test_while_the_server_is_frozen(self, rtsp_server):
         server = rtsp_server({"/live": Live()})
-        with Watcher(server.url("/live"), LiveOptions(timeout_s=30, stale_after_s=0.5)) as watcher:
+        with Watcher(server.url("/live"), LiveOptions(timeout_s=2 * PATIENCE_S, stale_after_s=0.5)) as watcher:
             watcher.wait_for_frames()
             server.sigstop()
             watcher.wait_until(lambda: watcher.source.stale)
@@ -305,7 +303,9 @@ class TestStopping:
     def test_while_nobody_is_there(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-        with Watcher(f"rtsp://127.0.0.1:{port}/live", LiveOptions(first_retry_s=60, max_retry_s=60)) as watcher:
+        with Watcher(
+            f"rtsp://127.0.0.1:{port}/live", LiveOptions(first_retry_s=4 * PATIENCE_S, max_retry_s=4 * PATIENCE_S)
+        ) as watcher:
             watcher.wait_until(lambda: watcher.source.problem)
             self.stop(watcher)
         self.no_thread_is_left()
