@@ -12,7 +12,7 @@ import typer
 from streamdet.cli.contenders import Contender, open_contender, parse_contender
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import DETECTION, OUTPUT, Device, Overwrite, Quiet, Split, Verbose
+from streamdet.cli.options import DETECTION, OUTPUT, Device, Fps, Overwrite, Quiet, Split, Stills, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def evaluate(
         ),
     ] = "street",
     split: Split = None,
+    stills: Stills = None,
+    fps: Fps = None,
     memory: Annotated[
         str,
         typer.Option(
@@ -107,17 +109,23 @@ def evaluate(
     _check(contenders, degrade, latency_ms)
 
     from streamdet.datasets.mix import map_classes
+    from streamdet.datasets.numbering import Order
     from streamdet.datasets.open_set import open_set
+    from streamdet.evaluation.average_precision import require_coco_eval
     from streamdet.jobs.outputs import check_files
 
+    require_coco_eval()
     if json_path is not None:
         check_files([json_path], overwrite=overwrite)
+    labelled = open_set(data, split, order=Order(stills, fps))
+    for note in labelled.notes:
+        log.info("%s: %s", data, note)
     detectors = [open_contender(contender.model, device, contender.precision) for contender in contenders]
     known = [name for name in detectors[0].spec.classes if all(name in other.spec.classes for other in detectors)]
     if not known:
         raise ConfigError(f"{contenders[0].model} and {contenders[1].model} have no class in common")
     how = _How(_split(classes), track, imgsz, latency_ms)
-    ground = _Ground.of(map_classes(open_set(data, split), known), degrade)
+    ground = _Ground.of(map_classes(labelled, known), degrade)
     judged = [_judge(detector, one, ground, how) for detector, one in zip(detectors, contenders, strict=True)]
     intervals = _intervals(judged[0][0], judged[1][0], ground, how) if compare else {}
     if json_path is not None:

@@ -19,6 +19,24 @@ Split = Annotated[
     str | None,
     typer.Option(metavar="NAME", rich_help_panel=INPUT, help="The part of a labelled set that has several parts."),
 ]
+Stills = Annotated[
+    bool | None,
+    typer.Option(
+        "--stills/--no-stills",
+        rich_help_panel=INPUT,
+        help="Labelled pictures are stills, or numbered ones are frames of a video. Default: their names tell.",
+    ),
+]
+Fps = Annotated[
+    float | None,
+    typer.Option(
+        metavar="N",
+        min=0.001,
+        max=1000,
+        rich_help_panel=INPUT,
+        help="Numbers a second of labelled pictures that are frames of a video. Default: 25.",
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", rich_help_panel=OUTPUT, help="Replace output files that exist.")
 ]

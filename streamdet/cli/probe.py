@@ -9,10 +9,11 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import OUTPUT, Overwrite, Split, Verbose
+from streamdet.cli.options import OUTPUT, Fps, Overwrite, Split, Stills, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
+    from streamdet.datasets.labels import LabelledSet
     from streamdet.media.read.probe import AudioTrack, ProbeReport, VideoTrack
 
 Row = tuple[str, str]
@@ -23,6 +24,8 @@ def probe(
         str, typer.Argument(metavar="SOURCE|DATA", help="A video, a folder of images, an address, or a labelled set.")
     ],
     split: Split = None,
+    stills: Stills = None,
+    fps: Fps = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -40,13 +43,21 @@ def probe(
     """
     start_messages(verbose=verbose)
 
-    from streamdet.datasets.open_set import holds_labels
+    from streamdet.datasets.numbering import Order
+    from streamdet.datasets.open_set import holds_labels, open_set
+    from streamdet.jobs.outputs import check_files
 
     if holds_labels(Path(source)):
-        _probe_set(Path(source), split, sheet, overwrite=overwrite, as_json=as_json)
+        if sheet is not None:
+            check_files([sheet], overwrite=overwrite)
+        _describe_set(Path(source), open_set(source, split, order=Order(stills, fps)), sheet, as_json=as_json)
         return DONE
-    if split is not None or sheet is not None:
-        raise ConfigError(f"{source}: --split and --sheet are for labelled sets, and no labels are found here")
+    if (split, sheet, stills, fps) != (None,) * 4:
+        if not Path(source).exists():
+            raise ConfigError(f"{source}: no such file or folder; expected a labelled set")
+        raise ConfigError(
+            f"{source}: --split, --sheet, --stills and --fps are for labelled sets, and no labels are found here"
+        )
 
     from streamdet.jobs.sources import find_sources
     from streamdet.media.read.probe import probe as look_into
@@ -62,19 +73,14 @@ def probe(
     return DONE
 
 
-def _probe_set(path: Path, split: str | None, sheet: Path | None, *, overwrite: bool, as_json: bool) -> None:
+def _describe_set(path: Path, labelled: "LabelledSet", sheet: Path | None, *, as_json: bool) -> None:
     from rich.console import Console
 
     from streamdet.datasets.contact_sheet import contact_sheet
     from streamdet.datasets.describe import describe, description_table
-    from streamdet.datasets.open_set import open_set
-    from streamdet.jobs.outputs import check_files
 
-    if sheet is not None:
-        check_files([sheet], overwrite=overwrite)
     if path.is_dir() and _holds_pictures(path):
         log.info("%s: described by its labels; to look into one of its videos or images, name that", path)
-    labelled = open_set(path, split)
     description = describe(labelled)
     if sheet is not None:
         contact_sheet(labelled, sheet)

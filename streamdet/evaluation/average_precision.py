@@ -6,6 +6,7 @@ label it, and nothing mostly inside an ignore region counts.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -64,14 +65,23 @@ def _mean_defined(precision: NDArray[np.float64]) -> float | None:
     return float(defined.mean()) if defined.size else None
 
 
-def _precision(judged: JudgedSet) -> NDArray[np.float64]:
-    """Precision at (10 IoU thresholds, 101 recalls, classes, 4 sizes)."""
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
+def require_coco_eval() -> None:
+    """Say what is missing before any work is done.
+
+    Raises:
+        ConfigError: if faster-coco-eval is not installed.
+    """
+    if find_spec("faster_coco_eval") is None:
         raise ConfigError(
             "average precision needs faster-coco-eval, which is not installed: pip install 'streamdet[train]'"
-        ) from error
+        )
+
+
+def _precision(judged: JudgedSet) -> NDArray[np.float64]:
+    """Precision at (10 IoU thresholds, 101 recalls, classes, 4 sizes)."""
+    require_coco_eval()
+    from faster_coco_eval import COCO, COCOeval_faster
+
     frames = [frame for video in judged.videos for frame in video.frames if frame is not None]
     images = [{"id": image_id} for image_id in range(1, len(frames) + 1)]
     precision = []

@@ -28,6 +28,10 @@ class SetConfig(_Strict):
     path: Annotated[Path, Field(strict=False)]
     """A file or folder that streamdet can read as labelled footage; relative to the recipe's data folder."""
     split: str | None = None
+    stills: bool | None = None
+    """Pictures are stills, or (false) numbered ones are frames of a video; null: their names tell."""
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Numbers a second of pictures that are frames of a video; null: 25."""
     weight: Annotated[float, Field(ge=0)] = 1.0
     """How often its clips are drawn, relative to the other sets."""
     hold_out: dict[str, Annotated[tuple[int, int], Field(strict=False)]] = {}

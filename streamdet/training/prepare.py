@@ -11,6 +11,7 @@ from streamdet.datasets.cut import cut
 from streamdet.datasets.labels import LabelledSet, LabelledVideo, Labels
 from streamdet.datasets.link import link_boxes
 from streamdet.datasets.mix import map_classes
+from streamdet.datasets.numbering import Order
 from streamdet.datasets.open_set import open_set
 from streamdet.errors import ConfigError
 from streamdet.runtimes.torch import TorchDetector
@@ -39,6 +40,8 @@ def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]
         if part.role == "validate":
             continue
         labelled = _open(part, config)
+        for note in labelled.notes:
+            say(f"{part.name}: {note}")
         kept = [kept for video in labelled.videos for kept in _outside(video, part.hold_out.get(video.name))]
         if not any(labels is not None for video in kept for labels in video.labels):
             raise ConfigError(f"set {part.name}: no annotated frame is left to train on")
@@ -76,7 +79,7 @@ def open_validation(config: TrainingConfig) -> Mapping[str, LabelledSet]:
 
 
 def _open(part: SetConfig, config: TrainingConfig) -> LabelledSet:
-    labelled = open_set(config.data / part.path, part.split)
+    labelled = open_set(config.data / part.path, part.split, order=Order(part.stills, part.fps))
     unknown = sorted(set(part.hold_out) - {video.name for video in labelled.videos})
     if unknown:
         there = ", ".join(sorted(video.name for video in labelled.videos)[:5])

@@ -1,6 +1,7 @@
 """`streamdet eval` on a labelled clip of the synthetic street: comparing, bad moments, latency."""
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -160,3 +161,10 @@ def test_a_video_whose_frames_change_their_size(streamdet, tiny_model, here):
     done = streamdet("eval", "labels.json", "--model", tiny_model)
     assert done.status == 2
     assert "grows.mjpeg: frame 2 has 320x192 pixels, but its labels are for 160x96" in done.stderr
+
+
+def test_what_is_not_installed_is_said_before_any_work(streamdet, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    done = streamdet("eval", "nothing.json")
+    assert done.status == 2
+    assert "average precision needs faster-coco-eval, which is not installed" in done.stderr

@@ -72,3 +72,27 @@ def test_mistakes(streamdet, street, here):
     assert sheet.status == 2
     assert "for labelled sets" in sheet.stderr
     assert not (here / "sheet.png").exists()
+
+
+def test_what_numbered_pictures_are_taken_for_is_said_and_can_be_changed(streamdet, here):
+    (here / "set").mkdir()
+    (here / "set/classes.txt").write_text("person\n")
+    for number in range(4):
+        cv2.imwrite(str(here / f"set/{number:04}.jpg"), np.zeros((48, 64, 3), np.uint8))
+        (here / f"set/{number:04}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    found = json.loads(streamdet("probe", "set", "--json").stdout)
+    assert (found["videos"], found["frames"]) == (1, 4)
+    assert "4 pictures are read as frames of 1 video at 25 frames/s (assumed)" in found["notes"][0]
+    assert "note: 4 pictures are read as frames" in streamdet("probe", "set").stdout
+    found = json.loads(streamdet("probe", "set", "--json", "--stills").stdout)
+    assert (found["videos"], found["notes"]) == (4, [])
+    found = json.loads(streamdet("probe", "set", "--json", "--fps", "10").stdout)
+    assert found["seconds"] == 0.3
+
+
+def test_labels_that_are_not_there(streamdet):
+    done = streamdet("probe", "labels.json", "--sheet", "sheet.png")
+    assert (done.status, done.stderr) == (
+        2,
+        "error: labels.json: no such file or folder; expected a labelled set\n",
+    )
