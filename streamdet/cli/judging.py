@@ -88,7 +88,7 @@ class Judge:
 
     def _draw_sheet(self, name: str, labelled: "LabelledSet", found: "list[list[Detections]]") -> None:
         from streamdet.datasets.contact_sheet import prediction_sheet
-        from streamdet.drawing.boxes import draw
+        from streamdet.drawing.annotators import draw
         from streamdet.jobs.config import DetectConfig
 
         least = DetectConfig().conf

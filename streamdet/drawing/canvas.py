@@ -1,4 +1,4 @@
-"""What drawing needs of a picture, whichever way its pixels lie: filled rectangles, and labels.
+"""What drawing needs of a picture, whichever way its pixels lie.
 
 Planes are drawn on as they are. Their chroma is coarser than their luma: it takes a rectangle's colour in every sample
 that the rectangle touches, so that thin lines keep their full colour.
@@ -20,6 +20,7 @@ Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in whole pixel
 Point = tuple[int, int]
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+_CELLS = 8  # along the longer side of what is hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,18 @@ class Canvas(Protocol):
         """Fill a rectangle and write a text into it; in a tiny picture it may reach over the right and lower edge."""
         ...
 
+    def tint(self, rectangle: Rectangle, opacity: NDArray[np.uint8], colour: Colour) -> None:
+        """Mix a colour into a rectangle inside the picture; opacity is (height, width), 255 hides what was there."""
+        ...
+
+    def line(self, points: NDArray[np.int32], colour: Colour, thickness: int) -> None:
+        """Join (N, 2) points, x and y in pixels, by a line."""
+        ...
+
+    def hide(self, rectangle: Rectangle, *, smooth: bool) -> None:
+        """Leave a few cells of a rectangle inside the picture, blurred or as they are."""
+        ...
+
 
 def canvas_of(picture: Picture) -> Canvas:
     """What draws on a picture, which must be a copy of one's own."""
@@ -79,6 +92,21 @@ class RgbCanvas:
         """See Canvas."""
         self.fill(rectangle, colour)
         lettering.write(self._image, rectangle[:2], text, lettering.colour)
+
+    def tint(self, rectangle: Rectangle, opacity: NDArray[np.uint8], colour: Colour) -> None:
+        """See Canvas."""
+        left, top, right, bottom = rectangle
+        region = self._image[top:bottom, left:right]
+        region[:] = _mixed(region, opacity[..., None], np.array(colour))
+
+    def line(self, points: NDArray[np.int32], colour: Colour, thickness: int) -> None:
+        """See Canvas."""
+        cv2.polylines(self._image, [points], False, colour, thickness, cv2.LINE_AA)
+
+    def hide(self, rectangle: Rectangle, *, smooth: bool) -> None:
+        """See Canvas."""
+        left, top, right, bottom = rectangle
+        _hide(self._image[top:bottom, left:right], smooth)
 
 
 class PlanarCanvas:
@@ -112,6 +140,47 @@ class PlanarCanvas:
         for plane, shades in zip(self._planes.chroma, chroma, strict=True):
             y, x = top // 2, left // 2
             plane[y : y + half.shape[0], x : x + half.shape[1]] = cv2.LUT(half, shades)
+
+    def tint(self, rectangle: Rectangle, opacity: NDArray[np.uint8], colour: Colour) -> None:
+        """See Canvas."""
+        left, top, right, bottom = rectangle
+        luma, *chroma = self._planes.samples(colour)
+        region = self._planes.luma[top:bottom, left:right]
+        region[:] = _mixed(region, opacity, np.array(luma))
+        halves = slice(top // 2, (bottom + 1) // 2), slice(left // 2, (right + 1) // 2)
+        for plane, sample in zip(self._planes.chroma, chroma, strict=True):
+            region = plane[halves]
+            half = np.asarray(cv2.resize(opacity, region.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+            region[:] = _mixed(region, half, np.array(sample))
+
+    def line(self, points: NDArray[np.int32], colour: Colour, thickness: int) -> None:
+        """See Canvas."""
+        luma, *chroma = self._planes.samples(colour)
+        cv2.polylines(self._planes.luma, [points], False, luma, thickness, cv2.LINE_AA)
+        for plane, sample in zip(self._planes.chroma, chroma, strict=True):
+            cv2.polylines(plane, [points // 2], False, sample, (thickness + 1) // 2, cv2.LINE_8)
+
+    def hide(self, rectangle: Rectangle, *, smooth: bool) -> None:
+        """See Canvas."""
+        left, top, right, bottom = rectangle
+        _hide(self._planes.luma[top:bottom, left:right], smooth)
+        for plane in self._planes.chroma:
+            _hide(plane[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2], smooth)
+
+
+def _mixed(region: NDArray[np.uint8], opacity: NDArray[np.uint8], colour: NDArray[np.int64]) -> NDArray[np.uint8]:
+    return (region + (colour - region.astype(np.float32)) * (opacity / np.float32(255))).astype(np.uint8)
+
+
+def _hide(region: NDArray[np.uint8], smooth: bool) -> None:
+    """Leave as many cells as show that something is there, and not who."""
+    height, width = region.shape[:2]
+    if height == 0 or width == 0:
+        return
+    cell = max(height, width) / _CELLS
+    cells = max(1, round(width / cell)), max(1, round(height / cell))
+    coarse = cv2.resize(region, cells, interpolation=cv2.INTER_AREA)
+    region[:] = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST)
 
 
 @lru_cache(maxsize=4096)

@@ -2,28 +2,29 @@
 
 from collections.abc import Iterator
 
-from streamdet.drawing.boxes import draw_on
-from streamdet.drawing.canvas import canvas_of
+from streamdet.drawing.annotators import StreamAnnotator
+from streamdet.drawing.options import AnnotateOptions
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Marker
+from streamdet.frames import Marker, StreamEnded, StreamGap
 from streamdet.result import Result
 
 Item = Result | Marker
 
 
-def annotate() -> Stage:
+def annotate(options: AnnotateOptions | None = None) -> Stage:
     """Result to Result with another picture; markers pass."""
-    return Stage("annotate", _process)
+    return Stage("annotate", lambda inbox: _process(inbox, options or AnnotateOptions()))
 
 
-def _process(inbox: Inbox[Item]) -> Iterator[Item]:
+def _process(inbox: Inbox[Item], options: AnnotateOptions) -> Iterator[Item]:
+    annotators: dict[str, StreamAnnotator] = {}
     for item in inbox:
-        yield _annotated(item) if isinstance(item, Result) else item
-
-
-def _annotated(result: Result) -> Result:
-    if len(result.detections) == 0:
-        return result
-    picture = result.frame.picture.copy()
-    draw_on(canvas_of(picture), result.detections)
-    return result.with_picture(picture)
+        if isinstance(item, Result):
+            annotator = annotators.setdefault(item.source, StreamAnnotator(options))
+            yield item.with_picture(annotator.annotate(item.frame.picture, item.detections, item.pts_s))
+            continue
+        if isinstance(item, StreamGap) and item.source in annotators:
+            annotators[item.source].reset()
+        elif isinstance(item, StreamEnded):
+            annotators.pop(item.source, None)
+        yield item

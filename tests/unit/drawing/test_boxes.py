@@ -1,4 +1,4 @@
-"""What a viewer sees: every box, every label, nothing hidden, the same colour for the same identity."""
+"""What a viewer sees: every box, labels that hide nothing, the same colour for the same track."""
 
 from itertools import pairwise
 
@@ -6,9 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from streamdet.detections import Detections
-from streamdet.drawing import boxes as drawing
-from streamdet.drawing.boxes import draw
+from streamdet.boxes import box_intersection
+from streamdet.detections import Detection, Detections
+from streamdet.drawing import labels as drawing
+from streamdet.drawing.annotators import draw
+from streamdet.drawing.labels import label_text
+from streamdet.drawing.options import AnnotateOptions
+from streamdet.drawing.style import colour_of, text_colour_on
 
 CLASSES = ("person", "car", "motorcycle", "bus", "truck")
 SIZES = [(160, 120), (320, 240), (768, 432), (1280, 720), (1080, 1920), (3840, 2160)]
@@ -32,14 +36,14 @@ def painted(image):
 def labels_of(found, width, height):
     """Where the labels of a picture are."""
     seen = []
-    original = drawing._place
+    original = drawing.place_labels
 
     def spy(*arguments):
         seen.append(original(*arguments))
         return seen[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing, "_place", spy)
+        patch.setattr(drawing, "place_labels", spy)
         draw(grey(width, height), found)
     return seen[0]
 
@@ -124,21 +128,31 @@ def test_labels_stay_inside_the_picture(size, seed):
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (1, 0), (0, 1), (1, 1), (0.5, 0), (0.5, 1), (0, 0.5), (1, 0.5)])
-def test_a_small_object_is_not_covered_by_its_label(corner):
-    x, y = corner[0] * (640 - 12), corner[1] * (480 - 10)
-    found = detections((x, y, x + 12, y + 10, 0.9, 1, 3))
+def test_a_narrow_object_is_not_covered_by_its_label(corner):
+    x, y = corner[0] * (640 - 24), corner[1] * (480 - 90)
+    found = detections((x, y, x + 24, y + 90, 0.9, 1, 3))
     x1, y1, x2, y2 = labels_of(found, 640, 480)[0]
-    assert x1 >= x + 12 or x2 <= x or y1 >= y + 10 or y2 <= y
+    covered = max(0, min(x2, x + 24) - max(x1, x)) * max(0, min(y2, y + 90) - max(y1, y))
+    assert covered < 0.2 * 24 * 90
 
 
-def test_labels_of_neighbours_cover_neither_each_other_nor_small_objects():
-    rows = [(100 + 30 * n, 200, 114 + 30 * n, 212, 0.9 - 0.1 * n, 1, n) for n in range(4)]
+def test_labels_of_neighbours_cover_neither_each_other_nor_narrow_objects():
+    rows = [(100 + 40 * n, 200, 120 + 40 * n, 300, 0.9 - 0.1 * n, 1, n) for n in range(4)]
     labels = labels_of(detections(*rows), 640, 480)
-    shared = drawing._shared(labels[:, None].astype(np.float32), labels[None].astype(np.float32))
     areas = (labels[:, 2:] - labels[:, :2]).prod(axis=1)
-    assert (shared[~np.eye(4, dtype=bool)] < 0.08 * areas.min()).all()
+    assert (box_intersection(labels, labels)[~np.eye(4, dtype=bool)] < 0.08 * areas.min()).all()
     objects = np.array([row[:4] for row in rows], np.float32)
-    assert drawing._shared(labels[:, None].astype(np.float32), objects[None]).sum() == 0
+    assert (box_intersection(labels, objects) < 0.15 * 20 * 100).all()
+
+
+def test_a_label_larger_than_its_box_is_left_out():
+    near, far = (100, 50, 200, 200, 0.9, 0, 1), (250, 100, 262, 120, 0.8, 0, 2)
+    both, boxes_alone = draw(grey(320, 240), detections(near, far)), AnnotateOptions(labels="none")
+    assert len(labels_of(detections(near, far), 320, 240)) == 1
+    np.testing.assert_array_equal(
+        draw(grey(320, 240), detections(far)), draw(grey(320, 240), detections(far), boxes_alone)
+    )
+    assert painted(both)[100:121, 262].all(), "its box stays"
 
 
 def test_a_label_keeps_its_place_while_its_object_moves():
@@ -167,7 +181,7 @@ def test_without_identities_a_class_has_a_colour():
 
 
 def test_neighbouring_numbers_have_colours_that_differ():
-    hues = [cv2.cvtColor(np.uint8([[drawing._colour(n)]]), cv2.COLOR_RGB2HSV)[0, 0, 0] for n in range(60)]
+    hues = [cv2.cvtColor(np.uint8([[colour_of(n)]]), cv2.COLOR_RGB2HSV)[0, 0, 0] for n in range(60)]
     for a, b in pairwise(hues):
         apart = abs(int(a) - int(b))
         assert min(apart, 180 - apart) > 40
@@ -179,8 +193,8 @@ def test_text_stands_out_from_its_label():
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     for number in range(200):
-        background = drawing._colour(number)
-        light, dark = sorted([luminance(background), luminance(drawing._text_colour(background))], reverse=True)
+        background = colour_of(number)
+        light, dark = sorted([luminance(background), luminance(text_colour_on(background))], reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, number  # WCAG 2.1, AA
 
 
@@ -188,7 +202,7 @@ def test_text_stands_out_from_its_label():
     ("track", "expected"), [(7, "person 7 0.91"), (-1, "person 0.91"), (123456, "person 123456 0.91")]
 )
 def test_the_label_says_class_identity_and_score(track, expected):
-    assert drawing._text("person", track, 0.913) == expected
+    assert label_text(Detection((0, 0, 1, 1), 0.913, 0, "person", track), "full") == expected
 
 
 @pytest.mark.parametrize(
@@ -223,3 +237,36 @@ def test_the_small_box_in_front_is_whole():
     both = draw(grey(320, 240), detections(big, small))
     np.testing.assert_array_equal(both[100:160, 280], alone[100:160, 280])
     np.testing.assert_array_equal(both[110:150, 239], alone[110:150, 239])
+
+
+def test_the_label_can_be_the_track_id_alone_or_nothing():
+    assert label_text(Detection((0, 0, 1, 1), 0.9, 0, "person", 7), "id") == "7"
+    assert label_text(Detection((0, 0, 1, 1), 0.9, 0, "person", -1), "id") == ""
+    found = detections((50, 60, 150, 200, 0.9, 0, 7), (180, 60, 280, 200, 0.9, 0, -1))
+    full, ids, none = (
+        painted(draw(grey(320, 240), found, AnnotateOptions(labels=labels))).sum() for labels in ("full", "id", "none")
+    )
+    assert full > ids > none > 0
+
+
+def test_colours_by_class():
+    rows = [(30, 100, 60, 200, 0.9, 0, 1), (100, 100, 130, 200, 0.8, 0, 2), (200, 100, 230, 200, 0.9, 1, 3)]
+    image = draw(grey(320, 240), detections(*rows), AnnotateOptions(colour="class"))
+    first, second, other = (tuple(image[150, x - 1]) for x in (30, 100, 200))
+    assert first == second != other
+
+
+@pytest.mark.parametrize("width", [1, 5, 100])
+def test_lines_are_as_wide_as_asked_for(width):
+    found = detections((150, 150, 250, 250, 0.9, 0, 1), (20, 20, 24, 24, 0.9, 0, 2))
+    drawn = painted(draw(grey(640, 480), found, AnnotateOptions(line_width=width, labels="none")))
+    left = drawn[200, :200]
+    assert left.sum() == pytest.approx(width, abs=50 if width == 100 else 0)
+
+
+def test_letters_grow_by_the_font_scale():
+    found = detections((50, 100, 300, 400, 0.9, 0, 7))
+    small, large = (
+        painted(draw(grey(640, 480), found, AnnotateOptions(font_scale=scale)))[:98].sum() for scale in (1.0, 2.0)
+    )
+    assert large > 2.5 * small

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from streamdet.detections import Detections
-from streamdet.drawing.boxes import draw, draw_on
-from streamdet.drawing.canvas import PlanarCanvas
+from streamdet.drawing.annotators import StreamAnnotator, draw
+from streamdet.drawing.options import AnnotateOptions
 from streamdet.media.colour import frame_from_rgb
-from streamdet.media.planes import picture_of
+from streamdet.media.planes import Planes, picture_of
 
 CLASSES = ("person", "car")
 GREY = 90
@@ -19,6 +19,12 @@ def found(*boxes):
     return Detections.of(np.array(boxes, float), np.full(count, 0.9), np.zeros(count), CLASSES, np.arange(count))
 
 
+def on_planes(image, colour, detections, **options):
+    planes = picture_of(frame_from_rgb(image, colour))
+    assert isinstance(planes, Planes)
+    return StreamAnnotator(AnnotateOptions(**options)).annotate(planes, detections, 0.0)
+
+
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("corner", [(100, 80), (101, 80), (100, 81), (101, 81), (0, 0), (540, 250)])
 def test_looks_like_drawing_on_rgb(colour, corner):
@@ -26,8 +32,7 @@ def test_looks_like_drawing_on_rgb(colour, corner):
     detections = found((left, top, left + 98.7, top + 108.3), (left + 30, top + 30, left + 38, top + 41))
     image = np.full((360, 640, 3), GREY, np.uint8)
     expected = draw(image, detections)
-    planes = picture_of(frame_from_rgb(image, colour)).copy()
-    draw_on(PlanarCanvas(planes), detections)
+    planes = on_planes(image, colour, detections)
     drawn = planes.rgb()
     # Brightness, pixel by pixel; and the colours of all but the pixels around an edge, which share their chroma.
     assert np.abs(drawn.mean(axis=2) - expected.mean(axis=2)).mean() < 1
@@ -44,8 +49,7 @@ def test_looks_like_drawing_on_rgb(colour, corner):
 
 def test_labels_can_be_read():
     detections = found((100, 80, 300, 280))
-    planes = picture_of(frame_from_rgb(np.full((360, 640, 3), GREY, np.uint8), COLOURS[0])).copy()
-    draw_on(PlanarCanvas(planes), detections)
+    planes = on_planes(np.full((360, 640, 3), GREY, np.uint8), COLOURS[0], detections)
     expected = draw(np.full((360, 640, 3), GREY, np.uint8), detections)
     label = slice(60, 80), slice(98, 220)
     ink = expected[label].max(axis=2) < 40

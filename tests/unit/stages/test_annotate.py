@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from streamdet.drawing.boxes import draw
+from streamdet.drawing.annotators import draw
 from streamdet.frames import StreamEnded
 from streamdet.media.colour import frame_from_rgb
 from streamdet.media.planes import picture_of
