@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import importlib.metadata
 import os
 import platform
 import sys
@@ -22,13 +23,17 @@ from streamdet.version import __version__
 _PACKAGES = {
     "av": "av",
     "numpy": "numpy",
+    "onnx": "onnx",
     "opencv-python-headless": "cv2",
+    "openvino": "openvino",
     "pydantic": "pydantic",
     "pyyaml": "yaml",
+    "rich": "rich",
     "safetensors": "safetensors",
     "scipy": "scipy",
     "torch": "torch",
     "torchvision": "torchvision",
+    "typer": "typer",
 }
 _CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 
@@ -90,12 +95,20 @@ def _system() -> Iterator[Finding]:
 def _packages() -> Iterator[Finding]:
     for package, module in _PACKAGES.items():
         try:
-            version = getattr(importlib.import_module(module), "__version__", "")
+            found = importlib.import_module(module)
         except Exception as error:  # a package that is half there raises anything
             reason = str(error).partition("\n")[0]
             yield Finding(package, reason, f"{sys.executable} -m pip install --force-reinstall {package}")
         else:
-            yield Finding(package, version)
+            yield Finding(package, getattr(found, "__version__", "") or _version(package))
+
+
+def _version(package: str) -> str:
+    """Of a package that does not say it itself."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _processor() -> Iterator[Finding]:
@@ -108,7 +121,7 @@ def _processor() -> Iterator[Finding]:
                 break
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     features = " ".join(feature for feature in _CPU_FEATURES if feature in flags)
-    yield Finding("cpu", f"{cores} cores, {platform.machine()} {features}".rstrip())
+    yield Finding("cpu", f"{cores} {'core' if cores == 1 else 'cores'}, {platform.machine()} {features}".rstrip())
 
 
 def _gpu() -> Iterator[Finding]:

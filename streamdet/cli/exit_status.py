@@ -5,11 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import typer
 
 from streamdet.cli.messages import log
+from streamdet.cli.mistakes import describe_mistake
 from streamdet.errors import ConfigError, ModelError, StreamdetError
 
 DONE = 0
@@ -34,7 +34,7 @@ def guard(command: Callable[[], int]) -> int:
         log.error("interrupted")
         return INTERRUPTED
     except _CommandLineError as error:
-        log.error("%s", _without_usage(error))
+        log.error("%s", describe_mistake(error))
         return WRONG
     except StreamdetError as error:
         log.error("%s", _brief(str(error)), exc_info=log.isEnabledFor(logging.DEBUG))
@@ -53,12 +53,6 @@ def guard(command: Callable[[], int]) -> int:
 def _brief(text: str) -> str:
     """A message whose lines fit on a screen: what a file holds, and a message quotes, may be of any length."""
     return "\n".join(line if len(line) <= 600 else f"{line[:400]} ... {line[-150:]}" for line in text.splitlines())
-
-
-def _without_usage(error: Any) -> str:
-    """A mistake in a command line in one line; where its help is comes instead of the help."""
-    command = error.ctx.command_path if getattr(error, "ctx", None) else "streamdet"
-    return f"{error.format_message().rstrip('.')} (see: {command} --help)"
 
 
 def _silence_stdout() -> None:

@@ -165,7 +165,7 @@ def test_several_sources_need_a_folder(streamdet, clips, tiny_model, here):
     ("arguments", "said"),
     [
         (("rnu",), "No such command 'rnu'"),
-        (("run", "--cnf", "1"), "No such option: --cnf"),
+        (("run", "--cnf", "1"), "unknown option --cnf; did you mean --conf"),
         (("run", "--conf", "much"), "Invalid value for '--conf'"),
         (("probe",), "Missing argument"),
     ],
