@@ -56,6 +56,7 @@ class Connection:
         paced: it comes in bursts, as segments of HLS do, and not as it is captured.
         timed: it carries times. Where it does not, as MJPEG over HTTP, FFmpeg's are made up.
         undecodable: packets so far that gave no frame because they are broken.
+        waited_s: for how long the last packet was waited for.
 
     Raises:
         RefusedError: the server wants other credentials.
@@ -90,6 +91,7 @@ class Connection:
         self.paced = self.container.format.name == "hls"
         self.timed = Flags.no_timestamps not in Flags(self.container.format.flags)
         self.undecodable = 0
+        self.waited_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -114,8 +116,9 @@ class Connection:
         """
         last_s = monotonic()
         while not self._stop.is_set():
+            packets = demux(self.container, self.stream)
             try:
-                for packet in demux(self.container, self.stream):
+                while (packet := self._next(packets)) is not None:
                     last_s = monotonic()
                     if packet.size:
                         yield packet
@@ -129,6 +132,12 @@ class Connection:
                     ) from error
             except (av.FFmpegError, RuntimeError) as error:
                 raise DecodeError(f"{self._spec.shown}: reading stopped: {reason(error)}") from error
+
+    def _next(self, packets: Iterator[VideoPacket]) -> "VideoPacket | None":
+        asked_s = monotonic()
+        packet = next(packets, None)
+        self.waited_s = monotonic() - asked_s
+        return packet
 
     def decode(self, packet: VideoPacket) -> list[VideoFrame]:
         """The frames that a packet completes; none of a broken one, which is counted."""

@@ -58,6 +58,7 @@ class Reader:
         self._up_since_s: float | None = None  # when the connection gave its first frame
         self._gate: Cause | None = None
         self._backlog = Backlog()
+        self._waited_s = 0.0  # for the packets of the next frame
         self._times: dict[int, tuple[float, datetime | None]] = {}  # of frames that are being deinterlaced
         # What cannot be interrupted, such as a name service that does not answer, must not hold up the end.
         self._thread = Thread(target=self._run, name=f"live {spec.name}", daemon=True)
@@ -150,14 +151,18 @@ class Reader:
             now_s = monotonic()
             if self._handover.refuses_since_s is not None and now_s - self._handover.refuses_since_s > _SILENT_S:
                 self._timeline.forget_delay()
-            pts = self._timeline.place(pts_s, now_s, _step_s(connection, frame))
-            captured_s = self._timeline.captured_s(pts_s, now_s)
+            # What a server plays or sends in segments does not come at the pace of a camera's clock.
+            waited_s = 0.0 if connection.finite or connection.paced else self._waited_s
+            self._waited_s = 0.0
+            placed = self._timeline.place(pts_s, now_s, _step_s(connection, frame), waited_s)
             self._index += 1
-            self._times[self._index] = captured_s, _sender_time(connection.container.start_time_realtime, pts_s)
-            yield Label(self._index, pts, round(frame.duration * time_base / TIME_BASE)), frame
+            sender_time = _sender_time(connection.container.start_time_realtime, pts_s)
+            self._times[self._index] = placed.captured_s, sender_time
+            yield Label(self._index, placed.pts, round(frame.duration * time_base / TIME_BASE)), frame
 
     def _decoded(self, connection: Connection) -> Iterator[VideoFrame]:
         for packet in connection.packets():
+            self._waited_s += connection.waited_s
             self._gate = self._gate_at(connection, packet)
             if self._gate is not None:
                 self._index += 1
@@ -174,7 +179,8 @@ class Reader:
         if not self._options.freshest or connection.paced or not connection.timed or packet.pts is None:
             return None
         pts_s = float(packet.pts * packet.time_base)
-        return "late" if self._backlog.skips(pts_s, monotonic(), keyframe=packet.is_keyframe) else None
+        skips = self._backlog.skips(pts_s, monotonic(), connection.waited_s, keyframe=packet.is_keyframe)
+        return "late" if skips else None
 
     def _pace(self, pts_s: Fraction) -> None:
         """Wait until it is a frame's turn; where the source was late, time starts anew from there."""

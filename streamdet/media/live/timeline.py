@@ -3,7 +3,10 @@
 All of it counts from time.monotonic(): the wall clock may jump, and the sender's pts start anew with each connection.
 """
 
+from dataclasses import dataclass
 from fractions import Fraction
+
+from streamdet.media.live.pace import Pace
 
 TIME_BASE = Fraction(1, 1_000_000)
 
@@ -11,90 +14,97 @@ TIME_BASE = Fraction(1, 1_000_000)
 # What deviates by more from one frame to the next is a clock that was set.
 MAX_DEVIATION_S = 10.0
 
-_WINDOW_S = 2.5
+# Ahead of the earliest ones by more, a frame has a wild time, or the sender's clock was set.
+_MAX_AHEAD_S = 1.0
+
+# A clock that runs slow by more than this share is none: times are those of capture as arrivals tell them.
+_MAX_DRIFT = 0.1
 
 
-class _LeastDelay:
-    """The smallest arrival minus pts of the last 2.5 to 5 s: frames that come later than that were held up on the way.
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a frame is on the timeline.
 
-    It forgets, because clocks drift apart; those of cameras that stamp 25 frames a second and send 24, soon.
+    Attributes:
+        pts: units of TIME_BASE.
+        captured_s: time.monotonic() of capture, as near as arrivals tell: at the latest when it arrived.
     """
 
-    def __init__(self) -> None:
-        self._since_s = 0.0
-        self._before = self._now = float("inf")
-
-    def observe(self, delay_s: float, arrived_s: float) -> float:
-        if self._now == float("inf"):
-            self._since_s = arrived_s
-        elif arrived_s - self._since_s > _WINDOW_S:
-            self._before, self._now, self._since_s = self._now, float("inf"), arrived_s
-        self._now = min(self._now, delay_s)
-        return min(self._before, self._now)
+    pts: int
+    captured_s: float
 
 
 class LiveTimeline:
     """Gives each frame its pts in units of TIME_BASE, from 0 at the first frame on, always growing.
 
-    Within a connection the steps are those of the sender's pts, exactly; from one to the next, or where the sender's
-    clock is set, they are what has passed here.
+    Within a connection the steps are those of the sender's pts, exactly; from one to the next, where the sender's clock
+    is set, stands still, or runs far too slow, they are what has passed here. A single wild pts is none.
     """
 
     def __init__(self) -> None:
         self._origin_s: float | None = None
-        self._last = -1
+        self._last = self._last_sent = -1
         self._last_arrived_s = 0.0
-        self._anchor: tuple[Fraction, int] | None = None  # a sender's pts in seconds, and what it is here
-        self._delay = _LeastDelay()
+        # A sender's pts in seconds, and what it is here; behind the one in use, the one before, which a frame with a
+        # wild pts ended too early.
+        self._anchors: list[tuple[Fraction, int]] = []
+        self._pace = Pace()
 
     def reconnected(self) -> None:
         """The pts to come have nothing to do with those before."""
-        self._anchor = None
-        self._delay = _LeastDelay()
+        self._anchors.clear()
+        self._pace = Pace()
 
-    def place(self, pts_s: Fraction | None, arrived_s: float, step_s: Fraction) -> int:
-        """Decide the pts of the next frame.
+    def place(self, pts_s: Fraction | None, arrived_s: float, step_s: Fraction, waited_s: float = 0.0) -> Placed:
+        """Decide the pts of the next frame, and when it was captured.
 
         Args:
             pts_s: the sender's, None where it gives none, as in the first frame of RTSP.
             arrived_s: time.monotonic().
             step_s: from the frame before, where nothing better is known.
+            waited_s: for how long the frame was waited for; 0 where that tells nothing of the sender's clock.
         """
         if self._origin_s is None:
             self._origin_s = arrived_s
-        placed = self._by_anchor(pts_s, arrived_s)
-        if placed is None:
-            follows = self._last + max(1, round(step_s / TIME_BASE)) if self._last >= 0 else 0
-            placed = max(follows, round((arrived_s - self._origin_s) / TIME_BASE))
+        here_s = arrived_s - self._origin_s
+        sent = None if pts_s is None else self._by_anchor(pts_s, arrived_s, here_s)
+        if sent is None:
+            follows = self._last_sent + max(1, round(step_s / TIME_BASE)) if self._last_sent >= 0 else 0
+            sent = max(follows, round(here_s / TIME_BASE))
             if pts_s is not None:
-                self._anchor = (pts_s, placed)
+                self._anchors = [(pts_s, sent), *self._anchors[:1]]
+        elif sent <= self._last_sent:  # the clock stands still
+            sent = max(self._last_sent + 1, round(here_s / TIME_BASE))
+        self._last_sent, self._last_arrived_s = sent, arrived_s
+        captured_s = arrived_s
+        if pts_s is not None:
+            sent_s = float(sent * TIME_BASE)
+            expected_s = self._pace.observe(here_s - sent_s, arrived_s, waited_s)
+            captured_s = min(arrived_s, self._origin_s + sent_s + expected_s)
+        apart = self._pace.is_known and self._pace.drift > _MAX_DRIFT
+        placed = round((captured_s - self._origin_s) / TIME_BASE) if apart else sent
         self._last = max(placed, self._last + 1)
-        self._last_arrived_s = arrived_s
-        return self._last
+        return Placed(self._last, captured_s)
 
     def ahead_s(self, pts_s: Fraction, arrived_s: float) -> float:
         """By how much a frame would come before its time: what HLS delivers at once is spread by this."""
-        if self._anchor is None or self._origin_s is None:
+        if not self._anchors or self._origin_s is None:
             return 0.0
-        return float((pts_s - self._anchor[0]) + self._anchor[1] * TIME_BASE) - (arrived_s - self._origin_s)
-
-    def captured_s(self, pts_s: Fraction | None, arrived_s: float) -> float:
-        """When a frame was captured as near as arrivals tell, time.monotonic(): at the latest when it arrived."""
-        if pts_s is None:
-            return arrived_s
-        return min(arrived_s, float(pts_s) + self._delay.observe(arrived_s - float(pts_s), arrived_s))
+        (anchor_pts_s, anchor), *_ = self._anchors
+        return float((pts_s - anchor_pts_s) + anchor * TIME_BASE) - (arrived_s - self._origin_s)
 
     def forget_delay(self) -> None:
         """Take the next frame as one that was not held up."""
-        self._delay = _LeastDelay()
+        self._pace = Pace()
 
-    def _by_anchor(self, pts_s: Fraction | None, arrived_s: float) -> int | None:
-        if pts_s is None or self._anchor is None:
-            return None
-        anchor_pts_s, anchor = self._anchor
-        placed = anchor + round((pts_s - anchor_pts_s) / TIME_BASE)
-        step_s = float((placed - self._last) * TIME_BASE)
-        if step_s < -1 or abs(step_s - (arrived_s - self._last_arrived_s)) > MAX_DEVIATION_S:
-            self.reconnected()
-            return None
-        return placed
+    def _by_anchor(self, pts_s: Fraction, arrived_s: float, here_s: float) -> int | None:
+        """A sender's pts on our timeline, None where it is wild or the clock was set."""
+        for anchor in self._anchors:
+            sent = anchor[1] + round((pts_s - anchor[0]) / TIME_BASE)
+            step_s = float((sent - self._last_sent) * TIME_BASE)
+            is_near = abs(step_s - (arrived_s - self._last_arrived_s)) <= MAX_DEVIATION_S
+            delay_s = here_s - float(sent * TIME_BASE)
+            if step_s >= -1 and is_near and delay_s >= self._pace.expected_s(arrived_s) - _MAX_AHEAD_S:
+                self._anchors = [anchor]
+                return sent
+        return None
