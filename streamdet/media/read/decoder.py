@@ -135,8 +135,9 @@ class Decoder:
         try:
             patience = _Patience(self._spec.shown)
             for packet in packets:
-                self._packets_in += not packet.is_discard  # what an edit list hides gives no frame
-                self.clock.packet(packet.pts, packet.dts, keyframe=packet.is_keyframe)
+                if not packet.is_discard:  # what an edit list hides gives no frame
+                    self._packets_in += 1
+                    self.clock.packet(packet.pts, packet.dts, keyframe=packet.is_keyframe)
                 for frame in self._decode(packet):
                     yield frame
                     patience.restore()
