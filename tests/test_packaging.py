@@ -4,6 +4,8 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from itertools import chain
 from pathlib import Path
@@ -38,14 +40,20 @@ def imported(node: ast.AST, in_function: bool = False) -> set[tuple[str, bool]]:
     return set(chain.from_iterable(imported(child, in_function) for child in ast.iter_child_nodes(node)))
 
 
+@cache
 def third_party() -> set[tuple[str, bool]]:
     trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "streamdet").rglob("*.py"))
     found = set(chain.from_iterable(imported(tree) for tree in trees))
     return {(name, late) for name, late in found if name not in {*sys.stdlib_module_names, "streamdet"}}
 
 
+@cache
+def distributions_by_module() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
 def homes(module: str) -> set[str]:
-    return {canonical(name) for name in packages_distributions().get(module, [module])}
+    return {canonical(name) for name in distributions_by_module().get(module, [module])}
 
 
 @pytest.mark.parametrize("requirement", [*PYPROJECT["build-system"]["requires"], *DEFAULT, *chain(*EXTRAS.values())])

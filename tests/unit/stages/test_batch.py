@@ -1,14 +1,18 @@
 """What goes together in a clip, and that nothing is lost, late or out of order."""
 
 import random
+import threading
 import time
 from collections import Counter
+from itertools import count
 
 import pytest
 
 from streamdet.flow import Run, Stage
 from streamdet.frames import Clip, StreamEnded, StreamGap
 from streamdet.stages.batch import batch, batch_newest
+
+PATIENCE_S = 60.0
 
 
 def shape(items):
@@ -151,58 +155,103 @@ def camera(source, make_frame, started, times_s, size=(64, 48)):
     return Stage("decode", process, 0)
 
 
-def watch(sources, stage, model_s, clips=10**6):
-    """Clips, and their frames' ages, as a model meets them that takes model_s a frame."""
+def watch(sources, stage):
+    """Clips, and their frames' ages, as a model meets them that takes no time."""
     got, ages_s = [], []
     with Run(sources, [stage]) as run:
         for item in run:
             if isinstance(item, Clip):
                 ages_s += [time.monotonic() - frame.captured_s for frames in item for frame in frames]
                 got.append(item)
-                time.sleep(model_s * len(item.streams))
-                if len(got) == clips:
-                    break
     return got, ages_s
 
 
 def test_streams_that_have_a_frame_go_together_the_others_are_not_waited_for(make_frame, started):
-    sources = [camera(name, make_frame, started, [0.3]) for name in "ab"]
-    sources.append(camera("stalled", make_frame, started, [1.5]))
-    [together, late], _ = watch(sources, batch_newest(4, 0.2), 0.0)
-    assert {frames[0].source for frames in together} == {"a", "b"}
-    assert [frames[0].source for frames in late] == ["stalled"]
+    both, first_clip = threading.Barrier(2), threading.Event()
+
+    def camera(source, ready):
+        def process(inbox):
+            yield started(source)
+            ready()
+            yield make_frame(source)
+
+        return Stage("decode", process, 0)
+
+    sources = [camera(name, both.wait) for name in "ab"] + [camera("stalled", lambda: first_clip.wait(PATIENCE_S))]
+    got = []
+    with Run(sources, [batch_newest(4, 0.5)]) as run:
+        for item in run:
+            if isinstance(item, Clip):
+                got.append({frames[0].source for frames in item})
+                first_clip.set()
+    assert got == [{"a", "b"}, {"stalled"}]
 
 
 def test_a_single_stream_waits_for_nobody(make_frame, started):
-    _, ages_s = watch([camera("a", make_frame, started, [0.1, 0.3])], batch_newest(4, 60.0), 0.0)
+    _, ages_s = watch([camera("a", make_frame, started, [0.1, 0.3])], batch_newest(4, 60.0))
     assert max(ages_s) < 30
 
 
 def test_streams_of_two_sizes_make_two_clips(make_frame, started):
     sources = [camera(name, make_frame, started, [0.2], size=(64, 48)) for name in "ab"]
     sources += [camera(name, make_frame, started, [0.2], size=(32, 24)) for name in "cd"]
-    got, _ = watch(sources, batch_newest(4, 5.0), 0.0)
+    got, _ = watch(sources, batch_newest(4, 5.0))
     assert sorted(sorted(frames[0].source for frames in clip) for clip in got) == [["a", "b"], ["c", "d"]]
 
 
 def test_frames_do_not_get_old_before_a_slow_model_and_no_stream_starves(make_frame, started):
-    """Six streams at 50 frames a second before a model of 20 frames a second."""
-    times_s = [number / 50 for number in range(500)]
-    sources = [camera(f"cam-{n}", make_frame, started, times_s) for n in range(6)]
-    got, ages_s = watch(sources, batch_newest(4, 0.005), 0.05, clips=25)
-    counts = Counter(frames[0].source for clip in got for frames in clip)
+    """Six streams that always have a new frame before a model that takes four; the clock counts clips."""
+    clips: list[Clip] = []
+
+    def camera(source):
+        def process(inbox):
+            yield started(source)
+            for number in count():
+                inbox.wait_until_wanted()
+                yield make_frame(source, number, captured_s=float(len(clips)))
+
+        return Stage("decode", process, 0)
+
+    ages = []
+    with Run([camera(f"cam-{n}") for n in range(6)], [batch_newest(4, 0.005)]) as run:
+        for item in run:
+            if isinstance(item, Clip):
+                ages += [len(clips) - frame.captured_s for frames in item for frame in frames]
+                time.sleep(0.02)  # the model: time enough to take frames too early
+                clips.append(item)
+                if len(clips) == 25:
+                    break
+    counts = Counter(frames[0].source for clip in clips for frames in clip)
     assert len(counts) == 6
     assert max(counts.values()) - min(counts.values()) <= 3, counts
-    # A frame waits for its clip's others at most, not for the clips before: those take 200 ms each.
-    assert sorted(ages_s)[len(ages_s) // 2] < 0.1
-    assert all(len(clip.streams) <= 4 for clip in got)
+    assert sorted(ages)[len(ages) // 2] == 0  # no frame waits for the clips before its own
+    assert all(len(clip.streams) <= 4 for clip in clips)
 
 
 def test_a_slow_stream_slows_no_other(make_frame, started):
-    fast = camera("fast", make_frame, started, [number / 50 for number in range(100)])
-    slow = camera("slow", make_frame, started, [0.0, 0.9, 1.8])
-    got, ages_s = watch([fast, slow], batch_newest(2, 0.005), 0.001)
-    counts = Counter(frames[0].source for clip in got for frames in clip)
-    assert counts["slow"] == 3
-    assert counts["fast"] > 50
-    assert sorted(ages_s)[len(ages_s) // 2] < 0.05
+    """Its second frame comes when the other one has given 50."""
+    enough = threading.Event()
+
+    def slow(inbox):
+        yield started("slow")
+        yield make_frame("slow", 0)
+        assert enough.wait(PATIENCE_S)
+        yield make_frame("slow", 1)
+
+    def fast(inbox):
+        yield started("fast")
+        for number in count():
+            if enough.is_set():
+                return
+            inbox.wait_until_wanted()
+            yield make_frame("fast", number)
+
+    got: Counter[str] = Counter()
+    with Run([Stage("decode", fast, 0), Stage("decode", slow, 0)], [batch_newest(2, 0.005)]) as run:
+        for item in run:
+            if isinstance(item, Clip):
+                got.update(frames[0].source for frames in item)
+                if got["fast"] == 50:
+                    enough.set()
+    assert got["slow"] == 2
+    assert got["fast"] >= 50

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from streamdet.datasets.cut import cut
 from streamdet.errors import SinkError
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
+from streamdet.training import opinion
 from streamdet.training.opinion import Teacher
 
 
@@ -28,9 +30,14 @@ def detector():
     return Counting(model, "cpu")
 
 
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch):
+    monkeypatch.setattr(opinion, "_IMAGE_SIZE", 96)
+
+
 @pytest.fixture
 def video(footages):
-    return footages[0].videos[0]
+    return cut(footages[0].videos[0], 0, 10)
 
 
 def test_opinion_is_asked_once(tmp_path, detector, video):
