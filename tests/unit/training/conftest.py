@@ -32,9 +32,10 @@ def make_video(name, frames, *, dt_s=0.2, labelled=(0, 1), seed=0):
     )
 
 
-@pytest.fixture
-def footages(tmp_path):
+@pytest.fixture(scope="session")
+def footages(tmp_path_factory):
     """Two videos of 40 frames and two stills."""
+    cache = tmp_path_factory.mktemp("footages")
     clips = LabelledSet("clips", CLASSES, (make_video("a", 40), make_video("b", 40, seed=1)))
     stills = LabelledSet("stills", CLASSES, (make_video("s", 1), make_video("t", 1, seed=1)))
-    return [Footage(clips, tmp_path / "cache"), Footage(stills, tmp_path / "cache", weight=0.5)]
+    return [Footage(clips, cache), Footage(stills, cache, weight=0.5)]

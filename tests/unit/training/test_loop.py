@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -33,29 +34,51 @@ RECIPE = {
 }
 
 
-@pytest.fixture
-def trainer(footages, monkeypatch):
-    monkeypatch.setattr(loop, "BLOCK_STEPS", 2)
+@pytest.fixture(scope="module")
+def trainer(footages):
     config = TrainingConfig.model_validate(RECIPE)
 
     def make():
         torch.manual_seed(0)
         return Trainer(RecurrentDetector(config.model), config, footages, torch.device("cpu"))
 
-    return make
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "BLOCK_STEPS", 2)
+        yield make
+
+
+@dataclass
+class Undisturbed:
+    """A run from start to end: its weights, what was reported, (phase, step) at the end of each block."""
+
+    weights: dict[str, torch.Tensor]
+    reported: list[tuple[int, int, dict[str, float]]]
+    blocks: list[tuple[int, int]]
+
+
+@pytest.fixture(scope="module")
+def whole(trainer, tmp_path_factory):
+    run, result = trainer(), Undisturbed({}, [], [])
+    run.run(
+        tmp_path_factory.mktemp("whole"),
+        lambda progress, figures: result.reported.append((progress.phase, progress.step, figures)),
+        on_block=lambda: result.blocks.append((run.progress.phase, run.progress.step)),
+    )
+    result.weights = run.average.state_dict()
+    return result
+
+
+def assert_same_weights(run, whole):
+    for name, value in whole.weights.items():
+        assert torch.equal(value, run.average.state_dict()[name]), name
 
 
 class KilledError(Exception):
     pass
 
 
-def test_killed_run_goes_on_exactly(trainer, tmp_path, monkeypatch):
-    whole = trainer()
-    (tmp_path / "whole").mkdir()
-    whole.run(tmp_path / "whole", lambda *_: None)
-
-    folder = tmp_path / "killed"
-    folder.mkdir()
+def test_killed_run_goes_on_exactly(trainer, whole, tmp_path, monkeypatch):
+    folder = tmp_path
     for step in (1, 3, 6):  # inside a block, in another, in the second phase
         killed = trainer()
         killed.resume(folder)
@@ -74,14 +97,11 @@ def test_killed_run_goes_on_exactly(trainer, tmp_path, monkeypatch):
     last = trainer()
     assert last.resume(folder)
     last.run(folder, lambda *_: None)
-    for name, value in whole.average.state_dict().items():
-        assert torch.equal(value, last.average.state_dict()[name]), name
+    assert_same_weights(last, whole)
 
 
-def test_memory_is_fully_on_at_the_end_and_frozen_parts_stay(trainer, tmp_path):
-    run = trainer()
-    run.run(tmp_path, lambda *_: None)
-    assert float(run.average.memory["16"].alpha) == 1.0
+def test_memory_is_fully_on_at_the_end_and_frozen_parts_stay(trainer, whole, tmp_path):
+    assert float(whole.weights["memory.16.alpha"]) == 1.0
     before = trainer()
     before.progress.phase = 1
     neck = before.detector.neck.laterals[0].weight.clone()
@@ -128,54 +148,41 @@ def test_training_that_never_is_finite_stops_and_says_what_to_do(trainer, tmp_pa
 
 
 @pytest.mark.parametrize(("after", "saved"), [(3, (1, 0)), (6, (1, 2))])
-def test_stopped_run_goes_on_exactly(trainer, tmp_path, after, saved):
-    whole, stopped = trainer(), trainer()
-    for folder in ("whole", "stopped"):
-        (tmp_path / folder).mkdir()
-    whole.run(tmp_path / "whole", lambda *_: None)
-    steps = []
+def test_stopped_run_goes_on_exactly(trainer, whole, tmp_path, after, saved):
+    stopped, steps = trainer(), []
 
     def stop_after_step():
         steps.append((stopped.progress.phase, stopped.progress.step))
         if len(steps) == after:
             stopped.stop()
 
-    stopped.run(tmp_path / "stopped", lambda *_: None, on_step=stop_after_step)
+    stopped.run(tmp_path, lambda *_: None, on_step=stop_after_step)
     assert len(steps) == after + 1  # one more step says it to the other processes
     assert (stopped.saved.phase, stopped.saved.step) == saved
     last = trainer()
-    last.resume(tmp_path / "stopped")
-    last.run(tmp_path / "stopped", lambda *_: None)
-    for name, value in whole.average.state_dict().items():
-        assert torch.equal(value, last.average.state_dict()[name]), name
+    last.resume(tmp_path)
+    last.run(tmp_path, lambda *_: None)
+    assert_same_weights(last, whole)
 
 
-def test_every_step_is_reported_once(trainer, tmp_path, monkeypatch):
+def test_every_step_is_reported_once(whole):
     """Phases of 4 steps in blocks of 2: a report at each block's end, of the steps since the last."""
-    run = trainer()
-    reported, blocks = [], []
-    run.run(
-        tmp_path,
-        lambda progress, figures: reported.append((progress.phase, progress.step, figures)),
-        on_block=lambda: blocks.append((run.progress.phase, run.progress.step)),
-    )
+    reported = whole.reported
     assert [row[:2] for row in reported] == [(0, 2), (0, 4), (1, 2), (1, 4)]
-    assert blocks == [(0, 2), (1, 0), (1, 2), (2, 0)]
+    assert whole.blocks == [(0, 2), (1, 0), (1, 2), (2, 0)]
     names = {"loss", "score", "box", "distance", "gradient_norm", "alpha", "learning_rate", "skipped_steps"}
     assert [set(figures) - names for *_, figures in reported] == [set(), set(), {"recall"}, {"recall"}]
     assert all(names <= set(figures) for *_, figures in reported)
     assert reported[-1][2]["alpha"] == 1.0
 
 
-def test_bfloat16_trains_and_keeps_the_memory_in_float32(trainer, tmp_path):
-    whole, half = trainer(), trainer()
-    half.config = whole.config.model_copy(update={"precision": "bf16"})
-    losses = {}
-    for name, run in (("fp32", whole), ("bf16", half)):
-        (tmp_path / name).mkdir()
-        run.run(tmp_path / name, lambda _, figures, name=name: losses.setdefault(name, []).append(figures["loss"]))
-    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
-    assert losses["bf16"] != losses["fp32"]
+def test_bfloat16_trains_and_keeps_the_memory_in_float32(trainer, whole, tmp_path):
+    half, losses = trainer(), []
+    half.config = half.config.model_copy(update={"precision": "bf16"})
+    half.run(tmp_path, lambda _, figures: losses.append(figures["loss"]))
+    exact = [figures["loss"] for *_, figures in whole.reported]
+    assert losses == pytest.approx(exact, rel=0.05)
+    assert losses != exact
     assert all(
         value.dtype == torch.float32 for value in half.average.state_dict().values() if value.is_floating_point()
     )
@@ -197,7 +204,7 @@ def test_first_run_has_nothing_to_resume(trainer, tmp_path):
     assert not trainer().resume(tmp_path)
 
 
-def test_a_few_hundred_steps_learn_the_block(footages, tmp_path):
+def test_eighty_steps_learn_the_block(footages, tmp_path):
     """The loss of a model that starts from nothing falls by a quarter and more."""
     easy = {"occluders": 0.0, "spells": 0.0}
     recipe = RECIPE | {
