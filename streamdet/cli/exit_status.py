@@ -12,10 +12,10 @@ from streamdet.cli.messages import log
 from streamdet.cli.mistakes import describe_mistake
 from streamdet.errors import ConfigError, ModelError, StreamdetError
 
-DONE = 0
+DONE = 0  # all done
 FAILED = 1  # a source or an output failed; the others are complete and valid
 WRONG = 2  # the command or a config is wrong; nothing was written
-INTERRUPTED = 128 + signal.SIGINT
+INTERRUPTED = 128 + signal.SIGINT  # Ctrl-C; outputs are closed and playable
 
 # Typer carries its own copy of click since 0.2x and depends on click before; both have this base of all
 # mistakes in a command line, neither gives it a public name.

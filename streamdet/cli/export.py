@@ -29,7 +29,7 @@ def export(
             "-o",
             metavar="PATH",
             rich_help_panel=OUTPUT,
-            help="Default: <model>.onnx, .xml or -int8.safetensors in the current folder.",
+            help="The file. Default: <model>.onnx, .xml or -int8.safetensors in the current folder.",
         ),
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME|PATH", help="The name of a model, or a model file.")] = "street",

@@ -1,0 +1,57 @@
+"""docs/reference.md says what the code does."""
+
+import importlib.util
+import json
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from streamdet import stream
+from streamdet.sinks.detection_files import frame_line
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def make_reference():
+    """The script that writes the page."""
+    spec = importlib.util.spec_from_file_location("make_reference", DOCS / "make_reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_is_up_to_date(make_reference):
+    written = (DOCS / "reference.md").read_text(encoding="utf-8")
+    assert written == make_reference.reference(), "run python docs/make_reference.py"
+
+
+def fields(line):
+    """Names of the fields of an object, and of the objects in its lists."""
+    for name, value in line.items():
+        yield name
+        for inner in value if isinstance(value, list) else ():
+            if isinstance(inner, dict):
+                yield from (f"{name}[].{each}" for each in inner)
+
+
+def test_fields_are_those_that_are_written(make_reference, streamdet, clips, tiny_model, here):
+    command = ("run", clips / "walk.mp4", "--model", tiny_model, "--conf", "0.005", "--no-video")
+    assert streamdet(*command, "--detections", "walk.jsonl", "--report", "walk.json").status == 0
+    written = defaultdict(set)
+    for line in map(json.loads, (here / "walk.jsonl").read_text().splitlines()):
+        written[line["type"]] |= set(fields(line)) - {"type"}
+    live_only = {"wall_time", "latency_s", "dropped_before"}
+    assert written["run"] == set(make_reference.JSON_LINES["run"])
+    assert written["frame"] == set(make_reference.JSON_LINES["frame"]) - live_only
+    assert written["end"] == set(make_reference.JSON_LINES["end"]) - {"error"}
+    assert set(json.loads((here / "walk.json").read_text())) == set(make_reference.REPORT)
+
+
+def test_fields_of_live_frames(make_reference, clips, tiny_model):
+    result = next(stream(clips / "walk.mp4", tiny_model, conf=0.0))
+    live = replace(result, frame=replace(result.frame, wall_time=datetime.now(UTC)), latency_s=0.1)
+    assert set(fields(json.loads(frame_line(live)))) - {"type"} == set(make_reference.JSON_LINES["frame"])
