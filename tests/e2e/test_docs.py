@@ -1,6 +1,6 @@
 """Every command and program of README and docs works as it stands there, in its order, in a fresh folder.
 
-A block's language says what runs it, the word behind it when: `elsewhere` is not run here, as it installs or needs several
+A block's language says what runs it, the word behind it when: `elsewhere` is not run here, as it installs or needs more
 processors, `server` needs a camera, and `soak` takes minutes. Each page is complete in itself.
 """
 
