@@ -41,7 +41,7 @@ def average_precision(pairs: Pairs, classes: Sequence[str], only: Collection[str
 
     Raises:
         ConfigError: if set and detector share no class, or faster-coco-eval is not installed.
-        ValueError: if a video has not one Detections a frame.
+        ValueError: if a video does not have one Detections a frame.
 
     Source: Lin et al. 2014 (Microsoft COCO); the detection challenge's metrics.
     """

@@ -1,7 +1,7 @@
-"""Degraded copies of labelled videos: bad moments as cameras have them, in spells, the same for every detector.
+"""Disturbed copies of labelled videos: bad moments as cameras have them, in spells, the same for every detector.
 
 A spell is some seconds in which the picture is bad, with good ones in between; nothing changes outside of spells. All
-of it follows from the seed, the video's name and the kind, so any frame can be read by itself and two detectors see
+of it follows from the seed, the video's name and the kind, so any frame can be read on its own and two detectors see
 the same.
 """
 
@@ -34,10 +34,10 @@ DESCRIPTIONS: Mapping[Kind, str] = {
 """What each kind does, for reports."""
 
 HIDDEN_IGNORED = 0.8
-"""A box that is hidden by more than this share counts neither way."""
+"""A box that is hidden by more than this fraction does not count."""
 
 PARTLY_HIDDEN = 0.3
-"""A box that is hidden by at least this share is an affected one."""
+"""A box that is hidden by at least this fraction counts as affected."""
 
 AFFECTED_AFTER_DROP = 2
 """Frames after lost ones that are affected."""
@@ -75,7 +75,7 @@ class _Moment:
     Attributes:
         spell: the spell's own seed.
         frame: index of the frame.
-        progress: 0 at the spell's beginning, 1 at its end.
+        progress: 0 at the spell's start, 1 at its end.
     """
 
     spell: int
@@ -118,7 +118,7 @@ def degrade_set(labelled: LabelledSet, kind: Kind, seed: int = 0) -> tuple[Label
 def _draw_moments(video: LabelledVideo, rng: np.random.Generator, length_s: tuple[float, float]) -> dict[int, _Moment]:
     """The frames that lie in spells."""
     clock_s = np.minimum(np.diff(video.times_s, prepend=video.times_s[:1]), _LONGEST_STEP_S).cumsum()
-    # Somewhere within a first round of pause and spell, so that stills have their share of them.
+    # Somewhere within a first round of pause and spell, so that stills get some, too.
     time_s = -float(rng.uniform(0, sum(_PAUSE_S) / 2 + sum(length_s) / 2))
     moments = {}
     while time_s <= clock_s[-1]:

@@ -11,7 +11,7 @@ from streamdet.tracking.byte_tracker import ByteTracker
 
 
 def follow(video: VideoLabels, found: Sequence[Detections], least_score: float = SHOWN_SCORE) -> list[Detections]:
-    """Track what was found in a video; a break in time begins anew.
+    """Track what was found in a video; after a break in time tracking starts again.
 
     Args:
         video: tells the times and the breaks.

@@ -1,4 +1,4 @@
-"""Ground truth and predictions brought to one footing, so that every metric judges the same boxes.
+"""Ground truth and predictions prepared in one way, so that every metric uses the same boxes.
 
 Classes are matched by name, a class that a video does not label is not judged there, and what lies mostly inside an
 ignore region counts neither for nor against the detector.
@@ -18,7 +18,7 @@ from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 
 MOSTLY = 0.5
-"""A box with more than this share of its area inside ignore regions is not judged."""
+"""A box with more than this fraction of its area inside ignore regions is not judged."""
 
 MATCH_IOU = 0.5
 """A detection that overlaps an object of its class this much has found it."""
@@ -46,7 +46,7 @@ class FrameLabels(Protocol):
 class VideoLabels(Protocol):
     """One labelled video; streamdet.datasets.labels.LabelledVideo is one.
 
-    labels has an entry a frame (None: nobody annotated it), labelled holds the classes that are marked exhaustively,
+    labels has an entry a frame (None: it has no labels), labelled holds the classes that are marked exhaustively,
     segments the (start, stop) frame ranges without a break in time, times_s the (F,) seconds of the frames.
     """
 
@@ -99,7 +99,7 @@ class JudgedVideo:
         name: as the set has it.
         labelled: indices of the judged classes that are judged here.
         times_s: (F,) float64, seconds.
-        frames: F entries; None where nobody annotated.
+        frames: F entries; None where there are no labels.
         segments: (start, stop) frame ranges without a break in time.
     """
 
@@ -130,7 +130,7 @@ def judge(pairs: Pairs, classes: Sequence[str], only: Collection[str] | None = N
 
     Raises:
         ConfigError: if the set and the detector share no class, or `only` names one that the set lacks.
-        ValueError: if a video has not one Detections a frame.
+        ValueError: if a video does not have one Detections a frame.
     """
     for video, predictions in pairs:
         if len(predictions) != len(video.labels):

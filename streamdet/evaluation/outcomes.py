@@ -1,4 +1,4 @@
-"""Every object and every detection of a judged set as one table each, with what became of it.
+"""Every object and every detection of an evaluated set as one table each, with its outcome.
 
 Matching is done once; AP by motion or position, flicker, stability and their bootstrap intervals read these columns.
 """

@@ -20,7 +20,7 @@ class Stretch:
 
 
 def ap50_by_position(outcomes: Outcomes, stretches: int = 10) -> list[Stretch]:
-    """Cut the longest stream into equal stretches and judge each by itself.
+    """Cut the longest stream into equal stretches and judge each on its own.
 
     Args:
         outcomes: the matched set; its first IoU threshold is 0.5.

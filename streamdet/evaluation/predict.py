@@ -1,6 +1,6 @@
-"""Run a detector over labelled videos, with the memory treated as a judgement asks.
+"""Run a detector over labelled videos, with the recurrent state carried, reset or shuffled.
 
-A video is read, shrunk and looked at chunk by chunk, so its length does not matter; only shuffled order needs all of
+A video is read, scaled and processed chunk by chunk, so its length does not matter; only shuffled order needs all of
 its model images at hand.
 
 Shapes: B streams, T frames.
@@ -40,7 +40,7 @@ class Prediction:
         video: the labelled video.
         detections: one a frame, in the video's order.
         latency_s: (F,) float64, seconds from a decoded frame to its boxes, the mean of its chunk; 0 for a frame that
-            was not looked at.
+            was not processed.
     """
 
     video: LabelledVideo
@@ -62,7 +62,7 @@ def predict(
 
     Args:
         detector: the model.
-        memory: carry = as in a run; reset = forget after every frame; shuffle = carry over the frames in random
+        memory: carry = as in a run; reset = empty the state at every frame; shuffle = carry over the frames in random
             order (what a memory gains must vanish).
         image_size: longer side of the model image in pixels; the model's own when None.
         seed: of the shuffled order.
@@ -91,7 +91,7 @@ def predict(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Timing:
-    """Of the N frames that are looked at: (N,) float32 seconds since the frame before, and where segments begin."""
+    """Of the N frames that are processed: (N,) float32 seconds since the frame before, and where segments start."""
 
     dt_s: NDArray[np.float32]
     begins: NDArray[np.bool_]

@@ -49,7 +49,7 @@ def report(
 
     Raises:
         ConfigError: if set and detector share no class, or faster-coco-eval is not installed.
-        ValueError: if a video has not one Detections a frame.
+        ValueError: if a video does not have one Detections a frame.
     """
     judged = judge(pairs, classes, only)
     precision = judged_average_precision(judged)

@@ -43,7 +43,7 @@ class Ratio:
 
 
 def flicker(outcomes: Outcomes, score: float = SHOWN_SCORE) -> Ratio:
-    """Share of the steps from one frame to the next in which an object turns from found to missed or back.
+    """Fraction of the steps from one frame to the next in which an object turns from found to missed or back.
 
     A step is an object in two consecutive labelled frames. Found means a detection of its class with at least `score`
     and IoU 0.5. 0 is steady, whether always found or never.

@@ -37,7 +37,7 @@ def streaming_average_precision(
         As average_precision.
 
     Raises:
-        ValueError: if a video has not one latency a frame.
+        ValueError: if a video does not have one latency a frame.
     """
     late = []
     for (video, predictions), seconds in zip(pairs, latencies_s, strict=True):

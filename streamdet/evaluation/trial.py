@@ -91,7 +91,7 @@ def streaming_figures(
         only: names to judge; all by default.
 
     Returns:
-        ap, ap50, ap75, ap_small, ap_medium, ap_large; latency_ms (the median), and taken, the share of the frames
+        ap, ap50, ap75, ap_small, ap_medium, ap_large; latency_ms (the median), and taken, the fraction of the frames
         that there was time for. Stills are left out.
 
     Raises:

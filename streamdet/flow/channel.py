@@ -21,7 +21,7 @@ class Turn:
         self.last = 0
 
 
-# Every change wakes those who wait for it. This look-again is for the one wake-up that can be missed: a signal handler
+# Every change wakes those that wait for it. Polling is for the one wake-up that can be missed: a signal handler
 # that cancels the run between the consumer's check and its wait.
 RECHECK_S = 1.0
 
@@ -30,16 +30,16 @@ class Cancelled(BaseException):
     """The run is cancelled, or the stage that this one reads from has failed.
 
     Raised by every call on a channel, blocked ones included. Not an Exception, so that a stage's `except Exception`
-    does not take it for a bad frame and go on.
+    does not take it for a bad frame and continue.
     """
 
 
 class Channel(Generic[T]):
     """Several writers, one reader, first in first out. An `Outlet` is a writer's end.
 
-    It ends in one of two ways. When all writers have finished, the reader takes what is left and then gets
-    StopIteration. When it is cancelled, writers get Cancelled at once; the reader gets it too, at once if what is left
-    was dropped, otherwise after taking what is left.
+    It ends in one of two ways. When all writers have finished, the reader takes the rest and then gets
+    StopIteration. When it is cancelled, writers get Cancelled at once; the reader gets it too, at once if the rest
+    was dropped, otherwise after taking the rest.
     """
 
     def __init__(self, capacity: int, writers: int = 1) -> None:
@@ -72,7 +72,7 @@ class Channel(Generic[T]):
         """Add an item; wait while the channel is full, but not in a turn that `wait_turn` has given.
 
         Raises:
-            Cancelled: if nobody will take it.
+            Cancelled: if no reader will take it.
         """
         with self._lock:
             in_turn = turn is not None and turn.given
@@ -87,12 +87,12 @@ class Channel(Generic[T]):
             self._has_item.notify()
 
     def wait_turn(self, turn: Turn) -> None:
-        """Stand in line until the reader waits for an item that nobody else makes; then put it, or `withdraw`.
+        """Wait until the reader needs an item that no other writer makes; then put it, or `withdraw`.
 
         Whoever has not had a turn for the longest time has the next: sources of the same pace all come in line at once.
 
         Raises:
-            Cancelled: if nobody will take it.
+            Cancelled: if no reader will take it.
         """
         with self._lock:
             if not turn.given:
@@ -119,13 +119,13 @@ class Channel(Generic[T]):
 
         Raises:
             StopIteration: if all writers have finished and nothing is left; again at every further call.
-            Cancelled: if nothing will come any more.
+            Cancelled: if no more items will come.
         """
         deadline_s = float("inf") if timeout_s is None else monotonic() + timeout_s
         with self._lock:
             try:
                 self._wanted = wanted
-                # cancel() puts another deque in place of the old one: what is seen here cannot vanish before popleft().
+                # cancel() replaces the deque: an item that is seen here cannot vanish before popleft().
                 while not (items := self._items):
                     if self._cancelled:
                         raise Cancelled
@@ -193,7 +193,7 @@ class Outlet(Generic[T]):
         """Wait until the reader waits for this writer's next item; at once where it did already.
 
         Raises:
-            Cancelled: if nobody will take it.
+            Cancelled: if no reader will take it.
         """
         self._channel.wait_turn(self._turn)
 
@@ -205,7 +205,7 @@ class Outlet(Generic[T]):
         """Hand an item over.
 
         Raises:
-            Cancelled: if nobody will take it.
+            Cancelled: if no reader will take it.
         """
         if self._channel.capacity == 0:
             self.wait_turn()

@@ -86,7 +86,7 @@ class _Threaded:
         else:
             outlet.finish()
         finally:
-            # However this stage ended, what is before it works for nobody now.
+            # However this stage ended, the stages before it have no reader now.
             for upstream in self.channels[:output]:
                 upstream.cancel(drop=True)
 
@@ -106,7 +106,7 @@ class _Threaded:
 
 
 class _Inline:
-    """One thread: the consumer's pull goes up through the generators to a source. Sources run one after another."""
+    """One thread: the consumer's pull goes up through the generators to a source. Sources run in turn."""
 
     def __init__(self, sources: Sequence[Stage], stages: Sequence[Stage], failures: Failures) -> None:
         self._failures = failures
@@ -180,7 +180,7 @@ class Run(Iterator[Any]):
     Args:
         sources: at least one; they run side by side, their items in any order, those of one source in its own.
         stages: in order.
-        mode: "threaded", a thread a stage; "inline", all in the caller's thread and sources one after another, for
+        mode: "threaded", a thread a stage; "inline", all in the caller's thread and sources in turn, for
             debugging. Both yield the same.
 
     Raises:
@@ -211,7 +211,7 @@ class Run(Iterator[Any]):
             raise RuntimeError("a run is used once")
         self._started_s = perf_counter()
         # A block inside a generator that is never closed is left at the interpreter's exit, when threads cannot run
-        # any more and a join would wait for ever.
+        # any more and a join would wait forever.
         atexit.register(self._shut_down)
         try:
             self._engine.start()
@@ -276,7 +276,7 @@ class Run(Iterator[Any]):
         raise self._error from cause
 
     def stop(self) -> None:
-        """Close the sources and let what is in flight run through the stages; the iteration then ends as usual.
+        """Close the sources and let the items in progress run through the stages; the iteration then ends as usual.
 
         A source notices when it next yields, or looks at `inbox.stopping`. Takes no lock: safe in a signal handler,
         from any thread, at any time.
@@ -289,7 +289,7 @@ class Run(Iterator[Any]):
         """Let one more source join, from any thread.
 
         Raises:
-            RuntimeError: if the run has not begun, or nothing can join it any more: its sources have all ended.
+            RuntimeError: if the run has not started, or no source can join because all have ended.
         """
         if not self._inside_block and self._started_s is None:
             raise RuntimeError("a source joins a run inside its with block")
@@ -298,7 +298,7 @@ class Run(Iterator[Any]):
             worker.stop()
 
     def cancel(self) -> None:
-        """Raise Cancelled in every call on a channel, blocked ones included; what is in flight is dropped.
+        """Raise Cancelled in every call on a channel, blocked ones included; items in progress are dropped.
 
         A stage notices when it next takes or yields an item; its finally blocks run. Safe where stop() is.
         """
@@ -306,7 +306,7 @@ class Run(Iterator[Any]):
 
     @property
     def stats(self) -> RunStats:
-        """Counts and times so far; from any thread, while the run goes on and after it."""
+        """Counts and times so far; from any thread, while the run continues and after it."""
         now_s = self._ended_s or perf_counter()
         wall_s = now_s - (self._started_s or now_s)
         sources, stages = (

@@ -22,7 +22,7 @@ class Take(Protocol):
 
 
 class Turns(Protocol):
-    """A stage's place among those who write to the next one; `channel.Outlet` is one."""
+    """A stage's place among those that write to the next one; `channel.Outlet` is one."""
 
     def wait_turn(self) -> None: ...
     def withdraw(self) -> None: ...
@@ -66,7 +66,7 @@ class Inbox(Iterator[T]):
     A source's inbox is empty. Items are never None.
 
     Attributes:
-        cancelled: nothing comes any more.
+        cancelled: no more items will come.
         stopping: `Run.stop()` was called; of a source's inbox.
     """
 
@@ -99,10 +99,10 @@ class Inbox(Iterator[T]):
     def wait_until_wanted(self) -> None:
         """Wait until the next stage waits for an item of this one, and so make none that gets old.
 
-        Where several stages wait for this, it is their turn one after another. Yield soon, or `withdraw`.
+        Where several stages wait for this, they take turns. Yield soon, or `withdraw`.
 
         Raises:
-            Cancelled: if nobody will take it.
+            Cancelled: if no reader will take it.
         """
         self._meter.enter(WAITING_OUT)
         try:
@@ -148,11 +148,11 @@ class Stage:
     """One step of a run.
 
     Attributes:
-        name: what its thread, its statistics and its failures are called after.
+        name: name of its thread, in its statistics and its failures.
         process: called once, in the stage's own thread, with the stage's inbox; gives what the stage yields. Usually a
             generator function: code after its loop over the inbox flushes, `finally` cleans up.
         capacity: how many of its outputs may wait for the next stage; 0: it hands over when that one waits.
-        stops_itself: a source that ends by itself once `inbox.stopping` is True, to say so to the stages behind it.
+        stops_itself: a source that ends on its own once `inbox.stopping` is True, to say so to the stages behind it.
     """
 
     name: str
@@ -226,7 +226,7 @@ class Worker(Iterator[Any]):
         return outputs
 
     def close(self) -> None:
-        """Run the generator's finally blocks, here and now. Nothing comes to its inbox any more."""
+        """Run the generator's finally blocks now. No more items come to its inbox."""
         close = getattr(self._outputs, "close", None)
         if close is not None:
             self._inbox.cancelled = True
@@ -234,7 +234,7 @@ class Worker(Iterator[Any]):
             try:
                 close()
             except RuntimeError:
-                # "generator ignored GeneratorExit": it yielded inside finally. Closed again, it goes on from there.
+                # "generator ignored GeneratorExit": it yielded inside finally. Closed again, it continues from there.
                 close()
                 raise
         self.meter.enter(OVER)

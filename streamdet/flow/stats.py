@@ -20,7 +20,7 @@ class StageStats:
         waiting_in_s: seconds it waited for input: it is starved.
         waiting_out_s: seconds it waited for room for its output: it is blocked.
         busy_share, waiting_in_share, waiting_out_share: the same, as parts of the run's duration, 0 to 1. What is
-            missing to 1 is the time before the stage began and after it ended.
+            missing to 1 is the time before the stage started and after it ended.
     """
 
     name: str
@@ -58,7 +58,7 @@ class RunStats:
 
     Attributes:
         mode: "threaded" or "inline".
-        wall_s: seconds since the run began, until it ended.
+        wall_s: seconds since the run started, until it ended.
         bound_by: name of the stage that bounds the run, the busiest one; "consumer" where that is busier still.
         stages: sources first, in the order of the run.
         consumer: the code that iterates over the run.
@@ -104,7 +104,7 @@ class Meter:
         return busy_s, in_s, out_s, over_s + spent_s
 
     def stats(self, now_s: float, wall_s: float) -> StageStats:
-        """What came together by now_s; a wait that still goes on counts."""
+        """The totals at now_s; a wait that has not ended counts."""
         times_s = self._totals_s(now_s)[:3]
         shares = [time_s / wall_s if wall_s > 0 else 0.0 for time_s in times_s]
         return StageStats(self.name, self.items_in, self.items_out, *times_s, *shares)

@@ -26,7 +26,7 @@ class GroundTruth:
         self._annotations: list[dict[str, Any]] = []
 
     def add_video(self, file_name: str, width: int, height: int) -> None:
-        """Begin a video; the frames that follow belong to it."""
+        """Start a video; the frames that follow belong to it."""
         number = len(self._videos) + 1
         self._videos.append(
             {
@@ -41,10 +41,10 @@ class GroundTruth:
         )
 
     def add(self, frame: SceneFrame) -> None:
-        """Add the next frame of the video begun last.
+        """Add the next frame of the video started last.
 
         Raises:
-            ValueError: if no video was begun, or the frame's size is another.
+            ValueError: if no video was started, or the frame's size is another.
         """
         if not self._videos:
             raise ValueError("add_video must come before the first frame")

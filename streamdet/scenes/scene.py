@@ -79,7 +79,7 @@ class SceneFrame:
         image: (H, W, 3) uint8 RGB.
         boxes: (N, 4) float32, xyxy pixels, of the whole object, clipped to the picture.
         visible_boxes: (N, 4) float32, xyxy pixels, of what is seen of it; zeros where nothing is.
-        visible_fraction: (N,) float32, 0 to 1: share of its silhouette that is in the picture and not hidden.
+        visible_fraction: (N,) float32, 0 to 1: fraction of its silhouette that is in the picture and not hidden.
         class_ids: (N,) int64, index into CLASSES.
         track_ids: (N,) int64, identity over frames.
         time_s: seconds since the first frame.

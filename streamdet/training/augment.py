@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streamdet.boxes import box_areas, box_intersection, clip_boxes
 
 _VISIBLE_SHARE = 0.35
-"""Less of a box than this inside the canvas, or in front of an occluder, is not judged."""
+"""A box with less than this fraction inside the canvas or in front of occluders does not count."""
 
 Generator = np.random.Generator
 Boxes = NDArray[np.float32]
@@ -27,7 +27,7 @@ class Strength:
 
     Attributes:
         zoom: standard deviation of the logarithm of the scale.
-        drift: camera movement, shares of the canvas a second.
+        drift: camera movement, fractions of the canvas a second.
         colour: range of brightness, contrast and saturation.
         occluders: probability that something passes in front in a clip.
         spells: probability that a clip has a spell of bad frames.
@@ -101,7 +101,7 @@ class ClipAugmentation:
         Args:
             source: (height, width) of the frames that come, pixels.
             canvas: (height, width) wanted, pixels.
-            shake: extra camera movement for stills, shares of the canvas a second.
+            shake: extra camera movement for stills, fractions of the canvas a second.
         """
         self._rng, self._canvas = rng, canvas
         height, width = canvas
@@ -154,7 +154,7 @@ class ClipAugmentation:
         return clipped, (share >= _VISIBLE_SHARE) & big_enough
 
     def hidden_share(self, boxes: Boxes) -> NDArray[np.float32]:
-        """(M,) float32, share of each box, on the canvas, that occluders of the last frame cover."""
+        """(M,) float32, fraction of each box, on the canvas, that occluders of the last frame cover."""
         return np.zeros(len(boxes), np.float32) if self._occluders is None else self._occluders.cover(boxes)
 
     def _matrix(self, shrunk: float) -> NDArray[np.float64]:
@@ -210,7 +210,7 @@ class _Occluders:
         return tuple(seen)
 
     def cover(self, boxes: Boxes) -> NDArray[np.float32]:
-        """Share of each box that is covered; overlapping occluders count once each, at most 1."""
+        """Fraction of each box that is covered; overlapping occluders count once each, at most 1."""
         covered = box_intersection(boxes, self._boxes).sum(axis=1) / np.maximum(box_areas(boxes), 1e-6)
         return np.asarray(np.minimum(covered, 1.0), np.float32)
 

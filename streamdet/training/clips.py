@@ -1,4 +1,4 @@
-"""Which frames training sees: random clips from a zero state, and streams that go on from step to step.
+"""Which frames training sees: random clips from a zero state, and streams that continue from step to step.
 
 Shapes: B lanes, T frames, H, W pixels, K classes, M boxes.
 """
@@ -29,7 +29,7 @@ class ClipBatch:
         images: (B, T, 3, H, W) uint8 RGB, where the painter left it.
         dt_s: (B, T) float32, seconds since the frame before.
         targets: B lists of T.
-        continues: (B,) bool, whether a lane goes on where the step before left it.
+        continues: (B,) bool, whether a lane continues where the step before left it.
         spoilt: (S, 2) int64, lane and frame of the pictures that are in a spell of bad frames.
         sound: (S, 3, H, W) uint8 RGB, those as they would look without it; none where nobody asked for them.
     """
@@ -93,7 +93,7 @@ class Lane:
         self._given = 0
 
     def has(self, frames: int) -> bool:
-        """Whether the stream can go on for as many frames."""
+        """Whether the stream can continue for as many frames."""
         if self._given + frames > _STREAM_FRAMES:
             return False
         end = self._index + (frames - 1) * self._step
@@ -168,7 +168,7 @@ def clip_batches(
     with_sound: bool = False,
     share: tuple[int, int] = (0, 1),
 ) -> Iterator[ClipBatch]:
-    """Endless batches of one size; the first streaming_lanes lanes go on, the others start anew each time.
+    """Endless batches of one size; the first streaming_lanes lanes continue, the others start again each time.
 
     A clip is of each footage as often as its weight says, relative to the others.
 

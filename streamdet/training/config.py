@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from streamdet.models.recurrent.config import ModelConfig
 
 BLOCK_STEPS = 50
-"""A run is saved, and may be judged, after so many steps."""
+"""A run is saved, and may be evaluated, after this number of steps."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Area = Annotated[tuple[Share, Share, Share, Share], Field(strict=False)]
 Canvas = Annotated[
@@ -41,7 +41,7 @@ class SetConfig(_Strict):
     """The set's name of a class: the detector's, or `ignore`; null: the usual names, such as van for car."""
     ignore_below_px: Annotated[float, Field(ge=0)] = 0.0
     ignore_areas: Annotated[tuple[Area, ...], Field(strict=False)] = ()
-    """(x1, y1, x2, y2) shares of the picture where objects are often unmarked."""
+    """(x1, y1, x2, y2) fractions of the picture where objects are often unmarked."""
 
 
 class AugmentConfig(_Strict):
@@ -87,16 +87,16 @@ class PhaseConfig(_Strict):
     backbone_rate: Annotated[float, Field(ge=0)] = 1.0
     """Learning rate of backbone and neck, times learning_rate; 0 freezes them."""
     head_rate: Annotated[float, Field(ge=0)] = 1.0
-    """Learning rate of the head, times learning_rate; 0 freezes it: memory learns to speak to the head as it is."""
+    """Learning rate of the head, times learning_rate; 0 freezes it: the recurrent cell learns to suit the head."""
     alpha: Annotated[tuple[Share, Share], Field(strict=False)] = (0.0, 0.0)
     """Blend of the memory at the start and from the first third of the phase on."""
     recall: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the loss that asks memory for a bad frame's features as they would be without its spell."""
+    """Weight of the loss between recurrent features of a disturbed frame and features of the undisturbed one."""
     batch_norm: Literal["train", "frozen"] = "frozen"
     weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     """Other weights of sets (`scenes` for the synthetic street) in this phase; 0 leaves a set out."""
     keep_initial: Share = 0.0
-    """Share of the weights that the phase began with in those that it ends with: what fine-tuning forgets comes back.
+    """Fraction of the phase's initial weights in its final ones: brings back what fine-tuning forgets.
     Source: Wortsman et al. 2022 (robust fine-tuning)."""
     augment: AugmentConfig = AugmentConfig()
 
@@ -125,7 +125,7 @@ class TrainingConfig(_Strict):
     weight_decay: Annotated[float, Field(ge=0)] = 0.02
     gradient_clip: Annotated[float, Field(gt=0)] = 10.0
     validate_every: Annotated[int, Field(ge=0, multiple_of=BLOCK_STEPS)] = 0
-    """Judge on what is held out after so many steps of a phase, besides at its end; 0: only there."""
+    """Evaluate on the held-out frames after this number of steps, and at the end of each phase; 0: only at the end."""
     sets: Annotated[tuple[SetConfig, ...], Field(strict=False, min_length=1)]
     scenes: SceneConfig | None = None
     phases: Annotated[tuple[PhaseConfig, ...], Field(strict=False, min_length=1)]

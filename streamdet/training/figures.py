@@ -1,4 +1,4 @@
-"""The figures of a run: a line of JSON each time, and TensorBoard scalars; a resumed run goes on in both."""
+"""The figures of a run: a line of JSON each time, and TensorBoard scalars; a resumed run continues in both."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ class Figures:
         return self.steps_before(place) + int(row.get("step", 0)) + (place == len(names))
 
     def place(self, progress: Progress) -> tuple[PhaseConfig, int]:
-        """The phase and the steps done in it; the beginning of a phase is the end of the one before."""
+        """The phase and the steps done in it; the start of a phase is the end of the one before."""
         if progress.step == 0 and progress.phase > 0:
             before = self._phases[progress.phase - 1]
             return before, before.steps

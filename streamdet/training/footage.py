@@ -35,7 +35,7 @@ class IgnoreRule:
 
     Attributes:
         below_px: boxes with a side shorter than this, pixels of the original.
-        areas: (x1, y1, x2, y2) shares of the picture where marks are missing.
+        areas: (x1, y1, x2, y2) fractions of the picture where marks are missing.
     """
 
     below_px: float = 0.0
@@ -77,7 +77,7 @@ class Footage:
         return self.cache.frame(video, index)
 
     def marks(self, video: int, index: int) -> Marks | None:
-        """What is marked in a frame; None where nobody annotated it."""
+        """What is marked in a frame; None where it has no labels."""
         labels = self.videos[video].labels[index]
         if labels is None:
             return None

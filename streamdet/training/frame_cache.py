@@ -46,12 +46,12 @@ class FrameCache:
         return self._data[start : start + height * width * 3].reshape(height, width, 3)
 
     def place(self, video: int, index: int) -> tuple[int, int, int]:
-        """Where a frame begins in the file, its height and its width."""
+        """Where a frame starts in the file, its height and its width."""
         height, width, _ = self._sizes[video]
         return int(self._starts[video]) + index * height * width * 3, height, width
 
     def _write(self, videos: Sequence[LabelledVideo]) -> None:
-        """All or nothing: under its name there is only a whole file, whatever ends this."""
+        """All or nothing: the file gets its name only when it is complete."""
         part = self.path.with_suffix(".part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ _NANODET = ".ckpt"
 
 
 def complete_recipe(config: TrainingConfig) -> TrainingConfig:
-    """The recipe with what its model section leaves out as the model has it that training starts from.
+    """The recipe, with what its model section leaves out taken from the model that training starts from.
 
     Raises:
         CheckpointError: if there is no such model, or its file is damaged.
@@ -40,7 +40,7 @@ def open_model(
         model: the detector wanted. Name, classes and image size may be others than those of a streamdet checkpoint.
         data: folder that the path is relative to, unless it is the name of a model in the package.
         seed: draws the weights that the file does not have.
-        say: told which classes the file does not know.
+        say: called with the classes that the file does not know.
 
     Raises:
         CheckpointError: if the file does not fit.

@@ -1,4 +1,4 @@
-"""The training loop: phases of blocks of 50 steps, each block reproducible by itself, so that a run resumes exactly."""
+"""The training loop: phases of blocks of 50 steps, each block reproducible, so that a run resumes exactly."""
 
 import copy
 import math
@@ -54,7 +54,7 @@ class Trainer:
         detector: what is trained.
         average: its weights averaged over the last steps; the better ones, and the run's result.
         progress: where the run stands.
-        saved: where a resumed run would go on.
+        saved: where a resumed run would continue.
         skipped_steps: steps that changed nothing because loss or gradient was not finite.
     """
 
@@ -184,13 +184,13 @@ class Trainer:
 
     @torch.no_grad()
     def _return_to_initial(self, share: float) -> None:
-        """Mix the weights that the phase began with into the averaged ones; memory has none worth keeping."""
+        """Mix the weights that the phase started with into the averaged ones, except those of the recurrent cell."""
         for name, value in self.average.state_dict().items():
             if share > 0 and value.is_floating_point() and not name.startswith("memory."):
                 value.lerp_(self._initial[name], share)
 
     def _block(self, phase: PhaseConfig, report: Report, on_step: Callable[[], None]) -> bool:
-        """The next 50 steps, or what is left of the phase; False where it was stopped before their end."""
+        """The next 50 steps, or the rest of the phase; False where it was stopped before their end."""
         start = self.progress.step
         key = [self.config.seed, self.progress.phase, start // BLOCK_STEPS]
         torch.manual_seed(hash(tuple(key)) % (1 << 31))
@@ -288,7 +288,7 @@ class Trainer:
         return figures, state.detach() if all(state.finite()) else None
 
     def _recall_loss(self, features: list[Tensor], remembered: list[Tensor], batch: ClipBatch) -> Tensor:
-        """How far memory is from the features of the frames as they would look without spells; in deviations."""
+        """Distance of the recurrent features from those of the undisturbed frames, in standard deviations."""
         with torch.no_grad():
             wanted = [level.clone() for level in self.detector.replaceable(features)]
             if len(batch.sound):

@@ -27,7 +27,7 @@ class Targets:
         boxes: (M, 4) float32, xyxy.
         class_ids: (M,) int64, of the detector's classes.
         ignore: (I, 4) float32, xyxy; nothing inside counts.
-        labelled: (K,) bool, classes that are marked here; all False where nobody annotated the frame.
+        labelled: (K,) bool, classes that are marked here; all False where the frame has no labels.
     """
 
     boxes: Tensor

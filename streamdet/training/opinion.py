@@ -16,7 +16,7 @@ _IMAGE_SIZE = 416
 
 
 class Teacher:
-    """A detector that looks at each frame by itself, larger than the pupil will see it."""
+    """A detector that processes each frame separately, at a larger size than the model in training."""
 
     def __init__(self, detector: Detector, weights: str, folder: Path) -> None:
         """Let a detector teach.

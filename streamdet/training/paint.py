@@ -37,7 +37,7 @@ class Painter:
         self.resident: list[str] = []
         room = _FOOTAGE_SHARE * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else float("inf")
         for footage in footages:
-            # Mode c lets torch have it as memory to write to, which nobody does; nothing is copied here.
+            # Mode c lets torch have it as memory to write to, which no code does; nothing is copied here.
             pixels = torch.from_numpy(np.memmap(footage.cache.path, np.uint8, "c"))
             if pixels.nbytes <= room:
                 room -= pixels.nbytes

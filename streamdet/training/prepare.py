@@ -1,4 +1,4 @@
-"""From a recipe to footage: sets opened, cut, linked, completed by the teacher, and kept for judging."""
+"""From a recipe to footage: sets opened, cut, linked, completed by the teacher, and kept for evaluation."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -24,11 +24,11 @@ from streamdet.training.teacher import add_teacher_labels
 
 
 def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]) -> list[Footage]:
-    """Everything to train on; what is held out is not among it.
+    """Everything to train on, without the held-out frames.
 
     Args:
         cache: folder for decoded frames and the teacher's opinion.
-        say: told what is being done, a line each.
+        say: called with a line for each step of the work.
 
     Raises:
         ConfigError: if there is nothing to train on, or a set labels none of the classes.
@@ -64,7 +64,7 @@ def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]
 
 
 def open_validation(config: TrainingConfig) -> Mapping[str, LabelledSet]:
-    """What is kept for judging, by the set's name; small objects and bad areas are ignore regions there."""
+    """What is kept for evaluation, by the set's name; small objects and bad areas are ignore regions there."""
     kept = {}
     for part in config.sets:
         labelled = _open(part, config)

@@ -1,4 +1,4 @@
-"""Several processes that train one model: torch's launcher starts them, each has a share of every batch's lanes.
+"""Several processes that train one model: torch's launcher starts them, each trains some of the lanes of every batch.
 
 Gradients are summed as one flat tensor after the backward pass, not by DistributedDataParallel: a model of one or two
 million parameters has nothing to gain from overlapping the two, and frozen or unused weights need no special care.

@@ -1,4 +1,4 @@
-"""What a stopped run goes on from: one file, whole or not there, that holds tensors and plain values only."""
+"""The file from which a stopped run continues: complete or absent, with tensors and plain values only."""
 
 import os
 from collections.abc import Iterator

@@ -16,9 +16,9 @@ from streamdet.scenes.scene import CLASSES, SceneSpec, render
 
 RATES = (Fraction(5), Fraction(10), Fraction(15), Fraction(25))
 _SEEN_SHARE = 0.3
-"""An object of which this much is seen is marked."""
+"""An object is labelled if at least this fraction of it is visible."""
 _REMEMBERED_SHARE = 0.05
-"""One that was seen well a moment ago is marked down to this: that is what a memory is for."""
+"""An object that was clearly visible a moment ago is labelled down to this fraction: memory is for that."""
 _REMEMBERED_S = 1.5
 _SMALLEST_PX = 6.0
 

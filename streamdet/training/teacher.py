@@ -1,4 +1,4 @@
-"""Let a detector that has seen more than our labels say where they may be incomplete.
+"""A detector that knows more than the labels says where they may be incomplete.
 
 What the teacher is sure of becomes a label where the set does not label that class, and an ignore region where it
 does but nobody marked the object.

@@ -13,7 +13,7 @@ from streamdet.models.recurrent.backbone import INNER_WIDTHS, ShuffleUnit
 from streamdet.models.recurrent.detector import RecurrentDetector
 
 _WIDTH_STEP = 16
-"""Engines compute this many channels at once: widths in between cost as much as the next multiple (docs/research/prune.md)."""
+"""Engines compute this many channels at once; other widths cost as much as the next multiple (research/prune.md)."""
 _LAST_CONV = 5
 """Of a unit's branch2; the layers before it have inner channels."""
 

@@ -96,7 +96,7 @@ class Backdrop:
 
 
 def _clouds(rays: Planes, sky: NDArray[np.bool_], noise: Planes) -> Planes:
-    """Share of cloud in each sample of the sky."""
+    """Fraction of cloud in each sample of the sky."""
     clouds = np.zeros(sky.shape, np.float32)
     seen = rays[sky]
     scale = np.asarray(60 / np.maximum(seen[:, 2], 0.03), np.float32)
@@ -114,7 +114,7 @@ class _View:
         shape = rays.shape[:2]
         self.sky: NDArray[np.bool_] = np.ones(shape, bool)
         self.distance = np.full(shape, 1e4, np.float32)
-        self.openness = np.ones(shape, np.float32)  # share of the sky that lights the point
+        self.openness = np.ones(shape, np.float32)  # fraction of the sky that lights the point
         with np.errstate(divide="ignore"):
             self._ground_t = np.where(rays[..., 2] < -1e-4, -self.origin[2] / rays[..., 2], np.float32(1e4)).astype(
                 np.float32

@@ -99,7 +99,7 @@ def draw_mesh(mesh: Mesh, place: Place, camera: Camera, lighting: Lighting) -> D
 
 
 def share_inside(drawn: Drawn, size: tuple[int, int]) -> float:
-    """Share of a thing's silhouette that lies within the picture."""
+    """Fraction of a thing's silhouette that lies within the picture."""
     x0, y0, x1, y1 = drawn.box
     if x0 >= 0 and y0 >= 0 and x1 <= size[0] and y1 <= size[1]:
         return 1.0

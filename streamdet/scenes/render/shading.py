@@ -47,7 +47,7 @@ def shade(
     """
     light = lighting.light
     direct = lighting.sunlit * light.sun
-    up = 0.675 + 0.325 * normals[:, 2:3]  # share of the sky over a face, 0.35 from below
+    up = 0.675 + 0.325 * normals[:, 2:3]  # fraction of the sky over a face, 0.35 from below
     # the rest of what surrounds it is lit ground: (1 - up) / 0.65
     received = up * (light.sky + lighting.lamp * light.lamp - light.bounce / 0.65) + light.bounce / 0.65
     received += np.maximum(normals @ sun, 0.0)[:, None] * direct

@@ -1,4 +1,4 @@
-"""Where a person's limbs are in a posture: y forward, z up, lengths as shares of the height."""
+"""Where a person's limbs are in a posture: y forward, z up, lengths as fractions of the height."""
 
 from __future__ import annotations
 
@@ -134,6 +134,6 @@ def _arm(side: int, y: float, z: float, swing: float, bend: float) -> list[Point
 
 
 def turn_towards(heading: float, target: float, most: float) -> float:
-    """Heading after a turn of at most so many radians, the shorter way."""
+    """Heading after a turn of at most this many radians, the shorter way."""
     turn = (target - heading + pi) % (2 * pi) - pi
     return heading + min(max(turn, -most), most)

@@ -32,11 +32,11 @@ class _Shape:
 
     Attributes:
         length, width, height: metres.
-        deck: outline under the windows, rear to front: share of the length, height in metres.
-        roof: shares of the length: foot of the rear window, rear and front edge of the roof, foot of the windscreen.
+        deck: outline under the windows, rear to front: fraction of the length, height in metres.
+        roof: fractions of the length: foot of the rear window, rear and front edge of the roof, foot of the windscreen.
         belt: height of the windows' lower edge, metres.
         clearance: metres.
-        panes: side windows as shares of the cabin.
+        panes: side windows as fractions of the cabin.
     """
 
     length: float

@@ -42,7 +42,7 @@ _BOTTOMS = np.array(
 )
 _SHOES = np.array([[0.06, 0.06, 0.06], [0.70, 0.70, 0.70], [0.25, 0.16, 0.10], [0.16, 0.16, 0.20]])
 
-# Radii across and along the view at each point of limb_paths, as shares of the height.
+# Radii across and along the view at each point of limb_paths, as fractions of the height.
 _LEG = np.array([[0.052, 0.056], [0.048, 0.052], [0.036, 0.038], [0.034, 0.038], [0.027, 0.028]])
 _SHOE = np.array([[0.012, 0.012], [0.026, 0.026], [0.029, 0.022], [0.012, 0.010]])
 _ARM = np.array(
