@@ -184,7 +184,9 @@ def webhook() -> Iterator[tuple[int, list[bytes]]]:
         server.shutdown()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [*PAGES, *(str(p.relative_to(REPOSITORY)) for p in (REPOSITORY / "docs").glob("*/*.md"))]
+)
 def test_links_lead_to_files(page):
     text = (REPOSITORY / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)", text):
