@@ -7,7 +7,8 @@ import numpy as np
 from streamdet.detections import Detections
 from streamdet.evaluation.judged import VideoLabels
 from streamdet.evaluation.stability import SHOWN_SCORE
-from streamdet.tracking.byte_tracker import ByteTracker
+from streamdet.tracking.options import TrackOptions
+from streamdet.tracking.registry import build_tracker
 
 
 def follow(video: VideoLabels, found: Sequence[Detections], least_score: float = SHOWN_SCORE) -> list[Detections]:
@@ -19,7 +20,7 @@ def follow(video: VideoLabels, found: Sequence[Detections], least_score: float =
         least_score: boxes from here on are given to the tracker; the others stay, without an identity, for average
             precision.
     """
-    tracker = ByteTracker()
+    tracker = build_tracker(TrackOptions(), least_score)
     begins = {start for start, _ in video.segments}
     followed = []
     for index, boxes in enumerate(found):

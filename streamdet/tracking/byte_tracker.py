@@ -1,4 +1,4 @@
-"""Gives boxes an identity that holds over frames; after ByteTrack (Zhang et al. 2022), with time in seconds."""
+"""The default tracker, after ByteTrack (Zhang et al. 2022), with true time between frames."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,7 @@ from streamdet.boxes import buffered_iou
 from streamdet.detections import Detections
 from streamdet.tracking import kalman
 from streamdet.tracking.association import assign
+from streamdet.tracking.options import TrackOptions
 
 _TRACK = np.dtype(
     [
@@ -23,8 +24,6 @@ _TRACK = np.dtype(
 )
 _NAMES: tuple[str, ...] = _TRACK.names or ()
 
-# Least overlap for each step of the association, see ByteTracker.update.
-_HIGH_IOU, _LOW_IOU = 0.2, 0.5
 _OTHER_CLASS_IOU = 0.6  # a box of another class continues a track only in place: a car that is taken for a truck
 _MOST_MARGIN = 0.75  # widths and heights; how much an uncertain track is grown by at most
 
@@ -33,34 +32,19 @@ class ByteTracker:
     """The tracks of one stream.
 
     Args:
-        high_score: boxes from here on are associated first; the others only continue a track that was seen in
-            the frame before.
-        start_score: the lowest score of a box that begins a track.
-        confirm_score: a track gets its identity when the scores of its boxes add up to this: at once when the
-            detector is sure, after a second or third box when it is not.
-        lost_s: how long a track that is not seen keeps its identity.
+        options: its thresholds.
+        conf: lowest score of the boxes that it will get, 0 to 1.
     """
 
-    def __init__(
-        self, *, high_score: float = 0.5, start_score: float = 0.2, confirm_score: float = 0.7, lost_s: float = 2.0
-    ) -> None:
-        self.high_score = high_score
-        self.start_score = start_score
-        self.confirm_score = confirm_score
-        self.lost_s = lost_s
+    def __init__(self, options: TrackOptions, conf: float) -> None:
+        self._options = options
+        self._thresholds = options.thresholds(conf)
         self._next_id = 1
         self._time_s = np.nan
         self._tracks = np.zeros(0, _TRACK)
 
     def update(self, detections: Detections, time_s: float) -> Detections:
-        """Take the boxes of the next frame and return them, in the same order, with identities.
-
-        A box whose track is not confirmed yet, or that cannot begin one, has -1.
-
-        Args:
-            detections: boxes of one frame.
-            time_s: presentation time in seconds; a time before the last one counts as the same time.
-        """
+        """See Tracker; a box whose track is not confirmed yet, or that cannot start one, has -1."""
         usable = np.isfinite(detections.boxes).all(axis=1) & (detections.boxes[:, 2:] > detections.boxes[:, :2]).all(1)
         boxes = detections.boxes[usable].astype(np.float64)
         scores = detections.scores[usable].astype(np.float64)
@@ -70,7 +54,7 @@ class ByteTracker:
         self._advance(time_s)
         owners = self._associate(boxes, scores, class_ids, seen_before)
         self._correct(owners, boxes, scores, class_ids)
-        owners = self._begin(owners, boxes, scores, class_ids)
+        owners = self._start(owners, boxes, scores, class_ids)
         self._confirm()
 
         track_ids = np.full(len(detections), -1, np.int64)
@@ -79,28 +63,24 @@ class ByteTracker:
         return detections.with_track_ids(track_ids)
 
     def reset(self) -> None:
-        """Forget all tracks, as after a gap; identities go on counting, so none is given twice in a stream."""
+        """See Tracker."""
         self._time_s = np.nan
         self._tracks = np.zeros(0, _TRACK)
 
-    def go_on_at(self, time_s: float) -> None:
-        """Let the last frame have been at another time: the continuation of a file counts from 0 again."""
+    def continue_at(self, time_s: float) -> None:
+        """See SavableTracker."""
         tracks, moved_s = self._tracks, time_s - self._time_s
         seen_now = tracks["last_seen_s"] == self._time_s
         tracks["last_seen_s"] = np.where(seen_now, time_s, tracks["last_seen_s"] + moved_s)
         self._time_s = time_s
 
-    def state_dict(self) -> dict[str, NDArray[Any] | int]:
-        """All that the next update depends on, as copies."""
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """See SavableTracker."""
         columns = {name: self._tracks[name].copy() for name in _NAMES}
-        return {"next_id": self._next_id, "time_s": np.array(self._time_s), **columns}
+        return {"next_id": np.array(self._next_id), "time_s": np.array(self._time_s), **columns}
 
-    def load_state_dict(self, state: Mapping[str, NDArray[Any] | int]) -> None:
-        """Go on exactly where state_dict was taken.
-
-        Raises:
-            ValueError: if state has other names or lengths.
-        """
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """See SavableTracker."""
         expected = {"next_id", "time_s", *_NAMES}
         if set(state) != expected:
             raise ValueError(f"a tracker's state has the entries {sorted(expected)}, got {sorted(state)}")
@@ -126,7 +106,7 @@ class ByteTracker:
 
         Steps one and two are Zhang et al. 2022, algorithm 1: sure boxes with all confirmed tracks, then unsure
         boxes with those that were seen in the frame before (one that was lost would be revived by background).
-        But a box that could begin a track revives a lost one first, and tracks not confirmed yet come last.
+        But a box that could start a track revives a lost one first, and tracks not confirmed yet come last.
         """
         tracks = self._tracks
         owners = np.full(len(boxes), -1, np.int64)
@@ -135,12 +115,13 @@ class ByteTracker:
         overlap = buffered_iou(kalman.boxes_of(tracks["mean"]), boxes, _margins(tracks))
         same_class = tracks["class_id"][:, None] == class_ids[None, :]
         similarity = np.where(same_class, overlap, np.where(overlap >= _OTHER_CLASS_IOU, 0.8 * overlap, 0.0))
-        confirmed, high = tracks["id"] >= 0, scores >= self.high_score
+        least = self._options.min_iou
+        confirmed, high = tracks["id"] >= 0, scores >= self._thresholds.high_score
         steps = (
-            (confirmed, high, _HIGH_IOU),
-            (confirmed & seen_before, ~high, _LOW_IOU),
-            (confirmed, scores >= self.start_score, _HIGH_IOU),
-            (~confirmed, np.ones_like(high), _HIGH_IOU),
+            (confirmed, high, least),
+            (confirmed & seen_before, ~high, self._options.min_iou_unsure),
+            (confirmed, scores >= self._thresholds.start_score, least),
+            (~confirmed, np.ones_like(high), least),
         )
         free = np.ones(len(tracks), bool)
         for of_tracks, of_boxes, at_least in steps:
@@ -166,11 +147,11 @@ class ByteTracker:
         # What is out of sight moves on but does not grow: a size extrapolated for seconds swallows its neighbours.
         tracks["mean"][tracks["last_seen_s"] < self._time_s, 2:, 1] = 0.0
 
-    def _begin(
+    def _start(
         self, owners: NDArray[np.int64], boxes: NDArray[Any], scores: NDArray[Any], class_ids: NDArray[Any]
     ) -> NDArray[np.int64]:
-        """Begin a track for every box that continues none; returns owners with the new ones."""
-        rows = np.flatnonzero((owners < 0) & (scores >= self.start_score))
+        """Start a track for every box that continues none; returns owners with the new ones."""
+        rows = np.flatnonzero((owners < 0) & (scores >= self._thresholds.start_score))
         new = np.zeros(len(rows), _TRACK)
         new["id"] = -1
         new["class_id"] = class_ids[rows]
@@ -183,14 +164,14 @@ class ByteTracker:
         return owners
 
     def _confirm(self) -> None:
-        ready = np.flatnonzero((self._tracks["id"] < 0) & (self._tracks["evidence"] >= self.confirm_score))
+        ready = np.flatnonzero((self._tracks["id"] < 0) & (self._tracks["evidence"] >= self._thresholds.confirm_score))
         self._tracks["id"][ready] = self._next_id + np.arange(len(ready))
         self._next_id += len(ready)
 
     def _forget(self) -> None:
         """Drop tracks out of sight for too long; one that is not confirmed at its first miss."""
         unseen_s = self._time_s - self._tracks["last_seen_s"]
-        patience_s = np.where(self._tracks["id"] >= 0, self.lost_s, 0.0)
+        patience_s = np.where(self._tracks["id"] >= 0, self._options.lost_s, 0.0)
         self._tracks = self._tracks[unseen_s <= patience_s]
 
 
