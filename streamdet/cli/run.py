@@ -37,6 +37,7 @@ _KEYS = {
     "end": "decode.end_s",
     "max_frames": "decode.max_frames",
     "stride": "decode.stride",
+    "track_index": "decode.track_index",
     "codec": "encode.codec",
     "crf": "encode.crf",
     "preset": "encode.preset",
@@ -60,12 +61,14 @@ def run(
         ),
     ] = None,
     start: Annotated[
-        float | None,
-        typer.Option(metavar="S", rich_help_panel=INPUT, help="Start at this time, in seconds. Default: 0."),
+        str | None,
+        typer.Option(
+            metavar="S|H:M:S", rich_help_panel=INPUT, help="Start at this time: 90, 1:30 or 00:01:30. Default: 0."
+        ),
     ] = None,
     end: Annotated[
-        float | None,
-        typer.Option(metavar="S", rich_help_panel=INPUT, help="End at this time, in seconds. Default: the end."),
+        str | None,
+        typer.Option(metavar="S|H:M:S", rich_help_panel=INPUT, help="End at this time. Default: the end."),
     ] = None,
     max_frames: Annotated[
         int | None,
@@ -131,6 +134,14 @@ def run(
             metavar="90s|10m|1h",
             rich_help_panel=OUTPUT,
             help="Start a new video file at this interval, named after its start time. Default: one file.",
+        ),
+    ] = None,
+    track_index: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=INPUT,
+            help="Read this video track, as probe numbers them. Default: the one with the most to see.",
         ),
     ] = None,
     codec: Annotated[

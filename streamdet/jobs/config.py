@@ -46,6 +46,17 @@ def _number_as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _seconds(value: Any) -> Any:
+    """Read 90, "90", "1:30" or "00:01:30.5"."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d{1,9})?)", value, re.ASCII)
+    if found is None:
+        raise ValueError(f"expected seconds or hours:minutes:seconds, such as 90, 1:30 or 00:01:30, got {value}")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
 class DecodeConfig(Section):
     """Which part of every source is read, and how live ones are.
 
@@ -53,13 +64,14 @@ class DecodeConfig(Section):
     hwaccel: none, auto, or a kind of device that decodes, see media.hwaccel.
     """
 
-    start_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    end_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    start_s: Annotated[float, BeforeValidator(_seconds)] = Field(default=0.0, ge=0, allow_inf_nan=False)
+    end_s: Annotated[float | None, BeforeValidator(_seconds)] = Field(default=None, gt=0, allow_inf_nan=False)
     max_frames: int | None = Field(default=None, ge=1)
     stride: int = Field(default=1, ge=1)
     mode: Literal["auto", "every-frame", "freshest"] = "auto"
     max_staleness_s: float | None = Field(default=0.5, gt=0, allow_inf_nan=False)
     hwaccel: str = "none"
+    track_index: int | None = Field(default=None, ge=0)
     transport: Literal["tcp", "udp"] = "tcp"
     wait_for_keyframe: bool = False
     timeout_s: float = Field(default=5.0, gt=0, le=3600)

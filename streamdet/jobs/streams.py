@@ -54,6 +54,7 @@ class Streams:
             stale_after_s=config.stale_after_s,
         )
         self._hwaccel = choose_device(config.hwaccel)
+        self._track_index = config.track_index
         self._on_error = on_error
         self._watch = watch
         self._continuation = continuation
@@ -120,13 +121,13 @@ class Streams:
         return self._shared.dropped_of(name)
 
     def _decode_live(self, spec: SourceSpec) -> Stage:
-        spec = replace(spec, hwaccel=self._hwaccel)
+        spec = self._as_set(spec)
         stage = decode_live(spec, self._options, self._part, on_error=self._on_error, streams=self._shared)
         return self._watched(stage)
 
     def _decode(self, specs: Sequence[SourceSpec]) -> Stage:
         stage = decode(
-            [replace(spec, hwaccel=self._hwaccel) for spec in specs],
+            [self._as_set(spec) for spec in specs],
             self._part,
             on_error=self._on_error,
             leaving=self._shared.leaving,
@@ -134,6 +135,9 @@ class Streams:
         )
         # A file that is read beside live sources waits for its turn like those.
         return self._watched(replace(stage, capacity=0) if self.live else stage)
+
+    def _as_set(self, spec: SourceSpec) -> SourceSpec:
+        return replace(spec, hwaccel=self._hwaccel, track_index=self._track_index)
 
     def _watched(self, stage: Stage) -> Stage:
         return self._watch(stage) if self._watch is not None else stage

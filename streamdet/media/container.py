@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from streamdet.errors import SourceOpenError, SourceTimeout
@@ -29,7 +29,7 @@ FILE_TIMEOUT_S = 60.0
 # 8K. A file of eight kilobytes can claim 225 million pixels, of which FFmpeg would hold 16 pictures and more.
 MAX_PIXELS = 2**25
 # FFmpeg hands it to the decoders that it opens to look into a file, too.
-_LIMITS = {"max_pixels": str(MAX_PIXELS)}
+PIXEL_LIMIT = {"max_pixels": str(MAX_PIXELS)}
 
 # Of a stream that it saw too little of, FFmpeg takes the time base for the rate: 90000 frames a second.
 _FASTEST_GUESS = 240
@@ -69,7 +69,7 @@ def open_file(path: Path, hwaccel: str | None = None) -> InputContainer:
     """
     timeout = (FILE_TIMEOUT_S, FILE_TIMEOUT_S)
     # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
-    return _opened(str(path.absolute()), hwaccel, redact(str(path)), options=_LIMITS, timeout=timeout)
+    return _opened(str(path.absolute()), hwaccel, redact(str(path)), options=PIXEL_LIMIT, timeout=timeout)
 
 
 def open_stream(spec: SourceSpec, options: dict[str, str], timeout_s: tuple[float, float]) -> InputContainer:
@@ -82,7 +82,7 @@ def open_stream(spec: SourceSpec, options: dict[str, str], timeout_s: tuple[floa
     Raises:
         av.FFmpegError, ValueError: it cannot be opened.
     """
-    options = _LIMITS | options
+    options = PIXEL_LIMIT | options
     if spec.kind == "network":
         return _opened(spec.location, spec.hwaccel, spec.shown, options=options, timeout=timeout_s)
     capture = _CAPTURE_FORMATS.get(sys.platform, "")
@@ -112,42 +112,10 @@ def reason(error: Exception) -> str:
     return redact(text or type(error).__name__)
 
 
-def best_video_stream(container: InputContainer, shown: str) -> VideoStream:
-    """The video that players show: the largest, the default one before others; cover art is none.
-
-    Source: the stream selection of the ffmpeg program (fftools/ffmpeg_mux_init.c, map_auto_video).
-
-    Its decoder refuses pictures of more than MAX_PIXELS.
-
-    Raises:
-        SourceOpenError: there is none, no decoder for it, or its pictures are too large.
-    """
-    videos = [stream for stream in container.streams.video if Disposition.attached_pic not in stream.disposition]
-    if not videos:
-        others = sorted({stream.type for stream in container.streams if stream.type != "video"})
-        raise SourceOpenError(f"{shown}: holds no video, only {' and '.join(others) or 'pictures'}")
-    decodable = [video for video in videos if video.codec_context is not None]
-    if not decodable:
-        raise SourceOpenError(f"{shown}: this build of FFmpeg has no decoder for its video")
-    best = max(decodable, key=_preference)
-    width, height = best.codec_context.width, best.codec_context.height
-    if width * height > MAX_PIXELS:
-        raise SourceOpenError(
-            f"{shown}: its pictures have {width}x{height} pixels; expected at most {MAX_PIXELS / 1e6:.1f} million (8K)"
-        )
-    best.codec_context.options = _LIMITS
-    return best
-
-
 def frame_rate(stream: VideoStream) -> Fraction | None:
     """Frames per second, None where nothing sensible is known."""
     guess = stream.guessed_rate
     return stream.average_rate or (guess if guess is not None and guess <= _FASTEST_GUESS else None)
-
-
-def _preference(video: VideoStream) -> int:
-    pixels = video.codec_context.width * video.codec_context.height
-    return pixels + (5_000_000 if Disposition.default in video.disposition else 0)
 
 
 def _check_file(spec: SourceSpec) -> None:

@@ -41,12 +41,14 @@ class SourceSpec:
         name: unique within a run; names outputs.
         kind: how it is read.
         hwaccel: kind of device that decodes it, from hwaccel.choose_device; None: software.
+        track_index: of its video that is read, as `probe` numbers them; None: the one that is meant, see tracks.
     """
 
     location: str
     name: str
     kind: Kind
     hwaccel: str | None = None
+    track_index: int | None = None
 
     @property
     def shown(self) -> str:

@@ -22,7 +22,6 @@ from av.video.frame import VideoFrame
 from streamdet.errors import DecodeError, SourceError, SourceOpenError, SourceTimeout
 from streamdet.media.container import (
     VideoPacket,
-    best_video_stream,
     demux,
     frame_rate,
     open_stream,
@@ -32,6 +31,7 @@ from streamdet.media.live.losses import LossListener
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.locations import SourceSpec, redact
 from streamdet.media.read.hwaccel import tell, tell_failure
+from streamdet.media.tracks import best_video_stream
 
 # FFmpeg looks at the timeout ten times a second while it waits. Just below such a moment, the read ends there and not
 # at the packet that comes after it, half of which would be lost.
@@ -75,7 +75,7 @@ class Connection:
             if options.wait_for_keyframe and options.transport == "udp":
                 self._losses = self._closing.enter_context(LossListener())
             self.container = self._closing.enter_context(_open(spec, options))
-            self.stream = best_video_stream(self.container, spec.shown)
+            self.stream = best_video_stream(self.container, spec)
             if self._losses is not None:
                 # No thread of the decoder may wait for Python's lock, to log, while this one waits for it.
                 self.stream.codec_context.thread_count = 1

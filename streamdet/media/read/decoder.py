@@ -13,7 +13,6 @@ from streamdet.media.container import (
     FILE_TIMEOUT_S,
     VideoPacket,
     VideoPackets,
-    best_video_stream,
     demux,
     frame_rate,
     open_container,
@@ -22,6 +21,7 @@ from streamdet.media.container import (
 from streamdet.media.locations import SourceSpec
 from streamdet.media.read.hwaccel import tell, tell_failure
 from streamdet.media.timeline import Clock
+from streamdet.media.tracks import best_video_stream
 
 # Reading goes on behind a bad spot in a file; from a disk that is gone it fails each time.
 _READ_ATTEMPTS = 100
@@ -75,7 +75,7 @@ class Decoder:
         self._spec = spec
         self.container = open_container(spec)
         try:
-            self.stream = best_video_stream(self.container, spec.shown)
+            self.stream = best_video_stream(self.container, spec)
         except BaseException:
             self.container.close()
             raise
@@ -186,7 +186,7 @@ class Decoder:
     def _frames_after(self, pts: int) -> Iterator[VideoFrame]:
         """Decode the end of the file in one thread, where an error costs its own frame only."""
         with open_container(replace(self._spec, hwaccel=None)) as container:
-            stream = best_video_stream(container, self._spec.shown)
+            stream = best_video_stream(container, self._spec)
             stream.thread_type = "NONE"
             try:
                 container.seek(pts, stream=stream)

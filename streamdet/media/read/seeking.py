@@ -6,9 +6,10 @@ from math import ceil
 
 import av
 
-from streamdet.media.container import VideoPacket, VideoPackets, best_video_stream, demux, open_container
+from streamdet.media.container import VideoPacket, VideoPackets, demux, open_container
 from streamdet.media.locations import SourceSpec
 from streamdet.media.read.decoder import Decoder
+from streamdet.media.tracks import best_video_stream
 
 # Packets since the last keyframe that are held while looking for the next; a stream with none for so long is decoded.
 # A forged index can make the same megabytes a packet again and again.
@@ -66,7 +67,7 @@ def never_shown(spec: SourceSpec) -> int | None:
     shown: list[int | None] = []
     broken = 0
     with open_container(spec) as container:
-        stream = best_video_stream(container, spec.shown)
+        stream = best_video_stream(container, spec)
         if stream.codec_context.codec.canonical_name in _NOT_ONE_EACH:
             return None
         for packet in chain(islice((packet for packet in demux(container, stream) if packet.size), _LOOKED_AT), [None]):

@@ -16,8 +16,10 @@ from av.stream import Discard
 
 from streamdet.errors import DecodeError, SourceOpenError
 from streamdet.media.border import errors_of
-from streamdet.media.container import best_video_stream, demux, open_file
+from streamdet.media.container import demux, open_file
+from streamdet.media.locations import SourceSpec
 from streamdet.media.timeline import beginning_s, exact
+from streamdet.media.tracks import best_video_stream
 from streamdet.media.write.formats import OUTPUT_FORMATS, OutputFormat
 
 AudioPacket: TypeAlias = "av.Packet[AudioStream]"
@@ -240,7 +242,7 @@ def video_goes_on(path: Path, after_s: Fraction) -> bool:
     """Whether a file has video after that time: then its audio is cut where the written video ends."""
     try:
         with open_file(path) as source:
-            stream = best_video_stream(source, str(path))
+            stream = best_video_stream(source, SourceSpec(str(path), path.stem, "file"))
             if stream.time_base is None:
                 return False
             after = floor(after_s / stream.time_base)

@@ -7,9 +7,10 @@ import av
 from av.video.frame import PictureType
 
 from streamdet.errors import DecodeError
-from streamdet.media.container import best_video_stream, frame_rate, open_container, reason
+from streamdet.media.container import frame_rate, open_container, reason
 from streamdet.media.locations import SourceSpec
 from streamdet.media.timeline import DEFAULT_RATE
+from streamdet.media.tracks import best_video_stream
 from streamdet.media.write.encoder import VideoEncoder, encoder_settings
 from streamdet.media.write.formats import output_format
 
@@ -31,7 +32,7 @@ def transcode(spec: SourceSpec, path: Path, *, max_frames: int) -> int:
     container = output_format(path, "h264")
     encoder, frames = None, 0
     with open_container(spec) as source, av.open(str(path.absolute()), "w", format=container.muxer) as output:
-        stream = best_video_stream(source, spec.shown)
+        stream = best_video_stream(source, spec)
         stream.thread_type = "AUTO"
         rate = frame_rate(stream) or DEFAULT_RATE
         try:

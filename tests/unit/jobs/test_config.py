@@ -103,3 +103,16 @@ def test_streams_side_by_side_and_long_clips_exclude_each_other() -> None:
 
 def test_a_numbered_preset_is_a_name() -> None:
     assert load_yaml(None, PipelineConfig, ["encode.codec=av1", "encode.preset=8"]).encode.preset == "8"
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("90", 90), ("1:30", 90), ("00:01:30", 90), ("1:00:00.5", 3600.5), (1.5, 1.5)]
+)
+def test_times_are_read_as_people_write_them(given, seconds):
+    assert load_yaml(None, PipelineConfig, [Override("decode.start_s", given, "--start")]).decode.start_s == seconds
+
+
+@pytest.mark.parametrize("given", ["1:2:3:4", "x", "1:-3", "", "1e3"])
+def test_time_that_is_none_says_how_to_write_one(given):
+    with pytest.raises(ConfigError, match="such as 90, 1:30 or 00:01:30"):
+        load_yaml(None, PipelineConfig, [Override("decode.start_s", given, "--start")])

@@ -1,0 +1,90 @@
+"""Of several video tracks, the one that a user means; the others are named."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from av.stream import Disposition
+
+from streamdet.errors import SourceOpenError
+from streamdet.media.locations import SourceSpec
+from streamdet.media.read.probe import probe
+from streamdet.media.read.source import open_source
+from streamdet.media.tracks import _warn
+
+MOVING, STILL = (64, 48, 12), (128, 96, 1)
+
+
+def _tracks(path, *tracks, dispositions=None):
+    """A file with a video track of each (width, height, pictures)."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for width, height, pictures in tracks:
+            stream = container.add_stream("libx264" if pictures > 1 else "mjpeg", rate=10)
+            stream.width, stream.height = width, height
+            stream.pix_fmt = "yuv420p" if pictures > 1 else "yuvj420p"
+            streams.append((stream, pictures))
+        for (stream, _), disposition in zip(streams, dispositions or (), strict=False):
+            stream.disposition = disposition
+        for stream, pictures in streams:
+            for number in range(pictures):
+                image = np.full((stream.height, stream.width, 3), 8 * number, np.uint8)
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=stream.pix_fmt)
+                frame.pts, frame.time_base = number, Fraction(1, 10)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said():
+    _warn.cache_clear()
+
+
+def _read(path, **spec):
+    with open_source(SourceSpec(str(path), "a", "file", **spec)) as source:
+        return source.info.width, source.info.height, len(list(source))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.avi"])
+@pytest.mark.parametrize("tracks", [(STILL, MOVING), (MOVING, STILL)])
+def test_single_picture_is_not_the_video(tmp_path, caplog, name, tracks):
+    path = _tracks(tmp_path / name, *tracks, dispositions=[Disposition.default * (track is STILL) for track in tracks])
+    assert _read(path) == MOVING
+    assert caplog.messages == []
+    assert [track.used for track in probe(path).video] == [track is MOVING for track in tracks]
+
+
+def test_single_picture_alone_is_read(tmp_path):
+    assert _read(_tracks(tmp_path / "a.mp4", STILL)) == STILL
+
+
+def test_several_videos_are_named(tmp_path, caplog):
+    path = _tracks(tmp_path / "a.mkv", MOVING, (128, 96, 12), (32, 32, 12))
+    assert _read(path) == (128, 96, 12)
+    [said] = caplog.messages
+    for word in ("a.mkv: holds 3 videos", "track 1 is read", "0 (h264, 64x48)", "2 (h264, 32x32)", "--track-index"):
+        assert word in said
+
+
+def test_track_that_is_asked_for_is_read(tmp_path, caplog):
+    path = _tracks(tmp_path / "a.mkv", MOVING, (128, 96, 12))
+    assert _read(path, track_index=0) == MOVING
+    assert caplog.messages == []
+    with pytest.raises(SourceOpenError, match=r"a\.mkv: has no video track 7; it has 0 \(h264, 64x48\), 1"):
+        _read(path, track_index=7)
+
+
+def test_tiles_of_a_picture_are_no_picture(tmp_path):
+    """As HEIC and AVIF of cameras are made; a small preview beside them is not what is meant either."""
+    path = _tracks(
+        tmp_path / "a.mp4",
+        *[STILL] * 3,
+        dispositions=[Disposition.dependent | Disposition.still_image] * 2 + [Disposition.default],
+    )
+    with av.open(str(path)) as container:
+        if Disposition.dependent not in container.streams[0].disposition:
+            pytest.skip("this muxer keeps no such disposition")
+    with pytest.raises(SourceOpenError, match=r"a\.mp4: is one picture made of 2 tiles"):
+        _read(path)
