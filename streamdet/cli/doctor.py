@@ -142,10 +142,11 @@ def _gpu() -> Iterator[Finding]:
 def _encoders() -> Iterator[Finding]:
     from streamdet.errors import ConfigError
     from streamdet.media.write.encoder import CODECS, encoder_settings
+    from streamdet.media.write.options import EncodeOptions
 
     for codec in CODECS:
         try:
-            yield Finding(f"encoder {codec}", encoder_settings(codec).name)
+            yield Finding(f"encoder {codec}", encoder_settings(EncodeOptions.model_validate({"codec": codec})).name)
         except ConfigError as error:
             yield Finding(f"encoder {codec}", str(error), f"{sys.executable} -m pip install --force-reinstall av")
 

@@ -82,12 +82,13 @@ def film(spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool |
     """
     from streamdet.cli.progress import make_progress
     from streamdet.frames import RgbPicture, StreamInfo
+    from streamdet.media.write.options import EncodeOptions
     from streamdet.media.write.writer import VideoWriter
     from streamdet.scenes.scene import render
 
     info = StreamInfo("scene", spec.width, spec.height, 1 / spec.fps, average_rate=spec.fps)
     truth.add_video(output.name, spec.width, spec.height)
-    with make_progress(progress, 1) as bar, VideoWriter(output, info, crf=18) as writer:
+    with make_progress(progress, 1) as bar, VideoWriter(output, info, EncodeOptions(crf=18)) as writer:
         bar.begin(output.stem, spec.frames)
         for pts, frame in enumerate(render(spec)):
             writer.write(RgbPicture(frame.image), pts, 1 / spec.fps, duration=1)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic import field_validator as check
 
+from streamdet.media.write.options import EncodeOptions
 from streamdet.models.options import DetectOptions, Precision, Runtime
 from streamdet.yaml_file import Section
 
@@ -39,11 +40,6 @@ def _image_size(value: Any) -> int | tuple[int, int] | None:
         if not _MIN_SIDE <= side <= _MAX_SIDE:
             raise ValueError(f"expected {_MIN_SIDE} to {_MAX_SIDE} pixels, got {side}")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
-
-
-def _number_as_text(value: Any) -> Any:
-    """SVT-AV1 numbers its presets: YAML reads an integer."""
-    return str(value) if type(value) is int else value
 
 
 def _seconds(value: Any) -> Any:
@@ -132,8 +128,8 @@ def _duration_s(value: Any) -> Any:
 Duration = Annotated[int, BeforeValidator(_duration_s), Field(ge=1)]
 
 
-class EncodeConfig(Section):
-    """The annotated video, and which crf and presets a codec has, its encoder knows.
+class EncodeConfig(EncodeOptions):
+    """The annotated video.
 
     Attributes:
         path: a file, a folder for several sources, an rtsp:// address to publish to, or a playlist (.m3u8); None:
@@ -145,10 +141,6 @@ class EncodeConfig(Section):
     path: str | None = Field(default=None, min_length=1)
     segment_s: Duration | None = None
     window_s: Duration | None = None
-    codec: Literal["h264", "hevc", "av1"] = "h264"
-    crf: int | None = None
-    preset: Annotated[str | None, BeforeValidator(_number_as_text)] = None
-    audio: Literal["copy", "drop"] = "copy"
 
 
 class RecordConfig(Section):

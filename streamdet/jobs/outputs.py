@@ -98,7 +98,7 @@ def plan_outputs(
     shared: str | None = None
     if "encode" in config.stages:
         with _noted(mistakes):
-            encoder_settings(config.encode.codec, config.encode.crf, config.encode.preset)
+            encoder_settings(config.encode)
         with _noted(mistakes):
             videos = _without(beside, _videos(config.encode, [*beside, *names]))
     if "record" in config.stages:

@@ -50,34 +50,26 @@ def _open(
     target: str | Path, started: StreamStarted, settings: EncodeConfig, part: DecodeConfig, deliveries: Deliveries
 ) -> VideoOutput:
     info, path = started.info, Path(target)
-    codec, crf, preset, audio = settings.codec, settings.crf, settings.preset, settings.audio
     start_s, end_s = part.start_s or None, part.end_s
     if not is_rtsp(target) and not is_playlist(target) and settings.segment_s is None:
         return VideoWriter(
             path,
             info,
-            codec=codec,
-            crf=crf,
-            preset=preset,
-            audio=audio,
+            settings,
             start_s=start_s,
             end_s=end_s,
             resume=None if started.resume is None else started.resume.facts["encode"],
         )
     delivery = deliveries[str(target)] = Delivery(redact(str(target)), _unit(target))
     if is_rtsp(target):
-        return RtspPublisher(str(target), info, delivery, crf=crf, preset=preset)
+        return RtspPublisher(str(target), info, delivery, settings)
     if settings.segment_s is not None:
-        return SegmentedWriter(
-            path, info, settings.segment_s, delivery, codec=codec, crf=crf, preset=preset, audio=audio, end_s=end_s
-        )
+        return SegmentedWriter(path, info, settings.segment_s, delivery, settings, end_s=end_s)
     return HlsWriter(
         path,
         info,
         delivery,
-        crf=crf,
-        preset=preset,
-        audio=audio,
+        settings,
         start_s=start_s,
         end_s=end_s,
         window_s=settings.window_s,

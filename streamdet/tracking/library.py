@@ -25,8 +25,8 @@ class LibraryTracker:
     """A tracker of the package; it cannot be saved. It knows no classes: a track may change its class.
 
     Args:
-        options: high, start and lost_s are used; for the rest the package's own values are taken, and the camera's
-            motion is not compensated.
+        options: high_score, start_score and lost_s are used; for the rest the package's own values are taken, and
+            the camera's motion is not compensated.
         conf: lowest score of the boxes that it will get.
 
     Raises:

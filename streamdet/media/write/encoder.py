@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from streamdet.errors import ConfigError, SinkError
 from streamdet.media.container import reason
+from streamdet.media.write.options import EncodeOptions
 
 VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 
@@ -69,14 +70,13 @@ CODECS = {
 }
 
 
-def encoder_settings(codec: str, crf: int | None = None, preset: str | None = None) -> EncoderSettings:
+def encoder_settings(options: EncodeOptions) -> EncoderSettings:
     """Settings of a codec; what is not given is a default that is fast and looks right.
 
     Raises:
-        ConfigError: unknown codec, or a crf or preset that its encoder does not know.
+        ConfigError: a crf or preset that the codec's encoder does not know.
     """
-    if codec not in CODECS:
-        raise ConfigError(f"codec {codec!r}: expected one of {', '.join(CODECS)}")
+    codec, crf, preset = options.codec, options.crf, options.preset
     known = CODECS[codec]
     if known.name not in av.codecs_available:
         raise ConfigError(f"codec {codec}: this build of FFmpeg has no {known.name}; choose another codec")
@@ -88,22 +88,23 @@ def encoder_settings(codec: str, crf: int | None = None, preset: str | None = No
     return replace(known, preset=known.preset if preset is None else preset, crf=known.crf if crf is None else crf)
 
 
-def streaming_settings(crf: int | None, preset: str | None, *, live: bool) -> EncoderSettings:
+def streaming_settings(options: EncodeOptions, *, live: bool) -> EncoderSettings:
     """Settings of H.264 for viewers who join at any moment: a keyframe every second or two.
 
     Args:
-        crf, preset: as in `encoder_settings`.
+        options: as in `encoder_settings`; the codec is not used.
         live: every picture leaves the encoder at once, and the default preset is the one that takes the least time.
 
     Raises:
         ConfigError: as `encoder_settings`.
     """
-    settings = encoder_settings("h264", crf, preset or ("ultrafast" if live else None))
-    options = {"forced-idr": "1"}
+    preset = options.preset or ("ultrafast" if live else None)
+    settings = encoder_settings(EncodeOptions(crf=options.crf, preset=preset))
+    told = {"forced-idr": "1"}
     if live:
         # One thread, one slice: GStreamer's parser puts parameter sets between slices, which makes two pictures of one.
-        options |= {"tune": "zerolatency", "threads": "1"}
-    return replace(settings, options=options, keyframe_every_s=Fraction(1 if live else 2))
+        told |= {"tune": "zerolatency", "threads": "1"}
+    return replace(settings, options=told, keyframe_every_s=Fraction(1 if live else 2))
 
 
 # With AVX-512, x264 as it is in av 18 does not encode the same pictures alike twice: its macroblock tree (mbtree) comes

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import Literal
 
 import av
 
@@ -19,6 +18,7 @@ from streamdet.media.write.audio import AudioTrack, open_tracks
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.encoder import streaming_settings
 from streamdet.media.write.formats import OutputFormat, output_format
+from streamdet.media.write.options import DEFAULTS, EncodeOptions
 from streamdet.media.write.part_file import write_error
 from streamdet.media.write.recording import Recording
 
@@ -79,8 +79,7 @@ class HlsWriter:
         path: of the playlist, `.m3u8`; a segment is `<stem>-<number>.ts` beside it. What is there is removed.
         info: of the stream.
         delivery: counts what arrived and what did not.
-        crf, preset: of the encoder; the default preset is the fastest one for a live stream.
-        audio: "copy" or "drop".
+        options: how the video is encoded, and whether audio is copied.
         start_s, end_s: part of the source that is written, seconds from its beginning.
         window_s: seconds that the playlist reaches back; older segments are removed. None: a minute for a live
             stream, everything otherwise.
@@ -95,10 +94,8 @@ class HlsWriter:
         path: Path,
         info: StreamInfo,
         delivery: Delivery,
+        options: EncodeOptions = DEFAULTS,
         *,
-        crf: int | None = None,
-        preset: str | None = None,
-        audio: Literal["copy", "drop"] = "copy",
         start_s: float | None = None,
         end_s: float | None = None,
         window_s: int | None = None,
@@ -107,10 +104,10 @@ class HlsWriter:
         self._path = path
         self._info = info
         self._delivery = delivery
-        self._settings = streaming_settings(crf, preset, live=info.live)
+        self._settings = streaming_settings(options, live=info.live)
         window_s = _LIVE_WINDOW_S if window_s is None and info.live else window_s
         self._container = _Hls("hls", ("h264",), path, 1 if info.live else 2, window_s, info.live)
-        self._audio_from = Path(info.path) if audio == "copy" and info.path is not None else None
+        self._audio_from = Path(info.path) if options.audio == "copy" and info.path is not None else None
         self._part_s = start_s, end_s
         self._clock = clock
         self._retry_s: float | None = None

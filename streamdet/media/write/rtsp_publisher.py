@@ -16,6 +16,7 @@ from streamdet.media.locations import redact
 from streamdet.media.timeline import DEFAULT_RATE
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.encoder import EncoderSettings, VideoEncoder, streaming_settings
+from streamdet.media.write.options import DEFAULTS, EncodeOptions
 from streamdet.media.write.recording import fitted
 from streamdet.media.write.rtp import CLOCK_RATE, nal_units
 from streamdet.media.write.rtsp_client import SILENCE_S, TIMEOUT_S, Address, RtspError, RtspSession
@@ -46,7 +47,7 @@ class RtspPublisher:
         url: `rtsp://` or `rtsps://`, credentials included.
         info: of the stream.
         delivery: counts pictures that were sent and those that were dropped: "late", or while "disconnected".
-        crf, preset: of the encoder; the default preset is the fastest one.
+        options: how the video is encoded.
         timeout_s, silence_s: of the connection; see RtspSession.
 
     Raises:
@@ -58,9 +59,8 @@ class RtspPublisher:
         url: str,
         info: StreamInfo,
         delivery: Delivery,
+        options: EncodeOptions = DEFAULTS,
         *,
-        crf: int | None = None,
-        preset: str | None = None,
         timeout_s: float = TIMEOUT_S,
         silence_s: float = SILENCE_S,
     ) -> None:
@@ -72,7 +72,7 @@ class RtspPublisher:
         self._info = info
         self._delivery = delivery
         self._timeout_s, self._silence_s = timeout_s, silence_s
-        self._settings = streaming_settings(crf, preset, live=True)
+        self._settings = streaming_settings(options, live=True)
         self._changed = threading.Condition()  # guards what follows
         self._waiting: _Picture | None = None
         self._given = 0

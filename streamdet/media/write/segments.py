@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 
@@ -16,6 +15,7 @@ from streamdet.frames import Picture, StreamInfo
 from streamdet.media.container import open_file
 from streamdet.media.timeline import beginning_s
 from streamdet.media.write.delivery import Delivery
+from streamdet.media.write.options import DEFAULTS, EncodeOptions
 from streamdet.media.write.writer import VideoWriter
 
 
@@ -33,7 +33,7 @@ class SegmentedWriter:
         info: of the stream, as in `VideoWriter`.
         segment_s: length of a file, whole seconds.
         delivery: counts files and what was lost.
-        codec, crf, preset, audio, end_s: as in `VideoWriter`.
+        options, end_s: as in `VideoWriter`.
         clock: seconds since 1970.
 
     Raises:
@@ -46,11 +46,8 @@ class SegmentedWriter:
         info: StreamInfo,
         segment_s: int,
         delivery: Delivery,
+        options: EncodeOptions = DEFAULTS,
         *,
-        codec: str = "h264",
-        crf: int | None = None,
-        preset: str | None = None,
-        audio: Literal["copy", "drop"] = "copy",
         end_s: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,7 +57,7 @@ class SegmentedWriter:
         self._info = info
         self._segment_s = segment_s
         self._delivery = delivery
-        self._how = (codec, crf, preset, audio)
+        self._options = options
         self._end_s = end_s
         self._clock = clock
         self._beginning_s = _beginning_s(info)
@@ -108,17 +105,13 @@ class SegmentedWriter:
 
     def _begin(self, now_s: Fraction, clock_to_pts_s: Fraction) -> VideoWriter:
         """Start the file whose name says the second that now_s is in; that second is its 0."""
-        codec, crf, preset, audio = self._how
         start_s = now_s // 1
         path = self._live_path(start_s) if self._info.live else self._path_at(start_s)
         next_cut_s = float((now_s // self._segment_s + 1) * self._segment_s)
         return VideoWriter(
             path,
             self._info,
-            codec=codec,
-            crf=crf,
-            preset=preset,
-            audio=audio,
+            self._options,
             start_s=float(max(start_s, 0)),
             end_s=next_cut_s if self._end_s is None else min(next_cut_s, self._end_s),
             origin_s=start_s + clock_to_pts_s,

@@ -13,6 +13,7 @@ from streamdet.media.timeline import DEFAULT_RATE
 from streamdet.media.tracks import best_video_stream
 from streamdet.media.write.encoder import VideoEncoder, encoder_settings
 from streamdet.media.write.formats import output_format
+from streamdet.media.write.options import DEFAULTS
 
 
 def transcode(spec: SourceSpec, path: Path, *, max_frames: int) -> int:
@@ -40,7 +41,7 @@ def transcode(spec: SourceSpec, path: Path, *, max_frames: int) -> int:
                 if encoder is None:
                     reordered = container.reordered_frames(1 / rate)
                     encoder = VideoEncoder(
-                        output, encoder_settings("h264"), frame, rate, 1 / rate, reordered_frames=reordered
+                        output, encoder_settings(DEFAULTS), frame, rate, 1 / rate, reordered_frames=reordered
                     )
                 frame.pict_type = PictureType.NONE  # not the source's choice of keyframes
                 output.mux(encoder.encode(frame, frames, 1))

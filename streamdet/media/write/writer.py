@@ -7,7 +7,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import av
 
@@ -19,6 +19,7 @@ from streamdet.media.write.encoder import encoder_settings
 from streamdet.media.write.faststart import rewrite_faststart
 from streamdet.media.write.formats import output_format
 from streamdet.media.write.interrupted import forget_interrupted, keep_interrupted
+from streamdet.media.write.options import DEFAULTS, EncodeOptions
 from streamdet.media.write.part_file import PartFile, write_error
 from streamdet.media.write.recording import Recording
 
@@ -40,10 +41,7 @@ class VideoWriter:
     Args:
         path: `.mp4`, `.m4v`, `.mov`, `.mkv` or `.webm` (AV1 only); a file that is there is replaced at the end.
         info: of the stream: colour tags are kept, audio is copied from its path bit for bit.
-        codec: of the video.
-        crf: constant quality; the smaller the better. Default: 23 for h264, 28 for hevc, 35 for av1.
-        preset: the encoder's speed. Default: veryfast; 8 for av1.
-        audio: "copy" all tracks or "drop" them.
+        options: how the video is encoded, and whether audio is copied.
         start_s, end_s: part of the source that is written, seconds from its beginning; audio is cut likewise.
         origin_s: moment of the source that is the file's 0; None: the source's own 0.
         in_place: the file has its name while it grows, and nothing is rewritten at its end; an mp4 has its index last.
@@ -55,7 +53,7 @@ class VideoWriter:
         nudged: how many of them had a pts that was not greater than the one before.
 
     Raises:
-        ConfigError: no container has this ending, or it cannot hold the codec; unknown codec, crf or preset.
+        ConfigError: no container has this ending, or it cannot hold the codec; unknown crf or preset.
         SinkError: nothing can be written there.
     """
 
@@ -63,11 +61,8 @@ class VideoWriter:
         self,
         path: str | Path,
         info: StreamInfo,
+        options: EncodeOptions = DEFAULTS,
         *,
-        codec: str = "h264",
-        crf: int | None = None,
-        preset: str | None = None,
-        audio: Literal["copy", "drop"] = "copy",
         start_s: float | None = None,
         end_s: float | None = None,
         origin_s: Fraction | None = None,
@@ -77,9 +72,9 @@ class VideoWriter:
         self.path = Path(path)
         self.frames = self.nudged = 0
         self._info = info
-        self._settings = encoder_settings(codec, crf, preset)
-        self._container = output_format(self.path, codec)
-        self._audio_from = Path(info.path) if audio == "copy" and info.path is not None else None
+        self._settings = encoder_settings(options)
+        self._container = output_format(self.path, options.codec)
+        self._audio_from = Path(info.path) if options.audio == "copy" and info.path is not None else None
         self._part_s = start_s, end_s
         self._origin_s = origin_s
         self._in_place = in_place

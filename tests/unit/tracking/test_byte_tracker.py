@@ -11,8 +11,8 @@ CLASSES = ("person", "car", "truck")
 
 
 def tracker_of(**options):
-    """High from 0.5 on, a track starts from 0.2 on and is confirmed by a sum of 0.7."""
-    return ByteTracker(TrackOptions(high=0.5, start=0.2, confirm=1.4, **options), conf=0.0)
+    """Any box from a score of 0.25 on starts a track."""
+    return ByteTracker(TrackOptions(start_score=0.25, **options), conf=0.25)
 
 
 def detections(*rows):

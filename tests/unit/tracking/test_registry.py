@@ -23,16 +23,21 @@ def boxes(*lefts, score=0.9):
 
 
 def test_thresholds_follow_the_scores_of_the_detector():
-    options = TrackOptions(high=0.5, start=0.2, confirm=2.0)
-    low, high = options.thresholds(0.0), options.thresholds(0.5)
-    assert (low.high_score, low.start_score, low.confirm_score) == pytest.approx((0.5, 0.2, 1.0))
-    assert (high.high_score, high.start_score, high.confirm_score) == pytest.approx((0.75, 0.6, 1.5))
+    options = TrackOptions(high_score=0.5, start_score=0.4, confirm_score=0.7)
+    for conf, expected in (
+        (0.25, (0.5, 0.4, 0.7)),
+        (0.05, (0.1, 0.08, 0.14)),
+        (0.45, (0.5, 0.45, 0.7)),
+        (0, (0, 0, 0)),
+    ):
+        got = options.thresholds(conf)
+        assert (got.high_score, got.start_score, got.confirm_score) == pytest.approx(expected)
 
 
 def test_a_higher_start_gives_fewer_boxes_an_id():
     found = [boxes(100, score=0.4) for _ in range(5)]
-    for start, expected in ((0.1, 1), (0.3, -1)):
-        tracker = build_tracker(TrackOptions(start=start), conf=0.25)
+    for start, expected in ((0.3, 1), (0.45, -1)):
+        tracker = build_tracker(TrackOptions(start_score=start), conf=0.25)
         assert [tracker.update(one, 0.04 * n).track_ids.tolist() for n, one in enumerate(found)][-1] == [expected]
 
 

@@ -16,6 +16,7 @@ from waiting import wait_until
 from streamdet.errors import ConfigError, SinkError
 from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.delivery import Delivery
+from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.rtsp_publisher import RtspPublisher
 
 BASE = Fraction(1, 25)
@@ -126,7 +127,7 @@ def test_a_killed_server_is_found_again(rtsp_server, delivery, picture):
 def test_a_stalled_server_holds_nobody_up(rtsp_server, delivery, picture, caplog, crf, limits, problem):
     """Its buffers fill, or it is silent; the run goes on, and so it does when the server is back."""
     server = rtsp_server({"/in": Relay("/out")})
-    publisher = RtspPublisher(server.url("/in"), LIVE, delivery, crf=crf, **limits)
+    publisher = RtspPublisher(server.url("/in"), LIVE, delivery, EncodeOptions(crf=crf), **limits)
     with camera(publisher, picture) as given:
         wait_until(sent_more(delivery, 5))
         server.sigstop()

@@ -10,6 +10,7 @@ import pytest
 from streamdet.errors import SinkError
 from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.delivery import Delivery
+from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.segments import SegmentedWriter, file_segments
 
 BASE = Fraction(1, 25)
@@ -109,9 +110,11 @@ from fractions import Fraction
 from pathlib import Path
 from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.write.delivery import Delivery
+from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.segments import SegmentedWriter
 info = StreamInfo("a", 160, 96, Fraction(1, 25), Fraction(25))
-writer = SegmentedWriter(Path({str(tmp_path)!r}, "out.{ending}"), info, 4, Delivery("out"), preset="ultrafast")
+writer = SegmentedWriter(Path({str(tmp_path)!r}, "out.{ending}"), info, 4, Delivery("out"),
+    EncodeOptions(preset="ultrafast"))
 random = np.random.default_rng(0)
 for number in range(190):
     writer.write(RgbPicture(random.integers(0, 255, (96, 160, 3), np.uint8)), number, Fraction(1, 25))
@@ -145,7 +148,7 @@ def test_a_failing_segment(tmp_path, pictures, delivery, clock, live):
 
 
 def test_frames_of_a_segment_that_grows_can_be_read(tmp_path, pictures, read_video, delivery, clock):
-    writer = SegmentedWriter(tmp_path / "cam.mp4", LIVE, 60, delivery, preset="ultrafast", clock=clock)
+    writer = SegmentedWriter(tmp_path / "cam.mp4", LIVE, 60, delivery, EncodeOptions(preset="ultrafast"), clock=clock)
     random = np.random.default_rng(0)
     for number in range(150):
         clock.now_s = NOON_S + number / 25

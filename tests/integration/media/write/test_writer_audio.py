@@ -8,6 +8,7 @@ import av
 import pytest
 
 from streamdet.frames import RgbPicture
+from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.writer import VideoWriter
 
 
@@ -17,7 +18,7 @@ def transcode(tmp_path, info_of, copy_frames):
 
     def run(source, name, limit=None, start_s=None, end_s=None, **options):
         path = tmp_path / name
-        with VideoWriter(path, info_of(source), start_s=start_s, end_s=end_s, **options) as writer:
+        with VideoWriter(path, info_of(source), EncodeOptions(**options), start_s=start_s, end_s=end_s) as writer:
             copy_frames(source, writer, limit, start_s or 0, end_s)
         return path
 

@@ -11,6 +11,7 @@ import pytest
 
 from streamdet.errors import SinkError
 from streamdet.frames import RgbPicture, StreamInfo
+from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.writer import VideoWriter
 from streamdet.scenes.scene import SceneSpec, render
 
@@ -22,7 +23,7 @@ def info(width=64, height=48, **changes):
 
 
 def write(path, images, source_info=None, **options):
-    with VideoWriter(path, source_info or info(), **options) as writer:
+    with VideoWriter(path, source_info or info(), EncodeOptions(**options)) as writer:
         for number, image in enumerate(images):
             writer.write(RgbPicture(image), number, RATE, 1)
     return path
@@ -157,11 +158,12 @@ _WRITE_ALL = """
 from fractions import Fraction
 import numpy as np
 from streamdet.frames import RgbPicture, StreamInfo
+from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.writer import VideoWriter
 
 info = StreamInfo("x", 64, 48, Fraction(1, 25))
 for codec in ("h264", "hevc", "av1"):
-    with VideoWriter(f"{codec}.mp4", info, codec=codec) as writer:
+    with VideoWriter(f"{codec}.mp4", info, EncodeOptions(codec=codec)) as writer:
         for number in range(3):
             writer.write(RgbPicture(np.full((48, 64, 3), 40 * number, np.uint8)), number, Fraction(1, 25))
 """
@@ -184,7 +186,7 @@ def test_the_same_pictures_are_encoded_alike_again(tmp_path, codec, width, heigh
     contents = set()
     for number in range(times if codec == "h264" else 2):
         path = tmp_path / f"{number}.mp4"
-        with VideoWriter(path, info(width, height), codec=codec) as writer:
+        with VideoWriter(path, info(width, height), EncodeOptions(codec=codec)) as writer:
             for pts, picture in enumerate(pictures):
                 writer.write(RgbPicture(picture), pts, RATE)
         contents.add(path.read_bytes())

@@ -12,6 +12,7 @@ from streamdet.errors import SinkError
 from streamdet.frames import RgbPicture, StreamInfo
 from streamdet.media.read.source import open_source
 from streamdet.media.write.interrupted import written_before
+from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.part_file import Mark
 from streamdet.media.write.writer import VideoWriter
 
@@ -38,7 +39,7 @@ def write(source, path, codec, *, resume=None, keep=None):
     states = []
     with (
         open_source(source, skip=skip) as frames,
-        VideoWriter(path, frames.info, codec=codec, resume=resume) as writer,
+        VideoWriter(path, frames.info, EncodeOptions(codec=codec), resume=resume) as writer,
     ):
         for number, frame in enumerate(frames, skip):
             if number % EVERY == 0 and number > skip:

@@ -7,6 +7,7 @@ import pytest
 
 from streamdet.errors import SinkError
 from streamdet.frames import RgbPicture, StreamInfo
+from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.writer import VideoWriter
 
 TIME_BASES = [
@@ -26,7 +27,7 @@ TIME_BASES = [
 def write(path, pictures, pts, time_base, last=1, **options):
     durations = [after - before for before, after in zip(pts, [*pts[1:], pts[-1] + last], strict=True)]
     info = StreamInfo("cam", 64, 48, time_base, Fraction(25))
-    with VideoWriter(path, info, **options) as writer:
+    with VideoWriter(path, info, EncodeOptions(**options)) as writer:
         for image, at, duration in zip(pictures(len(pts)), pts, durations, strict=True):
             writer.write(RgbPicture(image), at, time_base, duration)
     return writer

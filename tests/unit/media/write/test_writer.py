@@ -7,6 +7,7 @@ import pytest
 
 from streamdet.errors import ConfigError, SinkError
 from streamdet.frames import RgbPicture, StreamInfo
+from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.writer import VideoWriter
 
 TIME_BASE = Fraction(1, 25)
@@ -32,14 +33,13 @@ def test_no_frame_leaves_the_old_file(tmp_path):
     [
         ("out.avi", {}),
         ("out.webm", {}),
-        ("out.mp4", {"codec": "vp9"}),
         ("out.mp4", {"crf": 99}),
         ("out.mp4", {"preset": "x"}),
     ],
 )
 def test_a_wrong_configuration_fails_before_anything_is_written(tmp_path, name, options):
     with pytest.raises(ConfigError):
-        VideoWriter(tmp_path / name, INFO, **options)
+        VideoWriter(tmp_path / name, INFO, EncodeOptions(**options))
     assert list(tmp_path.iterdir()) == []
 
 
