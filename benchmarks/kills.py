@@ -80,11 +80,11 @@ class Kills:
                 self.counts["kills"] += 1
                 self.counts[f"by {number.name}"] += 1
             _, said = process.communicate()
-            if process.returncode == 0 or "it is complete" in said:  # killed when all was done
+            if process.returncode == 0 or "complete already" in said:  # killed when all was done
                 return
             if process.returncode not in (-signal.SIGKILL, 128 + signal.SIGINT):
                 sys.exit(f"ended with {process.returncode}:\n{said}")
-            self.counts["went on"] += "goes on from frame" in said
+            self.counts["continued"] += "continues from frame" in said
             if process.returncode == -signal.SIGKILL and self.random.random() < 0.5:
                 self.lose_what_was_not_synced()
 
@@ -92,12 +92,12 @@ class Kills:
         """As a power cut does."""
         for path in sorted(self.folder.glob(".b.mp4.journal/*.checkpoint"), reverse=True):
             try:
-                facts = read_checkpoint(path).checkpoint.facts
+                sections = read_checkpoint(path).checkpoint.sections
             except ConfigError:
                 continue
             for name, length in (
-                (".b.mp4.part", facts["encode"]["mark"]["length"]),
-                ("b.jsonl", facts["record"]["mark"]["length"]),
+                (".b.mp4.part", sections["encode"].video["mark"]["length"]),
+                ("b.jsonl", sections["record"].length),
             ):
                 file = self.folder / name
                 if file.exists() and file.stat().st_size >= length:

@@ -31,15 +31,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
 from rtsp_server import Live, RtspServer, clock_ms_in, now_ms
 
-from streamdet.jobs.assemble import Recording, assemble, streams_of
-from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.config import PipelineConfig, load_job
+from streamdet.jobs.outputs import SourceOutput
+from streamdet.jobs.plan import SourceJob
+from streamdet.jobs.session import Session
 from streamdet.media.locations import SourceSpec
 from streamdet.models.contract import Detector
-from streamdet.result import Result
 from streamdet.runtimes.loading import load
 from streamdet.runtimes.torch import resolve_device
-from streamdet.sinks.detection_files import RunHeader
-from streamdet.yaml_file import load_yaml
 
 _WARM_UP_S = 8.0
 _READERS_OF_A_CAMERA = 4
@@ -95,31 +94,28 @@ def measure(urls: list[str], seconds: float, config: PipelineConfig, detector: D
     """Run streams of these cameras, and describe what came out as a row."""
     specs = [SourceSpec(url, f"cam-{number}", "network") for number, url in enumerate(urls)]
     count = len(urls)
-    streams = streams_of(config, specs)
-    recording = Recording(dict.fromkeys(streams.names, os.devnull), "jsonl", RunHeader("", "", None, ()))
-    run = assemble(config, streams, detector, recording=recording)
+    nowhere = SourceOutput("record", "detections", Path(os.devnull))
+    session = Session([SourceJob(spec, config, (nowhere,)) for spec in specs], detector)
     ages_ms: list[int] = []
     counts: Counter[str] = Counter()
-    steps: Counter[str] = Counter()
+    drops = 0
     begins_s: float | None = None
-    threading.Timer(_WARM_UP_S + seconds, run.stop).start()
-    with run:
-        started_s = time.monotonic()
-        for item in run:
-            if not isinstance(item, Result) or time.monotonic() < started_s + _WARM_UP_S:
-                continue
-            if begins_s is None:
-                begins_s, used_s = time.monotonic(), cpu_s()
-                steps = Counter({name: -sum(streams.dropped(name).values()) for name in streams.names})
-            ages_ms.append((now_ms(time.time()) - clock_ms_in(item.image)) & 0xFFFFFFFF)
-            counts[item.source] += 1
+    threading.Timer(_WARM_UP_S + seconds, session.stop).start()
+    started_s = time.monotonic()
+    for result in session.results():
+        if time.monotonic() < started_s + _WARM_UP_S:
+            continue
+        if begins_s is None:
+            begins_s, used_s = time.monotonic(), cpu_s()
+        ages_ms.append((now_ms(time.time()) - clock_ms_in(result.image)) & 0xFFFFFFFF)
+        counts[result.source] += 1
+        drops += result.frame.dropped_before
     if begins_s is None:
         return f"{count} | no frame came"
     lasted_s, used_s = time.monotonic() - begins_s, cpu_s() - used_s
-    steps.update({name: sum(streams.dropped(name).values()) for name in streams.names})
     p50, p95, worst = np.percentile(ages_ms, (50, 95, 100))
-    rates = sorted(counts[name] / lasted_s for name in streams.names)
-    dropped = sum(steps.values()) / (sum(steps.values()) + sum(counts.values()))
+    rates = sorted(counts[name] / lasted_s for name in session.sources)
+    dropped = drops / (drops + counts.total())
     busy = "" if gpu is None else f"{gpu.share(lasted_s):>8} | "
     return (
         f"{count:7} | {p50:7.0f} | {p95:6.0f} | {worst:6.0f} | {rates[0]:5.1f} to {rates[-1]:4.1f} | {dropped:7.0%} | "
@@ -139,7 +135,7 @@ def main() -> None:
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
     stages = "stages=[decode, batch, detect, track, record]"
-    config = load_yaml(None, PipelineConfig, [stages, *options.settings])
+    config = load_job(None, [stages, *options.settings])
     live = camera_of(options.size, options.rate)
     device = resolve_device(options.device)
     on_gpu = device.type == "cuda"

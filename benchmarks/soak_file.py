@@ -30,15 +30,15 @@ from scipy.optimize import linear_sum_assignment
 from soaking import Trend, draw, held_by, rows, small_clip, trend
 
 from streamdet.boxes import box_iou
-from streamdet.cli.execution import execute, prepare
 from streamdet.datasets.labels import LabelledSet, LabelledVideo
 from streamdet.datasets.open_set import open_set
 from streamdet.detections import Detections
 from streamdet.evaluation.average_precision import average_precision
 from streamdet.evaluation.judged import MATCH_IOU
-from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.config import load_job
+from streamdet.jobs.plan import plan
+from streamdet.jobs.session import Session, load_detector
 from streamdet.models.contract import Detector, Memory, Outputs
-from streamdet.yaml_file import load_yaml
 
 SAMPLE_EVERY_S = 5.0
 _STAGES = "stages=[decode, batch, detect, track, annotate, encode, record]"
@@ -178,8 +178,8 @@ def _run(long: Path, folder: Path, options: argparse.Namespace) -> tuple[Observe
     }
     settings = [_STAGES, "encode.preset=ultrafast", f"detect.model={options.model}", *options.settings]
     settings += [f"{key}={json.dumps(value)}" for key, value in paths.items()]
-    job = prepare(load_yaml(None, PipelineConfig, settings))
-    detector = Observed(job.detector, options.span)
+    jobs = plan(load_job(None, settings))
+    detector = Observed(load_detector(jobs), options.span)
     samples: list[dict[str, float]] = []
     over = threading.Event()
 
@@ -195,11 +195,11 @@ def _run(long: Path, folder: Path, options: argparse.Namespace) -> tuple[Observe
     sampler = threading.Thread(target=sample, name="sampler")
     sampler.start()
     try:
-        outcome = execute(replace(job, detector=detector), progress=False)
+        outcome = Session(jobs, detector).wait()
     finally:
         over.set()
         sampler.join()
-    if outcome.exit_status:
+    if outcome.failures:
         raise RuntimeError(f"the run failed: {outcome.failures}")
     # At the end one stage after the other ends, and its thread with it.
     return detector, [one for one in samples if one["frames"] <= options.frames - options.span]

@@ -3,11 +3,12 @@
 All of it is in band and in order: StreamStarted, then frames, gaps and checkpoints, then StreamEnded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -87,6 +88,8 @@ class StreamInfo:
         path: the local file that audio can be copied from, None where there is none.
         pixel_aspect: width of a pixel over its height, as displayed; DVDs and DV tapes have other ones than 1.
         colour: (matrix, range, primaries, transfer), FFmpeg's integers of the source's tags.
+        start_s, end_s: the part of the source that is read, in seconds from its beginning; None: from its start, to its
+            end.
     """
 
     location: str
@@ -100,6 +103,8 @@ class StreamInfo:
     path: str | None = None
     pixel_aspect: Fraction = Fraction(1)
     colour: tuple[int, int, int, int] = (2, 0, 2, 2)
+    start_s: float | None = None
+    end_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,52 +156,89 @@ class Frame:
         return self.picture.height
 
 
+@dataclass(frozen=True)
+class StateSection:
+    """Base of what a stage saves of one stream, so that another run can continue it there.
+
+    A stage declares a dataclass of its own: fields are facts (what JSON holds), numpy arrays, or mappings from names to
+    numpy arrays. Only that stage reads it.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """All stages have done what came before this: each adds what it needs to go on from here.
+    """All stages have done what came before this: each adds its section, with what it needs to continue from here.
 
     Attributes:
         source: name of the stream.
         frames: that it delivered so far.
+        size: (width, height) of its last frame in pixels, as displayed; (0, 0) before the first one.
+        last_s: presentation time of its last frame in seconds; None before the first one.
+        step_s: seconds from its last frame to the one that is due next; 0 where unknown.
         last: no frame follows: outputs add nothing.
-        facts: by name of the stage, as JSON holds it.
-        arrays: by name of the stage and of the array.
+        sections: by name of the stage.
     """
 
     source: str
     frames: int
+    size: tuple[int, int] = (0, 0)
+    last_s: float | None = None
+    step_s: float = 0.0
     last: bool = False
-    facts: dict[str, Any] = field(default_factory=dict)
-    arrays: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
+    sections: dict[str, StateSection] = field(default_factory=dict)
+
+
+Saved = TypeVar("Saved", bound=StateSection)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState(Generic[Saved]):
+    """What a stage saved of the stream that starts now.
+
+    Attributes:
+        section: as the stage gave it.
+        step_s: None: the stream continues exactly there. Otherwise it follows another file, which ended there: its
+            times start again, and its first frame comes so many seconds after the last one of the other file.
+    """
+
+    section: Saved
+    step_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamStarted:
-    """A stream begins: comes before its first frame.
+    """A stream starts: comes before its first frame.
 
     Attributes:
         source: name of the stream.
         info: what is known of it.
-        resume: where an interrupted run left off, which this one goes on from.
-        memory: what was remembered at the end of another file, whose continuation this one is.
+        continues: the checkpoint that it continues from; None where it starts from nothing.
+        other_file: the checkpoint is the end of another file, which this one follows; otherwise an interrupted run of
+            this very stream has left it.
+        outputs: files and addresses that are written of it, by name of the stage that writes them.
     """
 
     source: str
     info: StreamInfo
-    resume: Checkpoint | None = None
-    memory: Checkpoint | None = None
+    continues: Checkpoint | None = None
+    other_file: bool = False
+    outputs: Mapping[str, Path | str] = field(default_factory=dict)
+
+    def saved(self, stage: str) -> SavedState[Any] | None:
+        """What a stage has saved of it; None where it starts from nothing."""
+        if self.continues is None or stage not in self.continues.sections:
+            return None
+        return SavedState(self.continues.sections[stage], self.continues.step_s if self.other_file else None)
 
     @property
-    def goes_on_from(self) -> Checkpoint | None:
-        """What is remembered of it; memory of pictures of another size is of no use."""
-        if self.resume is not None or self.memory is None:
-            return self.resume
-        return self.memory if self.memory.facts["detect"]["size"] == [self.info.width, self.info.height] else None
+    def frames_before(self) -> int:
+        """Frames of it that an interrupted run has delivered."""
+        return 0 if self.continues is None or self.other_file else self.continues.frames
 
 
 @dataclass(frozen=True, slots=True)
 class StreamGap:
-    """Time was lost: memory and tracks of this stream start anew. `session` is the one that follows."""
+    """Time was lost: memory and tracks of this stream start again. `session` is the one that follows."""
 
     source: str
     session: int
@@ -213,6 +255,7 @@ class StreamEnded:
         dropped: frames that were dropped on purpose.
         undecodable: packets that could not be decoded.
         error: why it ended early, one line without credentials; None at a regular end.
+        drops: dropped frames by cause; of live sources.
     """
 
     source: str
@@ -220,6 +263,7 @@ class StreamEnded:
     dropped: int = 0
     undecodable: int = 0
     error: str | None = None
+    drops: Mapping[str, int] = field(default_factory=dict)
 
 
 Marker = StreamStarted | StreamGap | Checkpoint | StreamEnded

@@ -13,12 +13,12 @@ import typer
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
 from streamdet.cli.options import DETECTION, INPUT, OUTPUT, Quiet, Verbose
-from streamdet.errors import ConfigError
-from streamdet.jobs.config import PipelineConfig
-from streamdet.yaml_file import Override, load_yaml
+from streamdet.errors import ConfigError, PipelineError
+from streamdet.yaml_file import Override
 
 if TYPE_CHECKING:
     from streamdet.flow import RunStats
+    from streamdet.jobs.config import PipelineConfig
     from streamdet.media.locations import SourceSpec
     from streamdet.models.contract import Detector
 
@@ -107,8 +107,10 @@ def _scene(path: Path) -> Path:
     return path
 
 
-def job_of(clip: Path, model: str, imgsz: int | None, most_frames: int = _MOST_FRAMES) -> PipelineConfig:
+def job_of(clip: Path, model: str, imgsz: int | None, most_frames: int = _MOST_FRAMES) -> "PipelineConfig":
     """The job that is measured."""
+    from streamdet.jobs.config import load_job
+
     settings = {
         "sources": [str(clip)],
         "detect.model": model,
@@ -116,10 +118,10 @@ def job_of(clip: Path, model: str, imgsz: int | None, most_frames: int = _MOST_F
         "decode.max_frames": most_frames,
         "encode.audio": "drop",
     }
-    return load_yaml(None, PipelineConfig, [Override(key, value, key) for key, value in settings.items()])
+    return load_job(None, [Override(key, value, key) for key, value in settings.items()])
 
 
-def end_to_end(config: PipelineConfig, folder: Path, rounds: int) -> dict[str, Any]:
+def end_to_end(config: "PipelineConfig", folder: Path, rounds: int) -> dict[str, Any]:
     """Transcode and annotate a clip in turn.
 
     Args:
@@ -134,9 +136,10 @@ def end_to_end(config: PipelineConfig, folder: Path, rounds: int) -> dict[str, A
     from streamdet.media.locations import expand_sources
     from streamdet.media.write.transcode import transcode
     from streamdet.runtimes.loading import load
+    from streamdet.stages.detect import DetectSettings
 
     [spec] = expand_sources(config.sources)
-    detector = load(config.detect.model)
+    detector = load(config.settings(DetectSettings).model)
     plain: list[Pace] = []
     annotated: list[Pace] = []
     runs: list[RunStats] = []
@@ -174,19 +177,17 @@ def end_to_end(config: PipelineConfig, folder: Path, rounds: int) -> dict[str, A
     }
 
 
-def annotate_clip(config: PipelineConfig, spec: "SourceSpec", detector: "Detector", path: Path) -> "RunStats":
+def annotate_clip(config: "PipelineConfig", spec: "SourceSpec", detector: "Detector", path: Path) -> "RunStats":
     """Run a job of one file, as `streamdet run` does."""
-    from streamdet.jobs.assemble import OutputFailures, assemble, streams_of
+    from streamdet.jobs.outputs import SourceOutput
+    from streamdet.jobs.plan import SourceJob
+    from streamdet.jobs.session import run_source
 
     path.unlink(missing_ok=True)
-    failures = OutputFailures()
-    streams = streams_of(config, [spec], on_error="raise")
-    with assemble(config, streams, detector, videos={spec.name: path}, failures=failures) as run:
-        for _ in run:
-            pass
-    for _, error in failures.videos:
-        raise error
-    return run.stats
+    outcome = run_source(SourceJob(spec, config, (SourceOutput("encode", "video", path),)), detector)
+    for failure in outcome.failures:
+        raise PipelineError(failure.message)
+    return outcome.stats
 
 
 def _pace(work: Callable[[], int]) -> Pace:

@@ -5,15 +5,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
 from streamdet.cli.options import LogFormat, Progress, Quiet, Verbose
-from streamdet.jobs.config import PipelineConfig
-from streamdet.yaml_file import Override, load_yaml
+from streamdet.yaml_file import Override
+
+if TYPE_CHECKING:
+    from streamdet.jobs.config import PipelineConfig
 
 Box = Sequence[float]  # x1 y1 x2 y2
 Objects = Mapping[int, Sequence[tuple[str, Box]]]  # by frame: class and box
@@ -48,7 +50,7 @@ def demo(
     """
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
 
-    from streamdet.cli.execution import execute, prepare
+    from streamdet.cli.job import run_job
     from streamdet.cli.scene import film
     from streamdet.jobs.outputs import check_files
     from streamdet.scenes.ground_truth import GroundTruth
@@ -60,13 +62,15 @@ def demo(
     truth = GroundTruth()
     log.info("rendering %g s of a street", seconds)
     film(SceneSpec(**_SCENE, frames=round(seconds * _FPS)), clip, truth, progress)
-    outcome = execute(prepare(_job(clip, video, detections, report)), progress)
-    if outcome.exit_status == DONE:
-        _conclude(truth.to_dict(), detections, outcome.fps)
-    return outcome.exit_status
+    done = run_job(_job(clip, video, detections, report), progress)
+    if done.exit_status == DONE:
+        _conclude(truth.to_dict(), detections, done.fps)
+    return done.exit_status
 
 
-def _job(clip: Path, video: Path, detections: Path, report: Path) -> PipelineConfig:
+def _job(clip: Path, video: Path, detections: Path, report: Path) -> "PipelineConfig":
+    from streamdet.jobs.config import load_job
+
     settings = {
         "sources": [str(clip)],
         "stages": ["decode", "batch", "detect", "track", "annotate", "encode", "record"],
@@ -75,7 +79,7 @@ def _job(clip: Path, video: Path, detections: Path, report: Path) -> PipelineCon
         "report": str(report),
         "overwrite": True,
     }
-    return load_yaml(None, PipelineConfig, [Override(key, value, key) for key, value in settings.items()])
+    return load_job(None, [Override(key, value, key) for key, value in settings.items()])
 
 
 def _conclude(labels: Mapping[str, Any], detections: Path, fps: float) -> None:

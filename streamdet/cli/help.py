@@ -1,5 +1,6 @@
 """`--help` in plain text, with the options in groups."""
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand
@@ -19,8 +20,21 @@ class GroupedCommand(TyperCommand):
                 groups["Arguments"].append((parameter.metavar or "", text))  # without the type that typer adds
             elif record := parameter.get_help_record(ctx):
                 panel = MESSAGES if parameter.name == "help" else getattr(parameter, "rich_help_panel", None)
-                groups.setdefault(panel or "Options", []).append(record)
+                groups.setdefault(panel or "Options", []).append((record[0], with_defaults(record[1])))
         for name, records in groups.items():
             if records:
                 with formatter.section(name):
                     formatter.write_dl(records)
+
+
+def with_defaults(text: str) -> str:
+    """Put the default of a job's setting in the place of its name in braces, as in "Default: {detect.conf}."."""
+    names = re.findall(r"\{(\w+\.\w+)\}", text)
+    if names:
+        from streamdet.jobs.config import load_job  # loads the stages, which declare them
+
+        job = load_job()
+        for name in names:
+            section, _, key = name.partition(".")
+            text = text.replace(f"{{{name}}}", str(getattr(job.settings_of(section), key)))
+    return text

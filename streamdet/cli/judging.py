@@ -89,9 +89,9 @@ class Judge:
     def _draw_sheet(self, name: str, labelled: "LabelledSet", found: "list[list[Detections]]") -> None:
         from streamdet.datasets.contact_sheet import prediction_sheet
         from streamdet.drawing.annotators import draw
-        from streamdet.jobs.config import DetectConfig
+        from streamdet.stages.detect import DetectSettings
 
-        least = DetectConfig().conf
+        least = DetectSettings().conf
         shown = [[frame[frame.scores >= least] for frame in video] for video in found]
         folder = self._folder / "sheets"
         folder.mkdir(exist_ok=True)

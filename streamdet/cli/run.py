@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,12 +10,13 @@ from streamdet.cli.loading import collector_at_rest
 from streamdet.cli.messages import start_messages
 from streamdet.cli.options import DETECTION, EXECUTION, INPUT, OUTPUT, LogFormat, Progress, Quiet, Verbose
 from streamdet.errors import ConfigError
-from streamdet.jobs.config import PipelineConfig, StageName
-from streamdet.yaml_file import Override, load_yaml
+from streamdet.yaml_file import Override
+
+if TYPE_CHECKING:
+    from streamdet.jobs.config import PipelineConfig
 
 CONTINUE = "Continue"
 JOB = "Job file"
-_DEFAULTS = PipelineConfig()
 # Which option sets which key of the job; an option that is not given leaves the file's value.
 _KEYS = {
     "output": "encode.path",
@@ -79,7 +80,7 @@ def run(
         typer.Option(
             metavar="N",
             rich_help_panel=INPUT,
-            help=f"Use every N-th frame; times stay true. Default: {_DEFAULTS.decode.stride}.",
+            help="Use every N-th frame; times stay true. Default: {decode.stride}.",
         ),
     ] = None,
     mode: Annotated[
@@ -96,7 +97,7 @@ def run(
         typer.Option(
             metavar="S",
             rich_help_panel=INPUT,
-            help=f"Drop live frames that are older, in seconds. Default: {_DEFAULTS.decode.max_staleness_s}.",
+            help="Drop live frames that are older, in seconds. Default: {decode.max_staleness_s}.",
         ),
     ] = None,
     output: Annotated[
@@ -146,9 +147,7 @@ def run(
     ] = None,
     codec: Annotated[
         str | None,
-        typer.Option(
-            metavar="h264|hevc|av1", rich_help_panel=OUTPUT, help=f"Video codec. Default: {_DEFAULTS.encode.codec}."
-        ),
+        typer.Option(metavar="h264|hevc|av1", rich_help_panel=OUTPUT, help="Video codec. Default: {encode.codec}."),
     ] = None,
     crf: Annotated[
         int | None,
@@ -166,9 +165,7 @@ def run(
     ] = None,
     audio: Annotated[
         str | None,
-        typer.Option(
-            metavar="copy|drop", rich_help_panel=OUTPUT, help=f"Audio tracks. Default: {_DEFAULTS.encode.audio}."
-        ),
+        typer.Option(metavar="copy|drop", rich_help_panel=OUTPUT, help="Audio tracks. Default: {encode.audio}."),
     ] = None,
     overwrite: Annotated[
         bool | None, typer.Option("--overwrite", rich_help_panel=OUTPUT, help="Replace output files that exist.")
@@ -178,14 +175,12 @@ def run(
         typer.Option(
             metavar="NAME|PATH",
             rich_help_panel=DETECTION,
-            help=f"The name of a model, or a model file. Default: {_DEFAULTS.detect.model}.",
+            help="The name of a model, or a model file. Default: {detect.model}.",
         ),
     ] = None,
     conf: Annotated[
         float | None,
-        typer.Option(
-            metavar="0..1", rich_help_panel=DETECTION, help=f"Lowest score of a box. Default: {_DEFAULTS.detect.conf}."
-        ),
+        typer.Option(metavar="0..1", rich_help_panel=DETECTION, help="Lowest score of a box. Default: {detect.conf}."),
     ] = None,
     iou: Annotated[
         float | None,
@@ -193,7 +188,7 @@ def run(
             metavar="0..1",
             rich_help_panel=DETECTION,
             help="Two boxes of one class that overlap by more than this IoU count as one object. "
-            f"Default: {_DEFAULTS.detect.iou}.",
+            "Default: {detect.iou}.",
         ),
     ] = None,
     max_det: Annotated[
@@ -201,7 +196,7 @@ def run(
         typer.Option(
             metavar="N",
             rich_help_panel=DETECTION,
-            help=f"Most boxes in a frame. Default: {_DEFAULTS.detect.max_detections}.",
+            help="Most boxes in a frame. Default: {detect.max_detections}.",
         ),
     ] = None,
     classes: Annotated[
@@ -227,7 +222,7 @@ def run(
             metavar="carry|reset",
             rich_help_panel=DETECTION,
             help="Whether the recurrent state is carried from frame to frame, or reset at every frame. "
-            f"Default: {_DEFAULTS.detect.memory}.",
+            "Default: {detect.memory}.",
         ),
     ] = None,
     track: Annotated[
@@ -241,7 +236,7 @@ def run(
         typer.Option(
             metavar="auto|cpu|cuda|cuda:N",
             rich_help_panel=EXECUTION,
-            help=f"Where the detector runs. Default: {_DEFAULTS.detect.device}.",
+            help="Where the detector runs. Default: {detect.device}.",
         ),
     ] = None,
     runtime: Annotated[
@@ -249,7 +244,7 @@ def run(
         typer.Option(
             metavar="auto|torch|openvino|onnxruntime",
             rich_help_panel=EXECUTION,
-            help=f"What runs the detector. Default: {_DEFAULTS.detect.runtime} (the fastest here, measured once).",
+            help="What runs the detector. Default: {detect.runtime} (the fastest here, measured once).",
         ),
     ] = None,
     precision: Annotated[
@@ -257,7 +252,7 @@ def run(
         typer.Option(
             metavar="auto|fp32|bf16|fp16|int8",
             rich_help_panel=EXECUTION,
-            help=f"Number format of the computation. Default: {_DEFAULTS.detect.precision}.",
+            help="Number format of the computation. Default: {detect.precision}.",
         ),
     ] = None,
     resume: Annotated[
@@ -302,16 +297,16 @@ def run(
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
     _refuse_what_excludes_each_other(options)
     overrides: list[str | Override] = [*(settings or ()), *_overrides(options)]
-    config = with_stages(load_yaml(pipeline, PipelineConfig, overrides), options)
-
     with collector_at_rest():
-        from streamdet.cli.execution import execute, prepare  # loads torch: not before the options are right
+        from streamdet.cli.job import run_job  # loads NumPy, FFmpeg and OpenCV
+        from streamdet.jobs.config import load_job
         from streamdet.jobs.watched import SourcesFile
 
-        job, watched = prepare(config, [] if pipeline is None else [Path(pipeline)]), None
+    config = with_stages(load_job(pipeline, overrides), options)
+    watched = None
     if pipeline is not None and not options["sources"]:
-        watched = SourcesFile(Path(pipeline), lambda: load_yaml(pipeline, PipelineConfig, overrides).sources)
-    return execute(job, progress, watched).exit_status
+        watched = SourcesFile(Path(pipeline), lambda: load_job(pipeline, overrides).sources)
+    return run_job(config, progress, [] if pipeline is None else [Path(pipeline)], watched).exit_status
 
 
 def _refuse_what_excludes_each_other(options: Mapping[str, Any]) -> None:
@@ -335,9 +330,9 @@ def _overrides(options: Mapping[str, Any]) -> Iterator[Override]:
             yield Override(key, value, f"--{name.replace('_', '-')}")
 
 
-def with_stages(config: PipelineConfig, options: Mapping[str, Any]) -> PipelineConfig:
+def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "PipelineConfig":
     """The job with the stages that --no-video, --output, --detections and --track take away or add."""
-    stages: list[StageName] = list(config.stages)
+    stages = list(config.stages)
     if options["no_video"]:
         stages = [stage for stage in stages if stage not in ("annotate", "encode")]
     if options["track"] is False:

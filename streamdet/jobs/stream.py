@@ -6,15 +6,14 @@ from types import TracebackType
 from typing import Literal, Self
 
 from streamdet.errors import ConfigError, SourceError, StageError
-from streamdet.flow import Run
-from streamdet.jobs.assemble import assemble, streams_of
-from streamdet.jobs.config import PipelineConfig
-from streamdet.jobs.streams import Streams
+from streamdet.jobs.config import load_job
+from streamdet.jobs.plan import SourceJob
+from streamdet.jobs.session import Session
 from streamdet.media.locations import expand_sources
 from streamdet.models.contract import Detector
 from streamdet.result import Result
 from streamdet.runtimes.loading import load
-from streamdet.yaml_file import Override, load_yaml
+from streamdet.yaml_file import Override
 
 Sources = str | Path | Sequence[str | Path]
 
@@ -25,9 +24,9 @@ class Results(Iterator[Result]):
     Streams may come and go while it is iterated over, also from other threads.
     """
 
-    def __init__(self, run: Run, streams: Streams) -> None:
-        self._streams = streams
-        self._results = _results(run)
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._results = _results(session)
 
     def __next__(self) -> Result:
         """The next result.
@@ -54,7 +53,7 @@ class Results(Iterator[Result]):
     @property
     def sources(self) -> frozenset[str]:
         """Names of the streams that were asked for and not removed, as results have them."""
-        return self._streams.names
+        return self._session.sources
 
     def add(self, source: Sources) -> list[str]:
         """Let streams join, once the first result was asked for; gives their names.
@@ -64,10 +63,7 @@ class Results(Iterator[Result]):
             RuntimeError: the first result was not asked for yet, or all streams have ended.
             ValueError: a live stream cannot join files.
         """
-        specs = expand_sources(_as_list(source), self._streams.all_names)
-        for spec in specs:
-            self._streams.add(spec)
-        return [spec.name for spec in specs]
+        return self._session.add(_as_list(source))
 
     def remove(self, name: str) -> None:
         """Let a stream end; results that are on their way still come.
@@ -75,7 +71,7 @@ class Results(Iterator[Result]):
         Raises:
             KeyError: there is no such stream.
         """
-        self._streams.remove(name)
+        self._session.remove(name)
 
 
 def stream(
@@ -145,28 +141,22 @@ def stream(
         "batch.frames_per_clip": frames_per_clip,
         "stages": ["decode", "batch", "detect", *(["track"] if track else [])],
     }
-    config = load_yaml(
-        None, PipelineConfig, [Override(key, value, key.rpartition(".")[2]) for key, value in settings.items()]
-    )
+    config = load_job(None, [Override(key, value, key.rpartition(".")[2]) for key, value in settings.items()])
     specs = expand_sources(_as_list(source))
     if not specs:
         raise ConfigError("no source given; expected a file, a folder, a glob, an address, or a list of them")
     if isinstance(detector, str | Path):
         detector = load(detector)
-    streams = streams_of(config, specs, on_error="raise")
-    return Results(assemble(config, streams, detector), streams)
+    return Results(Session([SourceJob(spec, config) for spec in specs], detector, on_error="raise"))
 
 
 def _as_list(source: Sources) -> list[str]:
     return [str(source)] if isinstance(source, str | Path) else [str(each) for each in source]
 
 
-def _results(run: Run) -> Generator[Result]:
+def _results(session: Session) -> Generator[Result]:
     try:
-        with run:
-            for item in run:
-                if isinstance(item, Result):
-                    yield item
+        yield from session.results()
     except StageError as error:
         if isinstance(error.__cause__, SourceError):  # it names its source; which stage met it is of no interest
             raise error.__cause__ from error.__cause__.__cause__

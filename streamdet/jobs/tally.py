@@ -8,10 +8,8 @@ from typing import Any
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Frame, StreamEnded, StreamStarted
 from streamdet.jobs.percentiles import Percentiles
-from streamdet.jobs.verification import FIRST_LINK, next_link
 from streamdet.media.locations import SourceSpec
 from streamdet.result import Result
-from streamdet.sinks.detection_files import frame_line
 
 
 @dataclass(slots=True)
@@ -31,7 +29,6 @@ class SourceTally:
         error: why it failed; None where it did not.
         ended: False where the run was stopped before its end.
         resumed_frames: so many of its frames came out of a run that was interrupted, before this one.
-        results_sha256: of its results, see `next_link`.
     """
 
     name: str
@@ -44,7 +41,6 @@ class SourceTally:
     error: str | None = None
     ended: bool = False
     resumed_frames: int = 0
-    results_sha256: str = FIRST_LINK
     drops: dict[str, int] = field(default_factory=dict)
     sessions: int = 1
 
@@ -77,6 +73,11 @@ class Tally:
         self._given_s[spec.name], self._ages_s[spec.name] = {}, Percentiles()
         self.sources[spec.name] = SourceTally(spec.name, spec.shown)
 
+    def discard(self, name: str) -> None:
+        """A source that could not join."""
+        for known in (self.sources, self._given_s, self._ages_s):
+            known.pop(name, None)
+
     def counted(self, name: str) -> dict[str, Any]:
         """What was counted of a source, as JSON holds it."""
         source = self.sources[name]
@@ -87,11 +88,10 @@ class Tally:
             "read_s": source.read_s,
             "first_s": self._first_s.get(name),
             "last_s": self._last_s.get(name),
-            "results_sha256": source.results_sha256,
         }
 
-    def go_on(self, name: str, counted: Mapping[str, Any], *, ended: bool) -> None:
-        """Begin with what was counted of a source in a run before this one.
+    def restore(self, name: str, counted: Mapping[str, Any], *, ended: bool) -> None:
+        """Start with what was counted of a source in a run before this one.
 
         Raises:
             KeyError: something is missing.
@@ -100,7 +100,6 @@ class Tally:
         source.frames = source.resumed_frames = counted["frames"]
         source.undecodable, source.announced_s = counted["undecodable"], counted["announced_s"]
         source.read_s, source.ended = counted["read_s"], ended
-        source.results_sha256 = counted["results_sha256"]
         for known, value in ((self._first_s, counted["first_s"]), (self._last_s, counted["last_s"])):
             if value is not None:
                 known[name] = value
@@ -126,7 +125,6 @@ class Tally:
         if isinstance(item, Result):
             source = self.sources[item.source]
             source.frames += 1
-            source.results_sha256 = next_link(source.results_sha256, frame_line(item))
             source.read_s = self._end_s(item) - self._first_s.setdefault(item.source, item.pts_s)
             source.dropped += item.frame.dropped_before
             source.sessions = item.session + 1
@@ -141,7 +139,7 @@ class Tally:
         elif isinstance(item, StreamEnded):
             source = self.sources[item.source]
             source.dropped, source.undecodable, source.error = item.dropped, item.undecodable, item.error
-            source.ended = True
+            source.ended, source.drops = True, dict(item.drops)
             self._given_s[item.source].clear()
 
     def _end_s(self, result: Result) -> float:

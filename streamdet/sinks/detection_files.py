@@ -19,7 +19,6 @@ from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.part_file import PartFile, mark_of, write_error
 from streamdet.result import Result
 from streamdet.sinks.events import EventSender, is_event_address, open_transport
-from streamdet.sinks.failures import Deliveries
 
 Format = Literal["jsonl", "mot", "coco"]
 STDOUT = "-"
@@ -64,7 +63,7 @@ def open_detection_file(
     form: Format,
     header: RunHeader,
     sources: list[str],
-    deliveries: Deliveries | None = None,
+    delivery: Callable[[str, str], Delivery] | None = None,
     *,
     live: bool = False,
     resume: Mapping[str, Any] | None = None,
@@ -76,7 +75,7 @@ def open_detection_file(
         form: jsonl takes any number of streams, mot and coco one.
         header: what JSON Lines begin with.
         sources: names of the streams that go into it.
-        deliveries: gets what is counted at an address, or of a live file.
+        delivery: gives what counts the lines at an address, or of a live file, by that and their unit.
         live: a file of JSON Lines of a stream that goes on: while it cannot be written (a full disk), lines are
             dropped and counted.
         resume: of `checkpoint`, of a run that was interrupted: what came after it goes, and the file goes on there.
@@ -88,20 +87,24 @@ def open_detection_file(
     if form == "coco":
         return _CocoFile(Path(path), resume)
     resume_at = None if resume is None else int(resume["mark"]["length"])
-    lines = _lines(str(path), {} if deliveries is None else deliveries, live, resume_at)
+    lines = _lines(str(path), delivery or _uncounted, live, resume_at)
     if form == "mot":
         return _MotFile(lines)
     return _JsonLinesFile(lines, None if resume else _run_line(header, sources))
 
 
-def _lines(path: str, deliveries: Deliveries, live: bool, resume_at: int | None) -> "_Bytes":
+def _uncounted(path: str, unit: str) -> Delivery:
+    return Delivery(redact(path), unit)
+
+
+def _lines(path: str, delivery: Callable[[str, str], Delivery], live: bool, resume_at: int | None) -> "_Bytes":
     if path == STDOUT:
         return _Stdout()
     if is_event_address(path):
         transport = open_transport(path)
-        return EventSender(transport, deliveries.setdefault(path, Delivery(redact(path), "lines")))
+        return EventSender(transport, delivery(path, "lines"))
     file = _GrowingFile(Path(path), Path(path), resume_at=resume_at)
-    return _LastingFile(file, deliveries.setdefault(path, Delivery(path, "lines"))) if live else file
+    return _LastingFile(file, delivery(path, "lines")) if live else file
 
 
 class _Bytes(Protocol):

@@ -101,7 +101,8 @@ class EventSender:
                 if self._deliver(lines, backoff):
                     self._delivery.sent += len(lines)
                 else:
-                    self._delivery.drop("undelivered", len(lines))
+                    with self._changed:
+                        self._delivery.drop("undelivered", len(lines))
         finally:
             self._transport.close()
 

@@ -1,30 +1,35 @@
 """annotate: draws what was found on a copy of each picture."""
 
-from collections.abc import Iterator
-
 from streamdet.drawing.annotators import StreamAnnotator
 from streamdet.drawing.options import AnnotateOptions
-from streamdet.flow import Inbox, Stage
-from streamdet.frames import Marker, StreamEnded, StreamGap
+from streamdet.flow import Stage
+from streamdet.frames import StateSection, StreamGap
 from streamdet.result import Result
+from streamdet.stages.entry import StageEntry
+from streamdet.stages.per_stream import StreamWorker, per_stream
 
-Item = Result | Marker
+
+class _Pictures(StreamWorker[StateSection]):
+    def __init__(self, options: AnnotateOptions) -> None:
+        self._annotator = StreamAnnotator(options)
+
+    def process(self, result: Result) -> Result:
+        return result.with_picture(self._annotator.annotate(result.frame.picture, result.detections, result.pts_s))
+
+    def gap(self, gap: StreamGap) -> None:
+        self._annotator.reset()
 
 
 def annotate(options: AnnotateOptions | None = None) -> Stage:
     """Result to Result with another picture; markers pass."""
-    return Stage("annotate", lambda inbox: _process(inbox, options or AnnotateOptions()))
+    return per_stream("annotate", lambda: _Pictures(options or AnnotateOptions()))
 
 
-def _process(inbox: Inbox[Item], options: AnnotateOptions) -> Iterator[Item]:
-    annotators: dict[str, StreamAnnotator] = {}
-    for item in inbox:
-        if isinstance(item, Result):
-            annotator = annotators.setdefault(item.source, StreamAnnotator(options))
-            yield item.with_picture(annotator.annotate(item.frame.picture, item.detections, item.pts_s))
-            continue
-        if isinstance(item, StreamGap) and item.source in annotators:
-            annotators[item.source].reset()
-        elif isinstance(item, StreamEnded):
-            annotators.pop(item.source, None)
-        yield item
+STAGE = StageEntry(
+    "annotate",
+    lambda settings, context: annotate(settings),
+    settings=AnnotateOptions,
+    needs=frozenset({"detections"}),
+    uses=frozenset({"track_ids"}),
+    gives=frozenset({"drawing"}),
+)

@@ -1,12 +1,44 @@
 """batch: brings frames together into clips, as many as a detector takes at once."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from time import monotonic
+
+from pydantic import Field, ValidationInfo
+from pydantic import field_validator as check
 
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Clip, Frame, Marker, StreamEnded, StreamStarted
+from streamdet.stages.entry import StageContext, StageEntry
+from streamdet.yaml_file import Section
 
 _IDLE_S = 1.0
+_FRAMES_PER_CLIP = 8
+_MAX_LIVE_STREAMS = 16
+
+
+class BatchSettings(Section):
+    """How many frames the detector takes at once: consecutive ones of a stream, or one each of streams side by side.
+
+    With live sources it is one each, the newest ones; frames_per_clip is for files.
+
+    Attributes:
+        frames_per_clip: None: 8, or 1 where streams are side by side.
+        max_streams: None: 1, or 16 with live sources.
+        deadline_s: how long the first live frame waits for those of other streams.
+    """
+
+    frames_per_clip: int | None = Field(default=None, ge=1, le=64)
+    max_streams: int | None = Field(default=None, ge=1, le=64)
+    deadline_s: float = Field(default=0.005, ge=0, le=10)
+
+    @check("max_streams")
+    @classmethod
+    def _one_way_at_a_time(cls, max_streams: int | None, info: ValidationInfo) -> int | None:
+        # A cut to another scene splits a clip, which only one stream at a time can be.
+        if (max_streams or 1) > 1 and (info.data.get("frames_per_clip") or 1) > 1:
+            raise ValueError(f"expected 1, or frames_per_clip 1 beside it, got {max_streams}")
+        return max_streams
 
 
 def batch(frames_per_clip: int, max_streams: int = 1) -> Stage:
@@ -140,3 +172,14 @@ class _Waiting:
 
 def _kind(frame: Frame) -> tuple[object, int]:
     return (frame.width, frame.height), frame.session
+
+
+def _build(settings: BatchSettings, context: StageContext) -> Stage:
+    if context.live:
+        return batch_newest(settings.max_streams or _MAX_LIVE_STREAMS, settings.deadline_s)
+    frames_per_clip = settings.frames_per_clip or (_FRAMES_PER_CLIP if context.side_by_side == 1 else 1)
+    # One clip may wait: it is many frames already, which memory has to hold and a stop has to finish.
+    return replace(batch(frames_per_clip, context.side_by_side), capacity=1)
+
+
+STAGE = StageEntry("batch", _build, settings=BatchSettings, takes="frames", makes="clips")

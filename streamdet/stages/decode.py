@@ -1,40 +1,126 @@
 """decode: opens sources and gives their frames between the markers of their life."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from threading import Event
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import field_validator as check
 
 from streamdet.errors import SourceError
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Checkpoint, Frame, StreamEnded, StreamGap, StreamStarted
+from streamdet.frames import Checkpoint, Frame, StreamEnded, StreamGap, StreamInfo, StreamStarted
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.source import LiveSource
 from streamdet.media.locations import SourceSpec, redact
 from streamdet.media.read.source import open_source
 from streamdet.media.timeline import Part
+from streamdet.stages.entry import StageEntry
+from streamdet.stages.outputs import Target
+from streamdet.yaml_file import Section
 
 Item = StreamStarted | Frame | StreamGap | Checkpoint | StreamEnded
 OnError = Literal["end", "raise"]
 
+_log = logging.getLogger(__name__)
+
 _LOOK_UP_S = 0.2  # so often a live source that waits for frames sees whether it shall end
 
 
-@dataclass(frozen=True, slots=True)
-class Continuation:
-    """How a run can be gone on from, and what it goes on from itself.
+def _seconds(value: Any) -> Any:
+    """Read 90, "90", "1:30" or "00:01:30.5"."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d{1,9})?)", value, re.ASCII)
+    if found is None:
+        raise ValueError(f"expected seconds or hours:minutes:seconds, such as 90, 1:30 or 00:01:30, got {value}")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
-    Attributes:
-        checkpoint_frames: a Checkpoint after so many frames, again and again; None for none.
-        checkpoint_at_end: one before the end of each stream.
-        resume: where streams of an interrupted run left off, by name.
-        memory: what was remembered at the end of another file; every stream continues that.
+
+class DecodeSettings(Section):
+    """Which part of every source is read, and how live ones are.
+
+    Live sources are cameras and streams from a network; files take no notice of mode freshest and what follows it, but
+    hwaccel: none, auto, or a kind of device that decodes, see media.read.hwaccel.
     """
 
+    start_s: Annotated[float, BeforeValidator(_seconds)] = Field(default=0.0, ge=0, allow_inf_nan=False)
+    end_s: Annotated[float | None, BeforeValidator(_seconds)] = Field(default=None, gt=0, allow_inf_nan=False)
+    max_frames: int | None = Field(default=None, ge=1)
+    stride: int = Field(default=1, ge=1)
+    mode: Literal["auto", "every-frame", "freshest"] = "auto"
+    max_staleness_s: float | None = Field(default=0.5, gt=0, allow_inf_nan=False)
+    hwaccel: str = "none"
+    track_index: int | None = Field(default=None, ge=0)
+    transport: Literal["tcp", "udp"] = "tcp"
+    wait_for_keyframe: bool = False
+    timeout_s: float = Field(default=5.0, gt=0, le=3600)
+    stale_after_s: float = Field(default=3.0, gt=0, le=3600)
+
+    @check("end_s")
+    @classmethod
+    def _after_start(cls, end_s: float | None, info: ValidationInfo) -> float | None:
+        start_s = info.data.get("start_s", 0.0)
+        if end_s is not None and end_s <= start_s:
+            raise ValueError(f"expected an end after the start at {start_s:g} s, got {end_s:g}")
+        return end_s
+
+    @property
+    def part(self) -> Part:
+        """The part of every source."""
+        return Part(self.start_s or None, self.end_s, self.max_frames, self.stride)
+
+    @property
+    def live(self) -> LiveOptions:
+        """How live sources are read."""
+        return LiveOptions(
+            freshest=self.mode != "every-frame",
+            max_staleness_s=self.max_staleness_s,
+            transport=self.transport,
+            wait_for_keyframe=self.wait_for_keyframe,
+            timeout_s=self.timeout_s,
+            stale_after_s=self.stale_after_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Input:
+    """A source to read.
+
+    Attributes:
+        spec: what is opened.
+        outputs: what is written of it, by name of the stage.
+        continues, other_file: as in `StreamStarted`. The end of another file is left out where its frames had another
+            size.
+        checkpoint_frames: a Checkpoint after so many frames, again and again; None for none.
+        checkpoint_at_end: one before its end.
+        leaving: set from any thread: it ends now.
+    """
+
+    spec: SourceSpec
+    outputs: Mapping[str, Target] = field(default_factory=dict)
+    continues: Checkpoint | None = None
+    other_file: bool = False
     checkpoint_frames: int | None = None
     checkpoint_at_end: bool = False
-    resume: Mapping[str, Checkpoint] = field(default_factory=dict)
-    memory: Checkpoint | None = None
+    leaving: Event = field(default_factory=Event)
+
+    def started(self, info: StreamInfo, part: Part) -> StreamStarted:
+        """The marker of its start."""
+        info = replace(info, start_s=part.start_s, end_s=part.end_s)
+        continues = self.continues
+        if continues is not None and self.other_file and continues.size != (info.width, info.height):
+            _log.warning(
+                "%s: starts without memory: it has %dx%d pixels, the file before has %dx%d",
+                *(self.spec.name, info.width, info.height, *continues.size),
+            )
+            continues = None
+        return StreamStarted(self.spec.name, info, continues, self.other_file, self.outputs)
 
 
 @dataclass(slots=True)
@@ -45,8 +131,10 @@ class _Life:
     dropped: int = 0
     undecodable: int = 0
     error: str | None = None
+    size: tuple[int, int] = (0, 0)
     last_s: float | None = None
     step_s: float = 0.0
+    drops: Mapping[str, int] = field(default_factory=dict)
 
     def count(self, item: Frame | StreamGap) -> None:
         if isinstance(item, Frame):
@@ -54,14 +142,13 @@ class _Life:
             self.dropped += item.dropped_before
             duration_s = float(item.duration * item.time_base)
             self.step_s = duration_s or (item.pts_s - self.last_s if self.last_s is not None else 0.0)
-            self.last_s = item.pts_s
+            self.last_s, self.size = item.pts_s, (item.width, item.height)
 
     def checkpoint(self, source: str, *, last: bool = False) -> Checkpoint:
-        """`step_s`: after how many seconds the next frame is due."""
-        return Checkpoint(source, self.frames, last, {"decode": {"step_s": self.step_s, "last_s": self.last_s}})
+        return Checkpoint(source, self.frames, self.size, self.last_s, self.step_s, last)
 
     def ended(self, source: str) -> StreamEnded:
-        return StreamEnded(source, self.frames, self.dropped, self.undecodable, self.error)
+        return StreamEnded(source, self.frames, self.dropped, self.undecodable, self.error, self.drops)
 
     @contextmanager
     def may_fail(self, on_error: OnError) -> Iterator[None]:
@@ -74,138 +161,97 @@ class _Life:
             self.error = redact(" ".join(str(problem).split()))
 
 
-def decode(
-    specs: Sequence[SourceSpec],
-    part: Part | None = None,
-    *,
-    on_error: OnError = "end",
-    leaving: Container[str] = (),
-    continuation: Continuation | None = None,
-) -> Stage:
+def decode(inputs: Sequence[Input], part: Part | None = None, *, on_error: OnError = "end") -> Stage:
     """Give each source's frames, one source after another: StreamStarted, frames and gaps, StreamEnded.
 
     Args:
-        specs: what to read, in this order.
+        inputs: what to read, in this order.
         part: the part of each source that is read.
         on_error: what happens when a source cannot be opened or read on. "end": its StreamEnded says why and the next
-            source goes on; one that could not be opened has no StreamStarted. "raise": the run fails.
-        leaving: names of streams that end now; looked at again and again.
-        continuation: where checkpoints come, and what is gone on from.
+            source is read; one that could not be opened has no StreamStarted. "raise": the run fails.
     """
-    part, goes_on = part or Part(), continuation or Continuation()
-    every_frames = goes_on.checkpoint_frames
+    part = part or Part()
 
-    def read(spec: SourceSpec) -> Iterator[Item]:
-        resume = goes_on.resume.get(spec.name)
-        life = _Life() if resume is None else _Life(resume.frames, last_s=resume.facts["decode"]["last_s"])
+    def read(source: Input) -> Iterator[Item]:
+        name, before = source.spec.name, None if source.other_file else source.continues
+        life = _Life() if before is None else _Life(before.frames, size=before.size, last_s=before.last_s)
+        every_frames, first = source.checkpoint_frames, life.frames
         with (
             life.may_fail(on_error),
             open_source(
-                spec,
+                source.spec,
                 start_s=part.start_s,
                 end_s=part.end_s,
                 max_frames=part.max_frames,
                 stride=part.stride,
                 skip=life.frames,
-            ) as source,
+            ) as opened,
         ):
-            yield StreamStarted(spec.name, source.info, resume, goes_on.memory)
-            begins_at = life.frames
-            for item in source:
-                # Not behind the last frame: what is encoded anew there would be a video's end without a picture.
-                if every_frames and life.frames > begins_at and life.frames % every_frames == 0:
-                    yield life.checkpoint(spec.name)
-                life.undecodable = source.undecodable
+            yield source.started(opened.info, part)
+            for item in opened:
+                # Not behind the last frame: what is encoded again there would be a video's end without a picture.
+                if every_frames and life.frames > first and life.frames % every_frames == 0:
+                    yield life.checkpoint(name)
+                life.undecodable = opened.undecodable
                 life.count(item)
                 yield item
-                if spec.name in leaving:
+                if source.leaving.is_set():
                     break
-            life.undecodable = source.undecodable
-            if goes_on.checkpoint_at_end:
-                yield life.checkpoint(spec.name, last=True)
-        yield life.ended(spec.name)
+            life.undecodable = opened.undecodable
+            if source.checkpoint_at_end:
+                yield life.checkpoint(name, last=True)
+        yield life.ended(name)
 
     def process(inbox: Inbox[Item]) -> Iterator[Item]:
-        for spec in specs:
-            if spec.name not in leaving:
-                yield from read(spec)
+        for source in inputs:
+            if not source.leaving.is_set():
+                yield from read(source)
 
     return Stage("decode", process)
 
 
-@dataclass(slots=True)
-class LiveStreams:
-    """What the decode stages of live sources share with who runs them.
-
-    Attributes:
-        leaving: names of streams that shall end.
-        sources: those that are open.
-        dropped: frames dropped, by cause, of those that have ended.
-    """
-
-    leaving: set[str] = field(default_factory=set)
-    sources: dict[str, LiveSource] = field(default_factory=dict)
-    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    def dropped_of(self, name: str) -> dict[str, int]:
-        """So far; from any thread."""
-        source = self.sources.get(name)
-        return self.dropped.get(name, {}) if source is None else _by_cause(source)
-
-
-def _by_cause(source: LiveSource) -> dict[str, int]:
-    return {str(cause): count for cause, count in source.dropped.items()}
-
-
-def decode_live(
-    spec: SourceSpec,
-    options: LiveOptions,
-    part: Part | None = None,
-    *,
-    on_error: OnError = "end",
-    streams: LiveStreams | None = None,
-) -> Stage:
+def decode_live(source: Input, options: LiveOptions, part: Part | None = None, *, on_error: OnError = "end") -> Stage:
     """Give a live source's frames as they come, each when the next stage is free: whatever is the newest then.
 
     StreamStarted comes with the first frame; before that nothing is known, and nobody waits. It ends when it is told
     to, with a StreamEnded in any case, or with the source's part.
 
     Args:
-        spec: a source that `is_live`.
+        source: one that `is_live`.
         options: how it is read.
         part: the part that is read.
         on_error: what happens when the part ends without a frame, as in `decode`.
-        streams: what is shared.
     """
-    shared = streams or LiveStreams()
+    spec, part = source.spec, part or Part()
 
-    def read(inbox: Inbox[Item], source: LiveSource, life: _Life) -> Iterator[Item]:
-        while not (inbox.stopping or spec.name in shared.leaving or source.over):
+    def read(inbox: Inbox[Item], opened: LiveSource, life: _Life) -> Iterator[Item]:
+        while not (inbox.stopping or source.leaving.is_set() or opened.over):
             with inbox.waiting():
-                there = source.wait(_LOOK_UP_S)
+                there = opened.wait(_LOOK_UP_S)
             if not there:
                 continue
             inbox.wait_until_wanted()
-            item = source.take()
+            item = opened.take()
             if item is None:
                 inbox.withdraw()
                 continue
             if life.frames == 0 and isinstance(item, Frame):
-                yield StreamStarted(spec.name, source.info)
+                yield source.started(opened.info, part)
             life.count(item)
             yield item
 
     def process(inbox: Inbox[Item]) -> Iterator[Item]:
         life = _Life()
-        with life.may_fail(on_error), LiveSource(spec, options, part) as source:
-            shared.sources[spec.name] = source
-            yield from read(inbox, source, life)
-            life.undecodable = source.undecodable
+        with life.may_fail(on_error), LiveSource(spec, options, part) as opened:
+            yield from read(inbox, opened, life)
+            life.undecodable = opened.undecodable
             if life.frames == 0:
-                life.error = f"{spec.shown}: gave no frame: {source.problem or 'no answer yet'}"
-        shared.dropped[spec.name] = _by_cause(source)
-        del shared.sources[spec.name]  # it holds a picture
-        life.dropped = sum(shared.dropped[spec.name].values())
+                life.error = f"{spec.shown}: gave no frame: {opened.problem or 'no answer yet'}"
+        life.drops = {str(cause): count for cause, count in opened.dropped.items()}
+        life.dropped = sum(life.drops.values())
         yield life.ended(spec.name)
 
     return Stage("decode", process, capacity=0, stops_itself=True)
+
+
+STAGE = StageEntry("decode", None, settings=DecodeSettings, takes=None, makes="frames")

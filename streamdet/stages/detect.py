@@ -3,78 +3,160 @@
 Shapes: B streams, T frames, H, W pixels of the model image.
 """
 
-import logging
-from collections.abc import Iterator
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from time import monotonic
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
 
 from streamdet.boxes import Letterbox
 from streamdet.errors import ConfigError
 from streamdet.flow import Inbox, Stage
-from streamdet.frames import Checkpoint, Clip, Frame, Image, Marker, StreamEnded, StreamGap, StreamStarted
+from streamdet.frames import (
+    Clip,
+    Frame,
+    Image,
+    Marker,
+    SavedState,
+    StateSection,
+    StreamEnded,
+    StreamGap,
+    StreamStarted,
+)
 from streamdet.models.contract import Detector, Outputs
 from streamdet.models.memory import MemoryBank
-from streamdet.models.options import KEEP, DetectOptions
+from streamdet.models.options import DetectOptions, Precision, Runtime
 from streamdet.result import Result
 from streamdet.runtimes.letterbox import shrink
-
-_log = logging.getLogger(__name__)
+from streamdet.stages.entry import StageContext, StageEntry
 
 _SHORTEST_DT_S = 1e-3
 _THUMBNAIL = (32, 18)
 _CUT_CORRELATION = 0.3
 _CUT_DIFFERENCE = 20.0
+_MIN_SIDE, _MAX_SIDE = 64, 4096
 
 
-def detect(
-    detector: Detector,
-    *,
-    image_size: int | tuple[int, int] | None = None,
-    options: DetectOptions = KEEP,
-    memory: Literal["carry", "reset"] = "carry",
-) -> Stage:
-    """Clip -> Result of every frame, stream by stream; markers pass.
+def _device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise ValueError(f"expected auto, cpu, cuda or cuda:N, got {value}")
+    return value
 
-    Args:
-        image_size: longer side of the model image in pixels, or (height, width); the model's own when None.
-        options: which boxes are kept.
+
+def _image_size(value: Any) -> int | tuple[int, int] | None:
+    """Read N, [H, W], "N" or "HxW"."""
+    if value is None:
+        return None
+    sides = value
+    if isinstance(value, str):
+        sides = [int(side) if side.isascii() and side.isdigit() else side for side in value.lower().split("x")]
+    elif not isinstance(value, list | tuple):
+        sides = [value]
+    if len(sides) not in (1, 2) or any(type(side) is not int for side in sides):
+        raise ValueError(f"expected N or HxW in pixels, such as 320 or 192x320, got {json.dumps(value)}")
+    for side in sides:
+        if not _MIN_SIDE <= side <= _MAX_SIDE:
+            raise ValueError(f"expected {_MIN_SIDE} to {_MAX_SIDE} pixels, got {side}")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+class DetectSettings(DetectOptions):
+    """Which detector runs and where, besides which boxes it keeps.
+
+    Attributes:
+        model: a name or a path.
+        image_size: longer side, or height and width, in pixels that the detector sees; None: the model's own.
+        device, runtime, precision: how it runs; auto takes what is fastest.
         memory: reset forgets after every frame.
+    """
+
+    model: str = Field(default="street", min_length=1)
+    image_size: Annotated[Any, AfterValidator(_image_size)] = None
+    device: Annotated[str, AfterValidator(_device)] = "auto"
+    runtime: Runtime = "auto"
+    precision: Precision = "auto"
+    memory: Literal["carry", "reset"] = "carry"
+
+
+@dataclass(frozen=True)
+class DetectState(StateSection):
+    """What the detector remembers of one stream.
+
+    Attributes:
+        size: (width, height) of the last frame in pixels.
+        last_s: its time in seconds; None where it was forgotten.
+        thumbnail: (18, 32) uint8, the last frame in grey.
+        memory: the recurrent state, by name.
+    """
+
+    size: Sequence[int]
+    last_s: float | None
+    thumbnail: Image
+    memory: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def detect(detector: Detector, settings: DetectSettings | None = None) -> Stage:
+    """Clip -> Result of every frame, stream by stream; markers pass.
 
     Raises:
         ConfigError: if the detector does not know a class.
     """
-    spec = detector.spec
-    unknown = sorted(set(options.classes or ()) - set(spec.classes))
-    if unknown:
-        raise ConfigError(f"{spec.name} does not know {', '.join(unknown)}; it finds {', '.join(spec.classes)}")
+    settings = settings or DetectSettings()
+    _check_classes(settings.classes or (), detector.spec.classes)
 
     def process(inbox: Inbox[Clip | Marker]) -> Iterator[Result | Marker]:
-        watcher = _Watcher(detector, image_size, memory == "carry")
+        watcher = _Watcher(detector, settings.image_size, settings.memory == "carry")
         for item in inbox:
             if not isinstance(item, Clip):
-                if isinstance(item, StreamGap | StreamEnded):
-                    watcher.forget(item.source)
-                elif isinstance(item, Checkpoint):
-                    watcher.save(item)
-                elif isinstance(item, StreamStarted):
-                    watcher.begin(item)
+                watcher.mark(item)
                 yield item
                 continue
             for frames, letterbox, outputs in watcher.look(item):
-                for stream, rows in zip(frames, outputs.detections(options), strict=True):
+                for stream, rows in zip(frames, outputs.detections(settings), strict=True):
                     for frame, row in zip(stream, rows, strict=True):
                         yield Result(frame, row.with_boxes(letterbox.restore(row.boxes)), _latency_s(frame))
 
     return Stage("detect", process)
 
 
+def _check_classes(wanted: Sequence[str], known: Sequence[str]) -> None:
+    mistakes = []
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name.lower(), known, n=1)
+            hint = f"did you mean {near[0]}? The" if near else "the"
+            mistakes.append(f"unknown class {name}; {hint} model knows {', '.join(known)}")
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
 def _latency_s(frame: Frame) -> float | None:
     return None if frame.captured_s is None else monotonic() - frame.captured_s
+
+
+class _Stream:
+    """What is remembered of one stream beside the recurrent state."""
+
+    def __init__(self) -> None:
+        self.size: tuple[int, int] | None = None
+        self.last_s: float | None = None
+        self.thumbnail: Image | None = None
+        self.first_dt_s: float | None = None  # of a file that follows another one
+
+    def elapsed_s(self, frame: Frame, default_s: float) -> float:
+        """Seconds since the frame before; the time that is usual where there is none."""
+        first_s, self.first_dt_s = default_s if self.first_dt_s is None else self.first_dt_s, None
+        dt_s = first_s if self.last_s is None else frame.pts_s - self.last_s
+        self.last_s = frame.pts_s
+        return max(dt_s, _SHORTEST_DT_S)
 
 
 class _Watcher:
@@ -83,45 +165,40 @@ class _Watcher:
     def __init__(self, detector: Detector, image_size: int | tuple[int, int] | None, carries: bool) -> None:
         self._detector, self._image_size, self._carries = detector, image_size, carries
         self._bank = MemoryBank()
-        self._last_s: dict[str, float] = {}
-        self._sizes: dict[str, tuple[int, ...]] = {}
-        self._thumbnails: dict[str, Image] = {}
-        self._first_dt_s: dict[str, float] = {}  # of streams that continue another file
+        self._streams: dict[str, _Stream] = {}
 
-    def begin(self, started: StreamStarted) -> None:
-        """A stream that continues another one, or its own of an interrupted run, goes on with what was remembered."""
-        before, source = started.goes_on_from, started.source
-        if before is None:
-            if started.memory is not None:
-                size = (started.info.width, started.info.height, *started.memory.facts["detect"]["size"])
-                what = "{}x{} pixels, the file before has {}x{}".format(*size)
-                _log.warning("%s: begins without memory: it has %s", source, what)
-            return
-        facts, arrays = before.facts["detect"], dict(before.arrays["detect"])
-        self._sizes[source] = tuple(facts["size"])
-        self._thumbnails[source] = arrays.pop("thumbnail")
-        if arrays:
-            self._bank.restore(source, self._detector.state_from_arrays(arrays))
-        if started.resume is not None and facts["last_s"] is not None:
-            self._last_s[source] = facts["last_s"]
-        elif started.resume is None:
-            self._first_dt_s[source] = before.facts["decode"]["step_s"]
+    def mark(self, marker: Marker) -> None:
+        """A stream starts, loses time or ends, or what is remembered of it is wanted."""
+        if isinstance(marker, StreamStarted):
+            self._start(marker.source, marker.saved("detect"))
+        elif isinstance(marker, StreamGap | StreamEnded):
+            self._forget(marker.source)
+        elif (section := self._snapshot(marker.source)) is not None:
+            marker.sections["detect"] = section
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Add what is remembered of a stream."""
-        source = checkpoint.source
-        if source not in self._thumbnails:
+    def _start(self, source: str, saved: SavedState[DetectState] | None) -> None:
+        if saved is None:
             return
+        stream, section = self._streams.setdefault(source, _Stream()), saved.section
+        width, height = section.size
+        stream.size, stream.thumbnail = (width, height), section.thumbnail
+        if section.memory:
+            self._bank.restore(source, self._detector.state_from_arrays(section.memory))
+        stream.first_dt_s = saved.step_s
+        stream.last_s = section.last_s if saved.step_s is None else None
+
+    def _snapshot(self, source: str) -> DetectState | None:
+        stream = self._streams.get(source)
+        if stream is None or stream.thumbnail is None or stream.size is None:
+            return None
         state = self._bank.snapshot(source)
         memory = {} if state is None else state.to_arrays()
-        checkpoint.arrays["detect"] = {**memory, "thumbnail": self._thumbnails[source]}
-        checkpoint.facts["detect"] = {"last_s": self._last_s.get(source), "size": list(self._sizes[source])}
+        return DetectState(list(stream.size), stream.last_s, stream.thumbnail, memory)
 
-    def forget(self, source: str) -> None:
-        """A gap or an end: this stream starts anew."""
+    def _forget(self, source: str) -> None:
+        """A gap or an end: this stream starts again."""
         self._bank.drop(source)
-        for known in (self._last_s, self._sizes, self._thumbnails, self._first_dt_s):
-            known.pop(source, None)
+        self._streams.pop(source, None)
 
     def look(self, clip: Clip) -> Iterator[tuple[tuple[tuple[Frame, ...], ...], Letterbox, Outputs]]:
         """Run the detector; a clip of one stream is split where its picture cuts to another scene."""
@@ -151,8 +228,11 @@ class _Watcher:
     def _forget_memory(self, source: str) -> None:
         """A cut: what was remembered is of another scene."""
         self._bank.drop(source)
-        self._last_s.pop(source, None)
-        self._first_dt_s.pop(source, None)
+        stream = self._stream(source)
+        stream.last_s = stream.first_dt_s = None
+
+    def _stream(self, source: str) -> _Stream:
+        return self._streams.setdefault(source, _Stream())
 
     def _run(self, streams: tuple[tuple[Frame, ...], ...], images: NDArray[np.uint8]) -> Outputs:
         B, T, H, W, _ = images.shape
@@ -166,29 +246,36 @@ class _Watcher:
         return outputs
 
     def _elapsed_s(self, streams: tuple[tuple[Frame, ...], ...]) -> NDArray[np.float32]:
-        rows = []
-        for stream in streams:
-            row = []
-            for frame in stream:
-                before_s = self._last_s.get(frame.source)
-                first_s = self._first_dt_s.pop(frame.source, self._detector.spec.training_dt_s)
-                dt_s = first_s if before_s is None else frame.pts_s - before_s
-                row.append(max(dt_s, _SHORTEST_DT_S))
-                self._last_s[frame.source] = frame.pts_s
-            rows.append(row)
+        usual_s = self._detector.spec.training_dt_s
+        rows = [[self._stream(frame.source).elapsed_s(frame, usual_s) for frame in stream] for stream in streams]
         return np.array(rows, np.float32)
 
     def _forget_if_resized(self, frame: Frame) -> None:
         size = frame.width, frame.height
-        if self._sizes.get(frame.source, size) != size:
-            self.forget(frame.source)
-        self._sizes[frame.source] = size
+        if self._stream(frame.source).size not in (None, size):
+            self._forget(frame.source)
+        self._stream(frame.source).size = size
 
     def _is_cut(self, source: str, image: Image) -> bool:
         """Whether the picture has nothing in common with the one before: neither its brightness nor its pattern."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         small = np.asarray(cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
-        before, self._thumbnails[source] = self._thumbnails.get(source), small
+        stream = self._stream(source)
+        before, stream.thumbnail = stream.thumbnail, small
         if before is None or float(cv2.absdiff(small, before).mean()) < _CUT_DIFFERENCE:
             return False
         return float(cv2.matchTemplate(small, before, cv2.TM_CCOEFF_NORMED)[0, 0]) < _CUT_CORRELATION
+
+
+def _build(settings: DetectSettings, context: StageContext) -> Stage:
+    return detect(context.detector, settings)
+
+
+STAGE = StageEntry(
+    "detect",
+    _build,
+    settings=DetectSettings,
+    takes="clips",
+    gives=frozenset({"detections"}),
+    state=DetectState,
+)

@@ -1,18 +1,83 @@
-"""encode: writes each stream's pictures to a video of its own."""
+"""encode: writes each stream's pictures to a video of its own: a file, segments, a playlist, or a server."""
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Protocol
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import quote, urlsplit
 
-from streamdet.errors import SinkError
-from streamdet.flow import Inbox, Stage
-from streamdet.frames import Checkpoint, Marker, Picture, StreamEnded, StreamStarted
+from pydantic import BeforeValidator, Field
+
+from streamdet.errors import ConfigError
+from streamdet.flow import Stage
+from streamdet.frames import Marker, Picture, StateSection, StreamStarted
+from streamdet.media.locations import redact
+from streamdet.media.write.encoder import encoder_settings
+from streamdet.media.write.formats import output_format
+from streamdet.media.write.hls import HlsWriter, old_segments
+from streamdet.media.write.interrupted import forget_interrupted, written_before
+from streamdet.media.write.part_file import Mark
+from streamdet.media.write.rtsp_client import Address
+from streamdet.media.write.rtsp_publisher import RtspPublisher
+from streamdet.media.write.segments import SegmentedWriter, file_segments
 from streamdet.media.write.writer import VideoWriter
 from streamdet.result import Result
-from streamdet.sinks.failures import Failures, close_all, remembered
+from streamdet.stages.entry import Left, OutputEntry, OutputPlan, StageContext, StageEntry
+from streamdet.stages.outputs import Output, OutputLog, Target, output_stage
+from streamdet.stages.targets import files_of, is_folder
+from streamdet.yaml_file import Section
 
-Item = Result | Marker
+_RTSP = re.compile(r"rtsps?://", re.IGNORECASE)
+
+
+def _duration_s(value: Any) -> Any:
+    """Read 90, "90s", "10m" or "1h"."""
+    found = re.fullmatch(r"(\d{1,9})([smh]?)", value) if isinstance(value, str) else None
+    if isinstance(value, str) and found is None:
+        raise ValueError(f"expected a length of time such as 90s, 10m or 1h, got {value}")
+    return value if found is None else int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def _number_as_text(value: Any) -> Any:
+    """SVT-AV1 numbers its presets: YAML reads an integer."""
+    return str(value) if type(value) is int else value
+
+
+Duration = Annotated[int, BeforeValidator(_duration_s), Field(ge=1)]
+
+
+class EncodeSettings(Section):
+    """The annotated video. Which crf and presets a codec has, its encoder knows.
+
+    Attributes:
+        path: a file, a folder for several sources, an rtsp:// address to publish to, or a playlist (.m3u8); None:
+            <stem>.annotated.mp4 here.
+        segment_s: a new file so often.
+        window_s: how far a playlist reaches back; None: a minute of live sources, all of others.
+    """
+
+    path: str | None = Field(default=None, min_length=1)
+    segment_s: Duration | None = None
+    window_s: Duration | None = None
+    codec: Literal["h264", "hevc", "av1"] = "h264"
+    crf: int | None = None
+    preset: Annotated[str | None, BeforeValidator(_number_as_text)] = None
+    audio: Literal["copy", "drop"] = "copy"
+
+
+@dataclass(frozen=True)
+class EncodeState(StateSection):
+    """A video file that is being written.
+
+    Attributes:
+        video: `VideoWriter.checkpoint`; `packets` and `mark` say how much of the file is there.
+        written: the file that holds what was written before; None while it is not known which.
+    """
+
+    video: Mapping[str, Any]
+    written: str | None = None
 
 
 class VideoOutput(Protocol):
@@ -27,46 +92,194 @@ class VideoOutput(Protocol):
         ...
 
 
-def encode(outputs: Callable[[StreamStarted], VideoOutput | None], failures: Failures) -> Stage:
+class _Pictures:
+    """An `Output` that writes the pictures of results."""
+
+    def __init__(self, video: VideoOutput) -> None:
+        self._video = video
+
+    def write(self, item: Result | Marker) -> None:
+        if isinstance(item, Result):
+            self._video.write(item.frame.picture, item.pts, item.frame.time_base, item.frame.duration)
+
+    def snapshot(self) -> EncodeState | None:
+        state = self._video.checkpoint() if isinstance(self._video, VideoWriter) else None
+        return None if state is None else EncodeState(state)
+
+    def close(self) -> None:
+        self._video.close()
+
+
+def encode(open_video: Callable[[StreamStarted, Target], VideoOutput], log: OutputLog) -> Stage:
     """Write every picture; everything passes through.
 
     An output is finished at its stream's end, or when the run ends for whatever reason. One that fails is given up,
-    and the others and the run go on.
+    and the others and the run continue.
 
     Args:
-        outputs: opens the output of a stream; None where it has none.
-        failures: gets (stream, error) of every output that failed.
+        open_video: opens the output of a stream.
+        log: is told of each output that fails.
     """
 
-    def process(inbox: Inbox[Item]) -> Iterator[Item]:
-        videos: dict[str, VideoOutput] = {}
-        try:
-            for item in inbox:
-                with remembered(failures, item.source):
-                    _write(item, videos, outputs)
-                yield item
-        finally:
-            close_all(videos, failures)
+    def open_output(started: StreamStarted | None, target: Target) -> Output:
+        if started is None:
+            raise ValueError("pictures came before their stream's start")
+        return _Pictures(open_video(started, target))
 
-    return Stage("encode", process)
+    return output_stage("encode", open_output, log)
 
 
-def _write(item: Item, videos: dict[str, VideoOutput], outputs: Callable[[StreamStarted], VideoOutput | None]) -> None:
-    source = item.source
-    if isinstance(item, StreamStarted):
-        if video := outputs(item):
-            videos[source] = video
-    elif isinstance(item, StreamEnded):
-        if video := videos.pop(source, None):
-            video.close()
-    elif isinstance(item, Result | Checkpoint) and (video := videos.get(source)):
-        try:
-            if isinstance(item, Result):
-                video.write(item.frame.picture, item.pts, item.frame.time_base, item.frame.duration)
-            elif not item.last and isinstance(video, VideoWriter) and (state := video.checkpoint()) is not None:
-                item.facts["encode"] = state
-        except SinkError:
-            del videos[source]
-            with suppress(SinkError):  # what is wrong with it is said already
-                video.close()
-            raise
+def open_video(settings: EncodeSettings, log: OutputLog, started: StreamStarted, target: Target) -> VideoOutput:
+    """Open the file, segments, playlist or connection that a target asks for.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    info, path, saved = started.info, Path(target), started.saved("encode")
+    codec, crf, preset, audio = settings.codec, settings.crf, settings.preset, settings.audio
+    start_s, end_s = info.start_s, info.end_s
+    if _is_file(settings, target):
+        if saved is None:
+            forget_interrupted(path)
+        resume = None if saved is None else {**saved.section.video, "written": saved.section.written}
+        return VideoWriter(
+            path,
+            info,
+            codec=codec,
+            crf=crf,
+            preset=preset,
+            audio=audio,
+            start_s=start_s,
+            end_s=end_s,
+            resume=resume,
+        )
+    delivery = log.delivery(str(target), "files" if settings.segment_s is not None else "pictures")
+    if is_rtsp(target):
+        return RtspPublisher(str(target), info, delivery, crf=crf, preset=preset)
+    if settings.segment_s is not None:
+        return SegmentedWriter(
+            path, info, settings.segment_s, delivery, codec=codec, crf=crf, preset=preset, audio=audio, end_s=end_s
+        )
+    return HlsWriter(
+        path,
+        info,
+        delivery,
+        crf=crf,
+        preset=preset,
+        audio=audio,
+        start_s=start_s,
+        end_s=end_s,
+        window_s=settings.window_s,
+    )
+
+
+def is_rtsp(target: Target | None) -> bool:
+    """Whether pictures are published rather than written."""
+    return isinstance(target, str) and _RTSP.match(target) is not None
+
+
+def is_playlist(target: Target | None) -> bool:
+    """Whether pictures become HLS."""
+    return target is not None and not is_rtsp(target) and Path(target).suffix.lower() == ".m3u8"
+
+
+def _is_file(settings: EncodeSettings, target: Target) -> bool:
+    return settings.segment_s is None and not is_rtsp(target) and not is_playlist(target)
+
+
+def plan_videos(settings: EncodeSettings, names: Sequence[str]) -> OutputPlan:
+    """Where the video of each source goes.
+
+    Raises:
+        ConfigError: the codec, its crf or preset, or the output cannot be had; one line for each.
+    """
+    mistakes = []
+    targets: dict[str, Target] = {}
+    try:
+        encoder_settings(settings.codec, settings.crf, settings.preset)
+    except ConfigError as error:
+        mistakes.append(str(error))
+    try:
+        targets = _targets(settings, names)
+    except ConfigError as error:
+        mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    files = [target for target in targets.values() if isinstance(target, Path)]
+    pieces = old_segments if is_playlist(settings.path) else file_segments if settings.segment_s is not None else None
+    whole = settings.segment_s is None and all(_is_file(settings, target) for target in targets.values())
+    return OutputPlan(
+        targets,
+        folder=settings.path if files and settings.path and is_folder(settings.path) else None,
+        named=settings.segment_s is None,
+        earlier=[min(found) for file in files if pieces and file.parent.is_dir() and (found := pieces(file))],
+        not_resumable=None
+        if whole
+        else "segments, playlists and published video cannot be continued; expected a file such as .mp4",
+    )
+
+
+def _targets(settings: EncodeSettings, names: Sequence[str]) -> dict[str, Target]:
+    path = settings.path or ""
+    if "://" in path and not is_rtsp(path):
+        raise ConfigError(f"output {redact(path)}: expected rtsp:// or rtsps://, a file such as .mp4, or a folder")
+    if (is_rtsp(path) or is_playlist(path)) and (settings.codec != "h264" or settings.segment_s is not None):
+        what = f"codec {settings.codec}: expected h264" if settings.codec != "h264" else "segments: expected a file"
+        raise ConfigError(f"output {redact(path)}: {what}; what goes there is H.264, and one stream")
+    if settings.window_s is not None and not is_playlist(path):
+        raise ConfigError(
+            f"encode.window_s is for playlists; expected an output that ends in .m3u8, got {redact(path)}"
+        )
+    if is_rtsp(path):
+        return _addresses(path, names)
+    if is_playlist(path):
+        playlist = Path(path)
+        return {name: playlist if len(names) == 1 else _with_name(playlist, name) for name in names}
+    videos = files_of(settings.path, names, ".annotated.mp4")
+    for video in videos.values():
+        output_format(video, settings.codec)
+    return {**videos}
+
+
+def _addresses(url: str, names: Sequence[str]) -> dict[str, Target]:
+    """One address a source: below the one that is given, where there are several."""
+    try:
+        Address.of(url)
+    except ValueError as error:
+        raise ConfigError(f"output {redact(url)}: expected rtsp://host/path: {error}") from error
+    if len(names) == 1:
+        return {names[0]: url}
+    parts = urlsplit(url)
+    folder = parts.path.rstrip("/")
+    return {name: parts._replace(path=f"{folder}/{quote(name, safe='')}").geturl() for name in names}
+
+
+def _with_name(playlist: Path, name: str) -> Path:
+    return playlist.with_name(f"{playlist.stem}-{name}{playlist.suffix}")
+
+
+def _surviving(sections: Sequence[EncodeState], target: Path, left: Left) -> list[EncodeState | None]:
+    if not sections:
+        return []
+    marks = [Mark(**section.video["mark"]) for section in sections]
+    written, packets = written_before(target, marks, whole=left.whole, published=left.published)
+    there = [section.video["packets"] <= packets for section in sections]
+    return [
+        replace(section, written=str(written)) if is_there else None
+        for section, is_there in zip(sections, there, strict=True)
+    ]
+
+
+def _build(settings: EncodeSettings, context: StageContext) -> Stage:
+    return encode(lambda started, target: open_video(settings, context.log, started, target), context.log)
+
+
+STAGE = StageEntry(
+    "encode",
+    _build,
+    settings=EncodeSettings,
+    needs=frozenset({"detections"}),
+    uses=frozenset({"track_ids", "drawing"}),
+    state=EncodeState,
+    output=OutputEntry("video", plan_videos, _surviving),
+)

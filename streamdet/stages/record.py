@@ -1,137 +1,174 @@
-"""record: writes what was found to files."""
+"""record: writes what was found to files, to standard output, or to a server."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
-from streamdet.errors import SinkError
-from streamdet.flow import Inbox, Stage
-from streamdet.frames import Checkpoint, Marker, StreamEnded, StreamStarted
+from pydantic import Field
+
+from streamdet.errors import ConfigError
+from streamdet.flow import Stage
+from streamdet.frames import Marker, StateSection, StreamStarted
 from streamdet.media.locations import redact
+from streamdet.media.write.part_file import Mark, part_path
 from streamdet.result import Result
-from streamdet.sinks.detection_files import DetectionFile, Format, RunHeader, open_detection_file
-from streamdet.sinks.failures import Deliveries, Failures, close_all, remembered
+from streamdet.sinks.detection_files import STDOUT, DetectionFile, Format, RunHeader, open_detection_file
+from streamdet.sinks.events import is_event_address, open_transport
+from streamdet.stages.entry import Left, OutputEntry, OutputPlan, StageContext, StageEntry
+from streamdet.stages.outputs import Output, OutputLog, Target, output_stage
+from streamdet.stages.targets import files_of, is_folder
+from streamdet.version import __version__
+from streamdet.yaml_file import Section
 
-Item = Result | Marker
+_FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".txt": "mot", ".json": "coco"}
+_ENDINGS = {name: ending for ending, name in _FORMATS.items()}
+
+
+class RecordSettings(Section):
+    """The detections.
+
+    Attributes:
+        path: a file, a folder for several sources, - for standard output, or where they are sent to:
+            mqtt://host/topic, or the http(s):// address of a webhook; None: <stem>.jsonl here.
+        format: None: by the ending of path, .jsonl, .txt (MOTChallenge) or .json (COCO results); jsonl where it has
+            none.
+    """
+
+    path: str | None = Field(default=None, min_length=1)
+    format: Literal["jsonl", "mot", "coco"] | None = None
+
+
+@dataclass(frozen=True)
+class RecordState(StateSection):
+    """A file of detections that is being written.
+
+    Attributes:
+        length, tail_sha256: how far it was, and what it held there: a `Mark`.
+        separator: of COCO results: what comes before the next row. None of other formats.
+    """
+
+    length: int
+    tail_sha256: str
+    separator: str | None = None
+
+
+class _Detections:
+    """An `Output` that is a file of detections."""
+
+    def __init__(self, file: DetectionFile) -> None:
+        self._file = file
+
+    def write(self, item: Result | Marker) -> None:
+        self._file.write(item)
+
+    def snapshot(self) -> RecordState | None:
+        state = self._file.checkpoint()
+        return RecordState(**state["mark"], separator=state.get("separator")) if state else None
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def record(
-    files: Mapping[str, str | Path],
-    form: Format,
-    header: RunHeader,
-    failures: Failures,
-    deliveries: Deliveries | None = None,
+    form: Format, header: RunHeader, log: OutputLog, shared: str | None = None, names: Sequence[str] = ()
 ) -> Stage:
     """Write every stream's detections to its file; everything passes through.
 
-    A file is finished at the end of its streams, or when the run ends for whatever reason. One that fails is given
-    up, unless its stream is live: then it is tried again with every line. The others and the run go on.
+    A file is finished at its stream's end, or when the run ends for whatever reason. One that fails is given up,
+    unless its stream is live: then it is tried again with every line. The others and the run continue.
 
     Args:
-        files: by name of the stream; "-" is standard output, `mqtt://` and `http://` addresses are sent to. Streams may
-            share a file of JSON Lines. A stream that is not named here is not recorded; looked up when it starts.
         form: jsonl, mot (MOTChallenge) or coco (COCO results).
         header: what JSON Lines begin with.
-        failures: gets (stream, error) for every file that failed.
-        deliveries: gets what is counted at addresses.
+        log: is told of each file that fails.
+        shared: "-" for standard output or an address, for all streams; then they have no files.
+        names: of the streams that share it.
     """
-    if form != "jsonl" and len({str(path) for path in files.values()}) < len(files):
-        raise ValueError(f"streams cannot share a file in the format {form}, got {dict(files)}")
 
-    def process(inbox: Inbox[Item]) -> Iterator[Item]:
-        recorder = _Recorder(files, form, header, failures, {} if deliveries is None else deliveries)
-        try:
-            for item in inbox:
-                recorder.write(item)
-                yield item
-        finally:
-            recorder.close()
-
-    return Stage("record", process)
-
-
-class _Recorder:
-    """The files of a run: opened by their first stream, finished by their last."""
-
-    def __init__(
-        self,
-        files: Mapping[str, str | Path],
-        form: Format,
-        header: RunHeader,
-        failures: Failures,
-        deliveries: Deliveries,
-    ) -> None:
-        self._files = files
-        self._form = form
-        self._header = header
-        self._failures = failures
-        self._deliveries = deliveries
-        self._open: dict[str, DetectionFile] = {}
-        self._given_up: set[str] = set()
-        self._ended: set[str] = set()
-        self._delivered: dict[str, StreamEnded] = {}  # how each stream would end now
-
-    def write(self, item: Item) -> None:
-        path = str(self._files.get(item.source, ""))
-        if not path or path in self._given_up:
-            return
-        self._count(item)
-        with remembered(self._failures, item.source):
-            try:
-                self._write(item, path)
-            except SinkError:
-                self._give_up(path)
-                raise
-
-    def close(self) -> None:
-        """Finish what is open; streams whose end did not come were interrupted."""
-        try:
-            for ended in list(self._delivered.values()):
-                self.write(ended)
-        finally:
-            close_all({redact(path): file for path, file in self._open.items()}, self._failures)
-
-    def _write(self, item: Item, path: str) -> None:
-        sources = [source for source, its_path in list(self._files.items()) if str(its_path) == path]
-        if path not in self._open:
-            if isinstance(item, StreamEnded) and len(sources) == 1:
-                return  # it never began: no file, rather than one that seems to say that nothing was found
-            self._open[path] = self._begin(item, path, sources)
-        if isinstance(item, Checkpoint):
-            if not item.last:
-                item.facts["record"] = self._open[path].checkpoint()
-        else:
-            self._open[path].write(item)
-        if isinstance(item, StreamEnded):
-            self._ended.add(item.source)
-            if self._ended.issuperset(sources):
-                self._open.pop(path).close()
-
-    def _begin(self, item: Item, path: str, sources: list[str]) -> DetectionFile:
-        started = item if isinstance(item, StreamStarted) else None
-        return open_detection_file(
-            path,
-            self._form,
-            self._header,
-            sources,
-            self._deliveries,
+    def open_output(started: StreamStarted | None, target: Target) -> Output:
+        saved = None if started is None else started.saved("record")
+        file = open_detection_file(
+            target,
+            form,
+            header,
+            [started.source] if started is not None and shared is None else list(names),
+            log.delivery,
             live=started is not None and started.info.live,
-            resume=None if started is None or started.resume is None else started.resume.facts["record"],
+            resume=None if saved is None else _resume(saved.section),
         )
+        return _Detections(file)
 
-    def _count(self, item: Item) -> None:
-        if isinstance(item, StreamEnded):
-            self._delivered.pop(item.source, None)
-        elif isinstance(item, StreamStarted):
-            frames = 0 if item.resume is None else item.resume.frames
-            self._delivered[item.source] = StreamEnded(item.source, frames, error="interrupted")
-        elif isinstance(item, Result) and (so_far := self._delivered.get(item.source)):
-            dropped = so_far.dropped + item.frame.dropped_before
-            self._delivered[item.source] = replace(so_far, frames=so_far.frames + 1, dropped=dropped)
+    return output_stage("record", open_output, log, shared)
 
-    def _give_up(self, path: str) -> None:
-        self._given_up.add(path)
-        if broken := self._open.pop(path, None):
-            with suppress(SinkError):  # what is wrong with it is said already
-                broken.close()
+
+def _resume(section: RecordState) -> Mapping[str, Any]:
+    mark = {"length": section.length, "tail_sha256": section.tail_sha256}
+    return {"mark": mark, "separator": section.separator}
+
+
+def plan_detections(settings: RecordSettings, names: Sequence[str]) -> OutputPlan:
+    """Where the detections of each source go.
+
+    Raises:
+        ConfigError: the path or the format is wrong.
+    """
+    path = settings.path
+    if path is not None and _is_shared(path):
+        if settings.format not in (None, "jsonl"):
+            where = "standard output" if path == STDOUT else redact(path)
+            raise ConfigError(f"detections to {where}: expected the format jsonl, got {settings.format}")
+        if path != STDOUT:
+            open_transport(path)
+        return OutputPlan(
+            dict.fromkeys(names, path),
+            shared=True,
+            not_resumable="detections that were sent, or read from standard output, cannot be taken back; "
+            "expected a file",
+        )
+    files = files_of(path, names, _ENDINGS[_format(settings)])
+    return OutputPlan(files, folder=path if path is not None and is_folder(path) else None)
+
+
+def _is_shared(path: str | None) -> bool:
+    return path == STDOUT or is_event_address(path)
+
+
+def _format(settings: RecordSettings) -> Format:
+    path = settings.path
+    if settings.format is not None:
+        return settings.format
+    if path is None or _is_shared(path) or is_folder(path):
+        return "jsonl"
+    ending = Path(path).suffix.lower()
+    if ending not in _FORMATS:
+        raise ConfigError(f"detections {path}: expected a name that ends in .jsonl, .txt or .json, a folder, or -")
+    return _FORMATS[ending]
+
+
+def _surviving(sections: Sequence[RecordState], target: Path, left: Left) -> list[RecordState | None]:
+    """COCO results have their name when they are complete; other files grow under it."""
+
+    def is_there(section: RecordState) -> bool:
+        path = part_path(target) if section.separator is not None and not left.published else target
+        return Mark(section.length, section.tail_sha256).fits(path)
+
+    return [section if is_there(section) else None for section in sections]
+
+
+def _build(settings: RecordSettings, context: StageContext) -> Stage:
+    spec = context.detector.spec
+    header = RunHeader(__version__, spec.name, spec.sha256 or None, spec.classes)
+    shared = settings.path if _is_shared(settings.path) else None
+    return record(_format(settings), header, context.log, shared, context.sources)
+
+
+STAGE = StageEntry(
+    "record",
+    _build,
+    settings=RecordSettings,
+    needs=frozenset({"detections"}),
+    uses=frozenset({"track_ids"}),
+    state=RecordState,
+    output=OutputEntry("detections", plan_detections, _surviving),
+)

@@ -1,43 +1,88 @@
 """track: gives every box an identity that holds over frames."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
-from streamdet.flow import Inbox, Stage
-from streamdet.frames import Checkpoint, Marker, StreamEnded, StreamGap, StreamStarted
+from streamdet.flow import Stage
+from streamdet.frames import SavedState, StateSection, StreamGap, StreamInfo
 from streamdet.result import Result
-from streamdet.tracking.byte_tracker import ByteTracker
+from streamdet.stages.entry import StageContext, StageEntry
+from streamdet.stages.per_stream import StreamWorker, per_stream
 from streamdet.tracking.options import TrackOptions
-
-Item = Result | Marker
-
-
-def track() -> Stage:
-    """Result to Result with identities; one tracker a stream, which begins anew after a gap."""
-    return Stage("track", _process)
+from streamdet.tracking.registry import build_tracker
+from streamdet.tracking.tracker import SavableTracker, Tracker
 
 
-def _process(inbox: Inbox[Item]) -> Iterator[Item]:
-    trackers: dict[str, ByteTracker] = {}
-    steps_s: dict[str, float] = {}  # of streams that continue another file: from its last frame to their first
-    for item in inbox:
-        if isinstance(item, Result):
-            tracker = trackers.setdefault(item.source, ByteTracker(TrackOptions(), 0.25))
-            if item.source in steps_s:
-                tracker.continue_at(item.pts_s - steps_s.pop(item.source))
-            yield item.with_detections(tracker.update(item.detections, item.pts_s))
-            continue
-        if isinstance(item, StreamGap) and item.source in trackers:
-            trackers[item.source].reset()
-        elif isinstance(item, StreamEnded):
-            trackers.pop(item.source, None)
-        elif isinstance(item, Checkpoint) and item.source in trackers:
-            state = trackers[item.source].state_dict()
-            item.arrays["track"] = {name: np.asarray(value) for name, value in state.items()}
-        elif isinstance(item, StreamStarted) and (before := item.goes_on_from) and "track" in before.arrays:
-            tracker = trackers[item.source] = ByteTracker(TrackOptions(), 0.25)
-            tracker.load_state_dict(before.arrays["track"])
-            if item.resume is None:
-                steps_s[item.source] = before.facts["decode"]["step_s"]
-        yield item
+@dataclass(frozen=True)
+class TrackState(StateSection):
+    """The tracks of one stream.
+
+    Attributes:
+        tracker: `SavableTracker.state_dict`.
+    """
+
+    tracker: Mapping[str, NDArray[Any]]
+
+
+class _Tracks(StreamWorker[TrackState]):
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._step_s: float | None = None  # of a file that follows another one: to its first frame
+
+    def start(self, info: StreamInfo, saved: SavedState[TrackState] | None) -> None:
+        super().start(info, saved)
+        self._step_s = None if saved is None else saved.step_s
+
+    def process(self, result: Result) -> Result:
+        if self._step_s is not None and isinstance(self._tracker, SavableTracker):
+            self._tracker.continue_at(result.pts_s - self._step_s)
+        self._step_s = None
+        return result.with_detections(self._tracker.update(result.detections, result.pts_s))
+
+    def gap(self, gap: StreamGap) -> None:
+        self._tracker.reset()
+
+    def snapshot(self) -> TrackState | None:
+        return TrackState(self._tracker.state_dict()) if isinstance(self._tracker, SavableTracker) else None
+
+    def restore(self, section: TrackState) -> None:
+        if isinstance(self._tracker, SavableTracker):
+            self._tracker.load_state_dict(section.tracker)
+
+
+def track(options: TrackOptions | None = None, min_score: float = 0.25) -> Stage:
+    """Result to Result with identities; one tracker a stream, which starts again after a gap.
+
+    Args:
+        options: which tracker, and its thresholds.
+        min_score: lowest score of the boxes, 0 to 1.
+
+    Raises:
+        ConfigError: there is no such tracker.
+    """
+    options = options or TrackOptions()
+    build_tracker(options, min_score)
+    return per_stream("track", lambda: _Tracks(build_tracker(options, min_score)))
+
+
+def _why_not_saved(options: TrackOptions) -> str | None:
+    saved = isinstance(build_tracker(options, 0.0), SavableTracker)
+    return None if saved else f"the tracks of tracker {options.tracker} cannot be saved; expected tracker byte"
+
+
+def _build(options: TrackOptions, context: StageContext) -> Stage:
+    return track(options, context.min_score)
+
+
+STAGE = StageEntry(
+    "track",
+    _build,
+    settings=TrackOptions,
+    needs=frozenset({"detections"}),
+    gives=frozenset({"track_ids"}),
+    state=TrackState,
+    why_not_saved=_why_not_saved,
+)

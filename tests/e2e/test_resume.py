@@ -54,8 +54,8 @@ def lose_what_was_not_synced(here, rng):
     checkpoints = sorted((here / ".b.mp4.journal").glob("*.checkpoint"))
     if not checkpoints:
         return
-    facts = read_checkpoint(checkpoints[-1]).checkpoint.facts
-    synced = {".b.mp4.part": facts["encode"]["mark"]["length"], "b.jsonl": facts["record"]["mark"]["length"]}
+    sections = read_checkpoint(checkpoints[-1]).checkpoint.sections
+    synced = {".b.mp4.part": sections["encode"].video["mark"]["length"], "b.jsonl": sections["record"].length}
     change_journal(here / ".b.mp4.journal", boot="an earlier one")
     for name, length in synced.items():
         content = (here / name).read_bytes()
@@ -89,7 +89,7 @@ def test_what_was_killed_ends_as_if_nothing_had_happened(start, streamdet, job, 
             lose_what_was_not_synced(here, rng)
     done = streamdet(*command, "--resume")
     assert done.status == 0, done.stderr
-    assert "goes on from frame" in done.stderr
+    assert "continues from frame" in done.stderr
     for ending in ("mp4", "jsonl"):
         assert (here / f"b.{ending}").read_bytes() == (here / f"a.{ending}").read_bytes()
     assert json.loads((here / "b.json").read_text())["frames"] == FRAMES
@@ -126,8 +126,8 @@ def test_several_sources_and_one_that_was_done(start, streamdet, here, clips, li
     process.wait()
     done = streamdet(*command, "--resume")
     assert done.status == 0, done.stderr
-    assert "walk: is done already" in done.stderr
-    assert "long: goes on from frame" in done.stderr
+    assert "walk: is complete already" in done.stderr
+    assert "long: continues from frame" in done.stderr
     names = sorted(path.name for path in (here / "a").iterdir())
     assert sorted(path.name for path in (here / "b").iterdir()) == names
     assert len(names) == 6
@@ -163,10 +163,10 @@ def test_another_job_is_refused_with_the_reason(streamdet, killed, here, clips):
     ):
         done = streamdet(*killed, *changed, "--resume")
         assert (done.status, reason in done.stderr) == (2, True), done.stderr
-        assert "--overwrite starts anew" in done.stderr
+        assert "--overwrite starts again" in done.stderr
     other = [str(source) if str(part).endswith("long.mp4") else part for part in killed]
     done = streamdet(*other, "--resume")
-    assert (done.status, "had sources.long." in done.stderr) == (2, True), done.stderr
+    assert (done.status, "had source.sha256 " in done.stderr) == (2, True), done.stderr
     source.unlink()
     assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
 
@@ -178,7 +178,10 @@ def test_without_resume_it_says_how_and_overwrite_starts_anew(streamdet, killed,
     assert "--resume" in done.stderr
     (here / "b.jsonl").rename(here / "kept")
     done = streamdet(*killed)
-    assert (done.status, "b.mp4: a run that was interrupted left it unfinished; --resume" in done.stderr) == (2, True)
+    assert (done.status, "b.mp4: a run that was interrupted left it unfinished; --resume continues" in done.stderr) == (
+        2,
+        True,
+    )
     (here / "kept").rename(here / "b.jsonl")
     assert streamdet(*killed, "--overwrite").status == 0
     assert streamdet(*killed[:-4], *("-o", "a.mp4", "--detections", "a.jsonl")).status == 0
@@ -200,7 +203,7 @@ def test_a_damaged_journal_is_an_error_or_costs_a_checkpoint(streamdet, killed, 
     job.write_bytes(content)
     done = streamdet(*killed, "--resume")
     assert done.status == 0, done.stderr
-    assert "begins at the beginning" in done.stderr
+    assert "starts at the beginning" in done.stderr
     assert frames_noted(here / "b.jsonl") == FRAMES
 
 
@@ -209,7 +212,7 @@ def test_what_another_run_has_written_meanwhile_is_not_continued(streamdet, job,
     assert streamdet(*other, "--detections", "b.jsonl", "--overwrite").status == 0
     done = streamdet(*killed, "--resume")
     assert done.status == 0, done.stderr
-    assert "begins at the beginning" in done.stderr
+    assert "starts at the beginning" in done.stderr
     assert streamdet(*job("a", "--detections", "a.jsonl")).status == 0
     assert (here / "b.jsonl").read_bytes() == (here / "a.jsonl").read_bytes()
 
@@ -232,13 +235,13 @@ def test_a_source_that_was_done_is_done_again_where_its_output_is_gone(start, st
     command = ("run", clips / "walk.mp4", clips / "long.mp4", "--model", lively_model, "--no-video")
     command = (*command, "--detections", "b/", "--max-frames", FRAMES)
     process = start(*command)
-    wait_until(lambda: list(here.glob("b/.*.journal/000001*.checkpoint")) or process.poll() is not None)
+    wait_until(lambda: list(here.glob("b/.long.*.journal/*.checkpoint")) or process.poll() is not None)
     process.kill()
     process.wait()
     whole = (here / "b" / "walk.jsonl").read_bytes()
     (here / "b" / "walk.jsonl").write_bytes(b"")
     done = streamdet(*command, "--resume")
-    assert (done.status, "is done already" in done.stderr) == (0, False), done.stderr
+    assert (done.status, "is complete already" in done.stderr) == (0, False), done.stderr
     assert (here / "b" / "walk.jsonl").read_bytes() == whole
 
 
@@ -262,17 +265,20 @@ def test_resume_of_what_is_complete_or_has_not_begun(streamdet, clips, tiny_mode
     assert streamdet(*command).status == 0
     content = (here / "w.mp4").read_bytes()
     done = streamdet(*command)
-    assert (done.status, "it is complete, or of another job" in done.stderr) == (2, True), done.stderr
+    assert (done.status, done.stderr) == (0, "w.mp4: complete already; --overwrite starts again\n")
     assert (here / "w.mp4").read_bytes() == content
+    done = streamdet(*command, "--detections", "w.jsonl")
+    assert (done.status, "w.mp4 is there, but neither w.jsonl nor a journal" in done.stderr) == (2, True), done.stderr
+    assert list(here.iterdir()) == [here / "w.mp4"]
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (("--detections", "-"), "detections that were sent, or read from standard output, cannot be taken back"),
-        (("--segment", "10s"), "segments, playlists and published video cannot be gone on with"),
-        (("-o", "x.m3u8"), "segments, playlists and published video cannot be gone on with"),
-        (("--no-video",), "nothing is written that could be gone on with"),
+        (("--segment", "10s"), "segments, playlists and published video cannot be continued"),
+        (("-o", "x.m3u8"), "segments, playlists and published video cannot be continued"),
+        (("--no-video",), "nothing is written that could be continued"),
         (("--set", "batch.max_streams=2"), "expected batch.max_streams 1, got 2"),
         (("--overwrite",), "--resume and --overwrite exclude each other"),
         (("--state-in", "none"), "none: cannot be read: No such file"),
@@ -295,10 +301,10 @@ def test_a_full_disk_costs_nothing_but_time(start, streamdet, job, here):
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1, stderr
     assert "b.jsonl: cannot be written" in stderr
-    assert "the same command with --resume goes on" in stderr
+    assert "the same command with --resume continues it" in stderr
     done = streamdet(*command, "--resume")
     assert done.status == 0, done.stderr
-    assert "goes on from frame" in done.stderr
+    assert "continues from frame" in done.stderr
     assert streamdet(*(part if part != "b.jsonl" else "a.jsonl" for part in command)).status == 0
     assert (here / "b.jsonl").read_bytes() == (here / "a.jsonl").read_bytes()
 
@@ -327,9 +333,12 @@ def test_memory_is_carried_across_files(streamdet, here, lively_model):
     arguments = ("run", "two.mp4", *common, "--detections", "y.jsonl")
     assert streamdet(*arguments, "--no-track", "--state-out", "untracked").status == 0
     done = streamdet(*arguments, "--overwrite", "--state-in", "untracked")
-    assert (done.status, "was written without identities" in done.stderr) == (2, True), done.stderr
+    assert (done.status, "was written without the stage track; expected --no-track here, too" in done.stderr) == (
+        2,
+        True,
+    ), done.stderr
     done = streamdet("run", "one.mp4", "two.mp4", *common, "--detections", "x/", "--state-out", "s")
-    assert (done.status, "carry the memory of one source, got 2" in done.stderr) == (2, True), done.stderr
+    assert (done.status, "carry the state of one source, got 2" in done.stderr) == (2, True), done.stderr
 
 
 def boxes(path: Path):

@@ -16,7 +16,7 @@ from mutate_text import mutated_text
 from streamdet.datasets.describe import describe
 from streamdet.datasets.open_set import open_set
 from streamdet.errors import CheckpointError, ConfigError, StreamdetError
-from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.config import job_model
 from streamdet.models.recurrent.checkpoint import load_checkpoint, save_checkpoint
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
@@ -172,7 +172,7 @@ def test_mutated_set_is_read_or_refused(kind, here):
 @pytest.mark.parametrize(
     ("path", "model"),
     [
-        *((path, PipelineConfig) for path in sorted((ROOT / "pipelines").glob("*.yaml"))),
+        *((path, job_model()) for path in sorted((ROOT / "pipelines").glob("*.yaml"))),
         *((path, TrainingConfig) for path in sorted((ROOT / "configs").glob("*.yaml"))),
     ],
     ids=lambda value: getattr(value, "stem", None),

@@ -11,7 +11,7 @@ from streamdet.detections import Detections
 from streamdet.flow import Run, Stage
 from streamdet.frames import Frame, RgbPicture, StreamInfo, StreamStarted
 from streamdet.result import Result
-from streamdet.sinks.failures import Failures
+from streamdet.stages.outputs import OutputLog
 
 CLASSES = ("person", "car", "truck")
 
@@ -53,12 +53,14 @@ def make_result(make_frame: Callable[..., Frame]) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def started() -> Callable[[str], StreamStarted]:
-    """The first marker of a stream."""
-    return lambda source: StreamStarted(source, StreamInfo(f"{source}.mp4", 64, 48, Fraction(1, 12800)))
+def started() -> Callable[..., StreamStarted]:
+    """The first marker of a stream; what it is written to is named by stage."""
+    return lambda source, **outputs: StreamStarted(
+        source, StreamInfo(f"{source}.mp4", 64, 48, Fraction(1, 12800)), outputs=outputs
+    )
 
 
 @pytest.fixture
-def said() -> Callable[[Failures], list[tuple[str, str]]]:
+def said() -> Callable[[OutputLog], list[tuple[str | None, str]]]:
     """What failed outputs say, by stream."""
-    return lambda failures: [(source, str(error)) for source, error in failures]
+    return lambda log: [(failed.source, str(failed.error)) for failed in log.failures]

@@ -1,276 +1,184 @@
-"""What a job goes on from, and what it leaves for the next one: --resume, --state-in and --state-out."""
+"""What earlier runs have left of a source, for --resume, and the state that --state-in brings along."""
 
 import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from streamdet.errors import ConfigError, SinkError
-from streamdet.frames import Checkpoint, StreamEnded
-from streamdet.jobs.assemble import OutputFailures
-from streamdet.jobs.config import DetectConfig, PipelineConfig
-from streamdet.jobs.outputs import Outputs
-from streamdet.jobs.resume.checkpoints import read_checkpoint, write_checkpoint
-from streamdet.jobs.resume.journal import (
-    CHECKPOINT_FRAMES,
-    Journal,
-    Noted,
-    check_same,
-    holds_checkpoints,
-    journal_folder,
-    last_checkpoint,
-    read_job,
-)
-from streamdet.jobs.tally import Tally
-from streamdet.jobs.video_outputs import is_playlist
+from streamdet.errors import ConfigError
+from streamdet.frames import Checkpoint, StateSection
+from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.plan import SourceJob
+from streamdet.jobs.resume.checkpoints import SavedCheckpoint, read_checkpoint
+from streamdet.jobs.resume.journal import HINT, Noted, check_free, check_same, checkpoint_files, read_job
 from streamdet.media.locations import SourceSpec, list_images
-from streamdet.media.write.interrupted import forget_interrupted
 from streamdet.models.contract import Detector
-from streamdet.stages.decode import Continuation
+from streamdet.stages.detect import DetectSettings
+from streamdet.stages.entry import Left
+from streamdet.stages.registry import stage_entry
 from streamdet.version import __version__
 
-log = logging.getLogger("streamdet")
+log = logging.getLogger(__name__)
 
 _ENDS_BYTES = 2**20
-_ANEW = "--overwrite starts anew"
 _NOT_OF_THE_RESULT = {"sources", "overwrite", "resume", "report", "state_in", "state_out"}
 
 
 @dataclass(frozen=True, slots=True)
-class Continued:
-    """What a job goes on from.
+class Earlier:
+    """What earlier runs have left of a source.
 
     Attributes:
-        continuation: for its decode stages.
-        journal: of the job; None where it cannot be gone on with.
-        counted: what was counted before, by source.
-        about_state: what is noted in the file of --state-out.
+        complete: all of it is done.
+        counted: what was counted of it up to there.
+        checkpoint: what it continues from; None where it starts from nothing.
+        noted: its journal; None where there is none.
     """
 
-    continuation: Continuation = field(default_factory=Continuation)
-    journal: Journal | None = None
-    counted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    about_state: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def done(self) -> Sequence[str]:
-        """Names of the sources that are complete."""
-        return list(self.journal.done) if self.journal is not None else []
+    complete: bool = False
+    counted: Mapping[str, Any] | None = None
+    checkpoint: Checkpoint | None = None
+    noted: Noted | None = None
 
 
-def interrupted_job(config: PipelineConfig, specs: Sequence[SourceSpec], outputs: Outputs) -> Noted | None:
-    """With --resume: the job that was interrupted; None where nothing of it is there yet.
+def look_back(job: SourceJob, identity: Mapping[str, Any]) -> Earlier:
+    """With --resume: what there is of a source. Reads only.
+
+    Args:
+        job: of the source.
+        identity: of `identity_of`.
 
     Raises:
-        ConfigError: it cannot be gone on with.
+        ConfigError: its outputs are of another job, or another run is at work on it.
     """
-    problem = _why_no_journal(config, specs, outputs)
-    if not config.resume:
-        if not problem and not config.overwrite and holds_checkpoints(_folder(outputs)):
-            first = outputs.results()[0]
-            raise ConfigError(f"{first}: a run that was interrupted left it unfinished; --resume goes on, {_ANEW}")
-        return None
-    if problem:
-        raise ConfigError(f"--resume: {problem}")
-    folder = _folder(outputs)
-    if os.path.lexists(folder / "job.json"):
-        return read_job(folder)
-    if there := [path for path in outputs.paths() if os.path.lexists(path)]:
+    folder = job.journal
+    if folder is None:
+        return Earlier()
+    check_free(folder)
+    if not job.config.resume:
+        return Earlier()
+    noted = read_job(folder)
+    if noted is None:
+        return Earlier(complete=is_complete(job))
+    check_same(folder, noted.identity, identity)
+    if noted.counted is not None and all(noted.has_published(path) for path in job.results):
+        return Earlier(complete=True, counted=noted.counted, noted=noted)
+    saved = _last_checkpoint(folder, job, noted)
+    if saved is None:
+        return Earlier(noted=noted)
+    return Earlier(counted=saved.about, checkpoint=saved.checkpoint, noted=noted)
+
+
+def all_complete(jobs: Sequence[SourceJob]) -> bool:
+    """Whether earlier runs have done all of a job, and taken back its journals.
+
+    Raises:
+        ConfigError: outputs are of another job, or a journal cannot be read.
+    """
+    return all(job.journal is not None and read_job(job.journal) is None and is_complete(job) for job in jobs)
+
+
+def is_complete(job: SourceJob) -> bool:
+    """Whether all outputs of a source have their names and no journal says that they are unfinished.
+
+    Raises:
+        ConfigError: only some have.
+    """
+    there = [path for path in job.results if os.path.lexists(path)]
+    if there and len(there) < len(job.results):
+        missing = next(path for path in job.results if path not in there)
         raise ConfigError(
-            f"--resume: {there[0]} is there, but no journal of a run that was interrupted: it is complete, or of "
-            f"another job; {_ANEW}"
+            f"--resume: {there[0]} is there, but neither {missing} nor a journal of a run that was interrupted: "
+            f"it is of another job{HINT}"
         )
-    return None
+    return bool(there)
 
 
-def same_runtime(noted: Noted | None, part: DetectConfig) -> DetectConfig:
-    """What to load: what auto meant in the run that was interrupted, it means again."""
-    words = [] if noted is None else str(noted.identity.get("runtime")).split()
-    if len(words) != 3:
-        return part
-    meant = {"runtime": words[0], "precision": words[2]}
-    return part.model_copy(update={name: value for name, value in meant.items() if getattr(part, name) == "auto"})
-
-
-def go_on(
-    config: PipelineConfig, specs: Sequence[SourceSpec], outputs: Outputs, detector: Detector, noted: Noted | None
-) -> Continued:
-    """Decide where a job begins and what it notes.
-
-    Args:
-        noted: from `interrupted_job`.
+def same_runtime(jobs: Sequence[SourceJob], settings: DetectSettings) -> DetectSettings:
+    """What to load: what auto meant in the run that was interrupted, it means again.
 
     Raises:
-        ConfigError: the job that was interrupted is another one; the memory of --state-in cannot be used.
+        ConfigError: a journal cannot be read.
     """
-    if config.state_in or config.state_out:
-        if len(specs) != 1:
-            raise ConfigError(f"--state-in and --state-out carry the memory of one source, got {len(specs)}")
-        if specs[0].kind not in ("file", "images"):
-            raise ConfigError(f"--state-in and --state-out are for files; {specs[0].shown} is none")
-    about = {"model": detector.spec.sha256, "image_size": config.detect.image_size or detector.spec.input.size}
-    memory = None if config.state_in is None else _memory(Path(config.state_in), about, config)
-    ends = config.state_out is not None
-    if _why_no_journal(config, specs, outputs):
-        return Continued(Continuation(checkpoint_at_end=ends, memory=memory), about_state=about)
-    names = [spec.name for spec in specs]
-    identity = _identity(config, specs, detector)
-    folder, resume = _folder(outputs), {}
-    counted: dict[str, Mapping[str, Any]] = {}
-    if noted is not None:
-        check_same(folder, noted.identity, identity)
-        for source in enumerate(names):
-            name = source[1]
-            if name in noted.done and all(noted.has_published(path) for path in outputs.results_of([name])):
-                counted[name] = noted.done[name]
-                continue
-            noted.done.pop(name, None)
-            video, detections = outputs.videos.get(name), outputs.detections.get(name)
-            video = None if video is None else Path(video)
-            saved = last_checkpoint(folder, source, video, detections, noted, coco=outputs.form == "coco")
-            if saved is not None:
-                resume[name], counted[name] = saved.checkpoint, saved.about
-    journal = Journal(folder, identity, names, noted)
-    return Continued(Continuation(CHECKPOINT_FRAMES, ends, resume, memory), journal, counted, about)
+    for job in jobs:
+        noted = read_job(job.journal) if job.config.resume and job.journal is not None else None
+        if noted is not None:
+            words = str(noted.identity.get("runtime")).split()
+            meant = {"runtime": words[0], "precision": words[2]} if len(words) == 3 else {}
+            return settings.model_copy(
+                update={name: value for name, value in meant.items() if getattr(settings, name) == "auto"}
+            )
+    return settings
 
 
-class Keeper:
-    """Looks at what comes out of a run, and keeps what the next one may go on from.
+def about_state(config: PipelineConfig, detector: Detector) -> dict[str, Any]:
+    """What must be equal in the run that continues with a state file."""
+    size = config.settings(DetectSettings).image_size or detector.spec.input.size
+    return {"model": detector.spec.sha256, "image_size": list(size) if isinstance(size, tuple) else size}
 
-    Args:
-        continued: of the job.
-        tally: has counted what came out.
-        failures: outputs that failed so far.
+
+def read_state(config: PipelineConfig, about: Mapping[str, Any]) -> Checkpoint | None:
+    """The state of --state-in.
+
+    Raises:
+        ConfigError: it cannot be read, or not be used here.
     """
-
-    def __init__(
-        self,
-        continued: Continued,
-        config: PipelineConfig,
-        outputs: Outputs,
-        tally: Tally,
-        failures: OutputFailures,
-    ) -> None:
-        self._continued, self._config, self._outputs, self._tally = continued, config, outputs, tally
-        self._failures = failures
-        self._journal = continued.journal
-        self._state: Checkpoint | None = None
-
-    def begin(self) -> None:
-        """Before the run: say what is gone on with."""
-        for name in self._continued.done:
-            log.info("%s: is done already", name)
-        for name, checkpoint in self._continued.continuation.resume.items():
-            log.info("%s: goes on from frame %d", name, checkpoint.frames)
-        if self._config.resume and not self._continued.counted:
-            log.info("nothing to go on from; begins at the beginning")
-        if self._journal is not None:
-            self._journal.begin()
-        for name, video in self._outputs.videos.items():
-            if self._journal is not None and name not in self._continued.counted:
-                forget_interrupted(Path(video))
-
-    def see(self, item: object) -> None:
-        """One item came out of the run, and was counted."""
-        if isinstance(item, Checkpoint):
-            if item.last:
-                self._state = item
-            elif self._journal is not None and self._is_whole(item):
-                self._journal.commit(item, self._tally.counted(item.source))
-        elif self._journal is not None and isinstance(item, StreamEnded) and self._is_complete(item):
-            outputs = self._outputs.results_of([item.source])
-            self._journal.finish(item.source, self._tally.counted(item.source), outputs)
-
-    def end(self, *, complete: bool, stopped: bool) -> str | None:
-        """After the run.
-
-        Args:
-            complete: nothing is missing.
-            stopped: by a signal, or by a mistake of ours.
-
-        Returns:
-            how what is missing can be had.
-
-        Raises:
-            SinkError: the memory cannot be written.
-        """
-        journal, hint = self._journal, None
-        if journal is not None and (complete or not (stopped or self._failed_outputs() or journal.has_checkpoints)):
-            journal.remove()
-        elif journal is not None:
-            hint = "the same command with --resume goes on" if journal.has_checkpoints or journal.done else None
-            journal.leave(self._outputs.results())
-        if self._outputs.state is not None:
-            if self._state is None:
-                raise SinkError(f"{self._outputs.state}: not written: the source was not read to its end")
-            write_checkpoint(self._outputs.state, self._state, self._continued.about_state)
-        return hint
-
-    def _is_complete(self, ended: StreamEnded) -> bool:
-        return not ended.error and ended.source not in self._failed_outputs()
-
-    def _failed_outputs(self) -> set[str]:
-        return {source for source, _ in (*self._failures.videos, *self._failures.detections)}
-
-    def _is_whole(self, checkpoint: Checkpoint) -> bool:
-        """Whether all stages have added what is needed: an output that failed does not."""
-        wanted = {"detect"}
-        wanted |= {"encode"} if checkpoint.source in self._outputs.videos else set()
-        wanted |= {"record"} if checkpoint.source in self._outputs.detections else set()
-        return wanted <= set(checkpoint.facts)
-
-
-def _memory(path: Path, about: Mapping[str, Any], config: PipelineConfig) -> Checkpoint:
-    saved = read_checkpoint(path)
-    if "track" in config.stages and "track" not in saved.checkpoint.arrays:
-        raise ConfigError(f"--state-in {path}: was written without identities; expected --no-track here, too")
+    if config.state_in is None:
+        return None
+    path = config.state_in
+    saved = read_checkpoint(Path(path))
     for key, now in about.items():
-        before = saved.about.get(key)
-        if before != (list(now) if isinstance(now, tuple) else now):
-            raise ConfigError(f"--state-in {path}: was written with {key} {before}, this run has {now}")
+        if saved.about.get(key) != now:
+            raise ConfigError(f"--state-in {path}: was written with {key} {saved.about.get(key)}, this run has {now}")
+    for name in config.stages:
+        entry = stage_entry(name)
+        if entry.state is not None and entry.output is None and name not in saved.checkpoint.sections:
+            option = "--no-track" if name == "track" else f"a job without {name}"
+            raise ConfigError(f"--state-in {path}: was written without the stage {name}; expected {option} here, too")
     return saved.checkpoint
 
 
-def _why_no_journal(config: PipelineConfig, specs: Sequence[SourceSpec], outputs: Outputs) -> str | None:
-    """Why a job that was interrupted could not be gone on with; None where it can."""
-    if passing := [spec.shown for spec in specs if not _can_be_read_again(spec)]:
-        return f"{passing[0]} is no file, and what it showed is gone"
-    if outputs.shared is not None:
-        return "detections that were sent, or read from standard output, cannot be taken back; expected a file"
-    if not outputs.results():
-        return "nothing is written that could be gone on with"
-    videos = outputs.videos.values()
-    if config.encode.segment_s is not None or any(not isinstance(path, Path) or is_playlist(path) for path in videos):
-        return "segments, playlists and published video cannot be gone on with; expected a file such as .mp4"
-    if (config.batch.max_streams or 1) > 1:
-        return f"expected batch.max_streams 1, got {config.batch.max_streams}: streams side by side end at no one place"
-    return None
-
-
-def _can_be_read_again(spec: SourceSpec) -> bool:
-    """Not a camera, a server or a pipe; of a file that is not there, whoever opens it says so."""
-    path = Path(spec.location)
-    return spec.kind == "images" or (spec.kind == "file" and (path.is_file() or not path.exists()))
-
-
-def _folder(outputs: Outputs) -> Path:
-    return journal_folder(outputs.results()[0])
-
-
-def _identity(config: PipelineConfig, specs: Sequence[SourceSpec], detector: Detector) -> dict[str, Any]:
+def identity_of(job: SourceJob, detector: Detector) -> dict[str, Any]:
+    """What must be equal for a run to continue what another one has done of a source."""
+    config = job.config
     return {
         "streamdet": __version__,
         "model": {"name": detector.spec.name, "sha256": detector.spec.sha256},
         "runtime": detector.runtime,
         "settings": config.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT),
         "state": None if config.state_in is None else _fingerprint(Path(config.state_in)),
-        "order of sources": [spec.name for spec in specs],
-        "sources": {spec.name: _source(spec) for spec in specs},
+        "source": _source(job.spec),
     }
+
+
+def _last_checkpoint(folder: Path, job: SourceJob, noted: Noted) -> SavedCheckpoint | None:
+    """The latest checkpoint of which all that was written before it is there."""
+    found = []
+    for path in checkpoint_files(folder):
+        try:
+            found.append(read_checkpoint(path))
+        except ConfigError as error:
+            log.debug("%s", error)
+    found = [saved for saved in found if saved.checkpoint.source == job.name]
+    sections: list[dict[str, StateSection | None]] = [dict(saved.checkpoint.sections) for saved in found]
+    for output in job.outputs:
+        entry = stage_entry(output.stage).output
+        if entry is None or entry.surviving is None or not isinstance(output.target, Path):
+            continue
+        here = [each for each in sections if each.get(output.stage) is not None]
+        left = Left(noted.has_published(output.target), noted.lost_nothing)
+        surviving = entry.surviving([each[output.stage] for each in here], output.target, left)
+        for each, section in zip(here, surviving, strict=True):
+            each[output.stage] = section
+    for saved, each in zip(found, sections, strict=True):
+        left_over = {stage: section for stage, section in each.items() if section is not None}
+        if len(left_over) == len(each):
+            return replace(saved, checkpoint=replace(saved.checkpoint, sections=left_over))
+    return None
 
 
 def _source(spec: SourceSpec) -> dict[str, Any]:

@@ -2,15 +2,25 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _log = logging.getLogger(__name__)
 
 
+def _log_change(delivery: "Delivery") -> None:
+    if delivery.failing is not None:
+        _log.warning("%s", delivery.failing)
+    else:
+        _log.info("%s: works again", delivery.shown)
+
+
 @dataclass(slots=True)
 class Delivery:
     """One output.
+
+    One thread writes it at a time.
 
     Attributes:
         shown: its path or address as messages may show it.
@@ -19,6 +29,7 @@ class Delivery:
         dropped: what was given to it and did not, by cause.
         failures: how often it failed, the tries to recover included.
         failing: why it is failing now, one line; None while it works.
+        changed: called when it starts to fail, fails for another reason, or works again; a log line where not given.
     """
 
     shown: str
@@ -27,6 +38,7 @@ class Delivery:
     dropped: Counter[str] = field(default_factory=Counter)
     failures: int = 0
     failing: str | None = None
+    changed: "Callable[[Delivery], None]" = field(default=_log_change, repr=False, compare=False)
 
     def drop(self, cause: str, count: int = 1) -> None:
         """Count what will not arrive."""
@@ -37,14 +49,18 @@ class Delivery:
         """Count a failure; a new one is said, one that lasts is not said again."""
         self.failures += 1
         if problem != self.failing:
-            _log.warning("%s", problem)
-        self.failing = problem
+            self.failing = problem
+            self.changed(self)
 
     def recover(self) -> None:
         """It works, or works again."""
         if self.failing is not None:
-            _log.info("%s: works again", self.shown)
-        self.failing = None
+            self.failing = None
+            self.changed(self)
+
+    def snapshot(self) -> "Delivery":
+        """A copy of what was counted, which can be pickled."""
+        return replace(self, dropped=self.dropped.copy(), changed=_log_change)
 
     def __str__(self) -> str:
         drops = ", ".join(f"{cause} {count}" for cause, count in self.dropped.items())

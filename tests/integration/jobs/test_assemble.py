@@ -9,17 +9,18 @@ import torch
 
 from streamdet.errors import ConfigError, SourceOpenError
 from streamdet.frames import StreamEnded, StreamStarted
-from streamdet.jobs.assemble import OutputFailures, Recording, assemble, streams_of
-from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.assemble import assemble
+from streamdet.jobs.config import load_job
 from streamdet.jobs.stream import stream
+from streamdet.jobs.streams import Streams
 from streamdet.media.locations import expand_sources
 from streamdet.media.read.source import open_source
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.result import Result
 from streamdet.runtimes.torch import TorchDetector
-from streamdet.sinks.detection_files import RunHeader
-from streamdet.yaml_file import load_yaml
+from streamdet.stages.decode import DecodeSettings, Input
+from streamdet.stages.outputs import OutputLog
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def detector():
 
 
 def job(*settings):
-    return load_yaml(None, PipelineConfig, ["detect.conf=0.001", "detect.max_detections=5", *settings])
+    return load_job(None, ["detect.conf=0.001", "detect.max_detections=5", *settings])
 
 
 def described(items):
@@ -53,7 +54,8 @@ def test_inline_and_threaded_give_the_same(make_clip, detector, tmp_path):
     outcomes = []
     for mode in ("inline", "threaded"):
         config = job(f"stages={stages}")
-        with assemble(config, streams_of(config, specs), detector, mode=mode) as run:
+        streams = Streams([Input(spec) for spec in specs], config.settings(DecodeSettings))
+        with assemble(config, streams, detector, mode=mode) as run:
             outcomes.append(described(run))
     assert outcomes[0] == outcomes[1]
     kinds = [type(item) for item in outcomes[0]]
@@ -64,24 +66,16 @@ def test_inline_and_threaded_give_the_same(make_clip, detector, tmp_path):
 def test_stages_run_in_the_order_of_the_job(make_clip, detector, tmp_path):
     path = make_clip(frames=6)
     [spec] = expand_sources([str(path)])
-    header, failures = RunHeader("0", "tiny", None, detector.spec.classes), OutputFailures()
-    recording = Recording({spec.name: tmp_path / "found.jsonl"}, "jsonl", header)
-    config = job("stages=[decode, batch, detect, record, encode]")
-    videos = {spec.name: tmp_path / "out.mp4"}
-    streams = streams_of(config, [spec])
-    with assemble(config, streams, detector, videos=videos, recording=recording, failures=failures) as run:
+    config, log = job("stages=[decode, batch, detect, record, encode]"), OutputLog()
+    outputs = {"record": tmp_path / "found.jsonl", "encode": tmp_path / "out.mp4"}
+    streams = Streams([Input(spec, outputs)], config.settings(DecodeSettings))
+    with assemble(config, streams, detector, log) as run:
         list(run)
         assert [stage.name for stage in run.stats.stages] == ["decode", "batch", "detect", "record", "encode"]
     assert len((tmp_path / "found.jsonl").read_text().splitlines()) == 8
     with open_source(tmp_path / "out.mp4") as written:
         assert len(list(written)) == 6
-    assert failures == OutputFailures()
-
-
-def test_recording_without_a_place_fails(make_clip, detector):
-    specs = expand_sources([str(make_clip())])
-    with pytest.raises(ValueError, match="needs to know where"):
-        assemble(job("stages=[decode, batch, detect, record]"), streams_of(job(), specs), detector)
+    assert log.failures == ()
 
 
 def test_stream(make_clip, detector):

@@ -7,11 +7,11 @@ from streamdet.flow import Run
 from streamdet.frames import Frame, StreamEnded, StreamStarted
 from streamdet.media.locations import SourceSpec
 from streamdet.media.timeline import Part
-from streamdet.stages.decode import decode
+from streamdet.stages.decode import Input, decode
 
 
 def spec(path, name=None):
-    return SourceSpec(str(path), name or path.stem, "file")
+    return Input(SourceSpec(str(path), name or path.stem, "file"))
 
 
 def run(*specs, mode="inline", on_error="end", **part):
@@ -69,7 +69,7 @@ def test_a_file_that_cannot_be_opened_fails_the_run_where_asked(tmp_path, make_c
 
 def test_no_password_in_an_error():
     url = "http://cam:s3cret@127.0.0.1:9/stream.mp4"
-    [ended] = run(SourceSpec(url, "cam", "network"))
+    [ended] = run(Input(SourceSpec(url, "cam", "network")))
     assert ended.error
     assert "s3cret" not in ended.error
     assert "cam:" not in ended.error

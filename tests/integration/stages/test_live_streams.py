@@ -4,6 +4,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,17 +16,18 @@ from rtsp_server import Live, clock_ms_in, now_ms
 from streamdet.errors import SourceTimeout
 from streamdet.flow import Run, Stage
 from streamdet.frames import Clip, Frame, StreamEnded, StreamGap, StreamStarted
-from streamdet.jobs import assemble as job
-from streamdet.jobs.assemble import assemble, streams_of
-from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.assemble import assemble
+from streamdet.jobs.config import load_job
 from streamdet.jobs.stream import stream
+from streamdet.jobs.streams import Streams
 from streamdet.media.locations import SourceSpec, expand_sources
 from streamdet.result import Result
 from streamdet.runtimes.torch import TorchDetector
+from streamdet.stages import detect as detect_stage
 from streamdet.stages.batch import batch
-from streamdet.stages.detect import detect
+from streamdet.stages.decode import DecodeSettings, Input
+from streamdet.stages.detect import DetectSettings, detect
 from streamdet.stages.track import track
-from streamdet.yaml_file import load_yaml
 
 STAGES = "stages=[decode, batch, detect, track]"
 SMALL = Live(160, 96, 25)
@@ -63,14 +65,18 @@ class Watch:
     """
 
     def __init__(self, sources, detector, monkeypatch, *settings: str) -> None:
-        config = load_yaml(None, PipelineConfig, [STAGES, "detect.conf=0.0", "detect.max_detections=5", *settings])
+        config = load_job(None, [STAGES, "detect.conf=0.0", "detect.max_detections=5", *settings])
         self.seen: list = []
         self.items: list = []
         self.ages_s: dict[str, list[float]] = defaultdict(list)
         self._changed = threading.Condition()
-        monkeypatch.setattr(job, "detect", lambda *args, **options: _tapped(detect(*args, **options), self.seen))
-        specs = [SourceSpec(url, name, "network") for name, url in sources.items()]
-        self.streams = streams_of(config, specs)
+        entry = replace(
+            detect_stage.STAGE,
+            build=lambda settings, context: _tapped(detect(context.detector, settings), self.seen),
+        )
+        monkeypatch.setattr(detect_stage, "STAGE", entry)
+        inputs = [Input(SourceSpec(url, name, "network")) for name, url in sources.items()]
+        self.streams = Streams(inputs, config.settings(DecodeSettings))
         self.run = assemble(config, self.streams, detector)
         self._thread = threading.Thread(target=self._consume)
         self._thread.start()
@@ -130,7 +136,7 @@ def alone(detector, seen: list, source: str) -> list[Result]:
             items += [frame for frames in item for frame in frames if frame.source == source]
         elif item.source == source:
             items.append(item)
-    stages = [batch(1), detect(detector, conf=0.0, max_detections=5), track()]
+    stages = [batch(1), detect(detector, DetectSettings(conf=0.0, max_detections=5)), track()]
     with Run([Stage("decode", lambda inbox: iter(items))], stages, "inline") as run:
         return [item for item in run if isinstance(item, Result)]
 
@@ -152,14 +158,14 @@ def test_streams_that_fail_come_and_go_give_what_they_give_alone(rtsp_server, de
     with Watch(sources, detector, monkeypatch) as watch:
         watch.wait_for("a")
         watch.wait_for("c")
-        watch.streams.add(SourceSpec(steady.url("/b"), "b", "network"))
+        watch.streams.add(Input(SourceSpec(steady.url("/b"), "b", "network")))
         watch.wait_for("b")
         shaky.restart()
         watch.wait(lambda: len(watch.of("c", StreamGap)) == 1)
         watch.wait_for("c")
         watch.streams.remove("a")
         watch.wait(lambda: bool(watch.of("a", StreamEnded)))
-        watch.streams.add(SourceSpec(steady.url("/a"), "a-again", "network"))
+        watch.streams.add(Input(SourceSpec(steady.url("/a"), "a-again", "network")))
         watch.wait_for("a-again")
         watch.wait_for("b")
     for source in ("a", "b", "c", "a-again"):
@@ -208,10 +214,9 @@ def test_frames_stay_young_and_no_stream_starves_before_a_slow_detector(rtsp_ser
     counts = {name: len(watch.of(name)) for name in "abcd"}
     assert max(counts.values()) - min(counts.values()) <= 3, counts
     for name in "abcd":
-        dropped = watch.streams.dropped(name)
         [ended] = watch.of(name, StreamEnded)
-        assert ended.dropped == sum(dropped.values()) > len(watch.of(name))
-        assert set(dropped) <= {"late", "keyframe"}
+        assert ended.dropped == sum(ended.drops.values()) > len(watch.of(name))
+        assert set(ended.drops) <= {"late", "keyframe"}
     # A frame is looked at at once; behind the clips before it, it would be two steps old and older.
     ages_s = [age for name in "abcd" for age in watch.ages_s[name][3:]]
     assert np.median(ages_s) < 1.5 * np.median(slow.steps_s) + 0.1
@@ -227,7 +232,7 @@ def test_every_frame_is_there_where_that_is_asked_for(rtsp_server, detector, mon
         watch.wait_for("a", 12)
     indices = [result.index for result in watch.of("a")]
     assert indices == list(range(indices[0], indices[0] + len(indices)))
-    assert watch.streams.dropped("a") == {}
+    assert watch.of("a", StreamEnded)[0].drops == {}
     assert watch.ages_s["a"][-1] > watch.ages_s["a"][2] + 0.5
 
 
@@ -236,7 +241,7 @@ def test_a_camera_beside_a_file(rtsp_server, detector, monkeypatch, make_clip):
     [file] = expand_sources([str(make_clip(frames=20))])
     with Watch({"a": server.url("/a")}, Slow(detector, 0.02), monkeypatch) as watch:
         watch.wait_for("a")
-        watch.streams.add(file)
+        watch.streams.add(Input(file))
         watch.wait(lambda: bool(watch.of("walk", StreamEnded)))
         watch.wait_for("a")
     assert [result.index for result in watch.of("walk")] == list(range(20))

@@ -14,8 +14,9 @@ from streamdet.media.write.writer import VideoWriter
 from streamdet.sinks.detection_files import RunHeader
 from streamdet.stages.annotate import annotate
 from streamdet.stages.batch import batch
-from streamdet.stages.decode import decode
+from streamdet.stages.decode import Input, decode
 from streamdet.stages.encode import encode
+from streamdet.stages.outputs import OutputLog
 from streamdet.stages.record import record
 from streamdet.stages.track import track
 
@@ -33,16 +34,22 @@ def run_job(tmp_path, find_square):
 
     def run(clips, out, mode="threaded", until=None, side_by_side=False):
         out.mkdir(exist_ok=True)
-        specs = [SourceSpec(str(clip), clip.stem, "file") for clip in clips]
-        videos, files = [], []
-        sources = [decode([spec]) for spec in specs] if side_by_side else [decode(specs)]
+        inputs = [
+            Input(
+                SourceSpec(str(clip), clip.stem, "file"),
+                {"encode": out / f"{clip.stem}.mp4", "record": out / f"{clip.stem}.jsonl"},
+            )
+            for clip in clips
+        ]
+        videos, files = OutputLog(), OutputLog()
+        sources = [decode([each]) for each in inputs] if side_by_side else [decode(inputs)]
         stages = [
             batch(1 if side_by_side else 4, len(sources)),
             find_square(),
             track(),
             annotate(),
-            encode(lambda started: VideoWriter(out / f"{started.source}.mp4", started.info), videos),
-            record({spec.name: out / f"{spec.name}.jsonl" for spec in specs}, "jsonl", HEADER, files),
+            encode(lambda started, target: VideoWriter(target, started.info), videos),
+            record("jsonl", HEADER, files),
         ]
         items = []
         with Run(sources, stages, mode) as running:
@@ -50,7 +57,7 @@ def run_job(tmp_path, find_square):
                 items.append(item)
                 if until is not None and until(item):
                     running.stop()
-        return items, videos, files
+        return items, videos.failures, files.failures
 
     return run
 
@@ -62,7 +69,7 @@ def lines(path):
 def test_frames_keep_their_times_and_boxes_follow_the_square(tmp_path, make_clip, run_job):
     clip, out = make_clip(), tmp_path / "out"
     _, videos, files = run_job([clip], out)
-    assert (videos, files) == ([], [])
+    assert (videos, files) == ((), ())
     before, after = read(clip), read(out / "walk.mp4")
     assert [frame.pts * frame.time_base for frame in after] == [Fraction(n, 25) for n in range(20)]
     assert len(before) == len(after)
@@ -103,7 +110,7 @@ def test_streams_side_by_side_give_what_they_give_alone(tmp_path, make_clip, run
 def test_a_stop_leaves_whole_outputs(tmp_path, make_clip, run_job):
     out = tmp_path / "out"
     items, videos, files = run_job([make_clip(frames=200)], out, until=lambda item: getattr(item, "index", 0) == 3)
-    assert (videos, files) == ([], [])
+    assert (videos, files) == ((), ())
     assert not any(isinstance(item, StreamEnded) for item in items)
     written = read(out / "walk.mp4")
     *_, last, end = lines(out / "walk.jsonl")
@@ -123,7 +130,7 @@ def test_a_bad_file_among_good_ones(tmp_path, make_clip, run_job):
         "bad": False,
         "b": True,
     }
-    assert (videos, files) == ([], [])
+    assert (videos, files) == ((), ())
     assert sorted(path.name for path in out.iterdir()) == ["a.jsonl", "a.mp4", "b.jsonl", "b.mp4"]
 
 
@@ -131,9 +138,9 @@ def test_an_output_that_cannot_be_written_is_that_stream_alone(tmp_path, make_cl
     out = tmp_path / "out"
     (out / "a.mp4").mkdir(parents=True)
     _, videos, files = run_job([make_clip("a.mp4", 5), make_clip("b.mp4", 5)], out)
-    [(source, error)] = videos
-    assert source == "a"
-    assert str(out / "a.mp4") in str(error)
-    assert files == []
+    [failed] = videos
+    assert failed.source == "a"
+    assert str(out / "a.mp4") in str(failed.error)
+    assert files == ()
     assert len(read(out / "b.mp4")) == 5
     assert len(lines(out / "a.jsonl")) == 7

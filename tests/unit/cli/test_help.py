@@ -5,8 +5,10 @@ import re
 import pytest
 
 from streamdet.cli import app, main
-from streamdet.jobs.config import PipelineConfig
 from streamdet.runtimes.loading import load_model
+from streamdet.stages.decode import DecodeSettings
+from streamdet.stages.detect import DetectSettings
+from streamdet.stages.encode import EncodeSettings
 
 
 @pytest.fixture
@@ -43,13 +45,13 @@ def test_options_without_a_group_come_first(capsys):
 
 
 def test_defaults_of_a_run_are_those_of_a_job(help_text):
-    text, job = help_text("run"), PipelineConfig()
+    text, detect = help_text("run"), DetectSettings()
     for option, default in (
-        ("--conf 0..1", job.detect.conf),
-        ("--iou 0..1", job.detect.iou),
-        ("--max-det N", job.detect.max_detections),
-        ("--max-staleness S", job.decode.max_staleness_s),
-        ("--codec h264|hevc|av1", job.encode.codec),
+        ("--conf 0..1", detect.conf),
+        ("--iou 0..1", detect.iou),
+        ("--max-det N", detect.max_detections),
+        ("--max-staleness S", DecodeSettings().max_staleness_s),
+        ("--codec h264|hevc|av1", EncodeSettings().codec),
     ):
         assert re.search(rf"{re.escape(option)} [^-]*Default: {default}\.", text), option
 

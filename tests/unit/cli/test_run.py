@@ -3,7 +3,7 @@
 import pytest
 
 from streamdet.cli.run import with_stages
-from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.config import job_model
 
 NONE = {"no_video": False, "track": None, "output": None, "detections": None}
 START = ("decode", "batch", "detect")
@@ -25,6 +25,6 @@ START = ("decode", "batch", "detect")
     ],
 )
 def test_with_stages(stages, options, expected):
-    changed = with_stages(PipelineConfig(stages=START + stages), NONE | options)
+    changed = with_stages(job_model()(stages=START + stages), NONE | options)
     assert changed.stages == START + expected
-    PipelineConfig.model_validate(changed.model_dump())  # still a valid order
+    job_model().model_validate(changed.model_dump())  # still a valid order

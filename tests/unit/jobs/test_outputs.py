@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from streamdet.errors import ConfigError
-from streamdet.jobs.config import PipelineConfig
-from streamdet.jobs.outputs import Outputs, check_files, plan_outputs
-from streamdet.yaml_file import Override, load_yaml
+from streamdet.jobs.config import load_job
+from streamdet.jobs.outputs import PlannedOutputs, check_files, plan_outputs
+from streamdet.yaml_file import Override
 
 ALL = ["decode", "batch", "detect", "encode", "record"]
 
@@ -17,16 +17,22 @@ def plan(tmp_path, monkeypatch):
     """Plan in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
-    def make(names=("a",), inputs=(), beside=(), **settings) -> Outputs:
+    def make(names=("a",), inputs=(), beside=(), **settings) -> PlannedOutputs:
         values = {"stages": ALL, **{key.replace("__", "."): value for key, value in settings.items()}}
-        config = load_yaml(None, PipelineConfig, [Override(key, value, key) for key, value in values.items()])
+        config = load_job(None, [Override(key, value, key) for key, value in values.items()])
         return plan_outputs(config, list(names), [Path(path) for path in inputs], list(beside))
 
     return make
 
 
-def texts(files):
-    return {name: str(path) for name, path in files.items()}
+def targets(planned, stage):
+    """Where a stage writes to, by source; what is shared, by None."""
+    return {
+        None if output.shared else name: str(output.target)
+        for name, outputs in planned.of.items()
+        for output in outputs
+        if output.stage == stage
+    }
 
 
 @pytest.mark.parametrize(
@@ -43,32 +49,29 @@ def texts(files):
 def test_videos(plan, tmp_path, path, names, expected, folders):
     (tmp_path / "there.d").mkdir()
     outputs = plan(names, encode__path=path)
-    assert texts(outputs.videos) == expected
+    assert targets(outputs, "encode") == expected
     assert tuple(map(str, outputs.folders)) == folders
-    outputs.make_folders()
-    assert all(output.parent.is_dir() for output in outputs.videos.values())
 
 
 @pytest.mark.parametrize(
     ("path", "form", "expected"),
     [
-        (None, None, ("a.jsonl", "jsonl")),
-        ("x.jsonl", None, ("x.jsonl", "jsonl")),
-        ("x.TXT", None, ("x.TXT", "mot")),
-        ("x.json", None, ("x.json", "coco")),
-        ("x.csv", "mot", ("x.csv", "mot")),
-        ("out/", "coco", ("out/a.json", "coco")),
-        (None, "mot", ("a.txt", "mot")),
+        (None, None, "a.jsonl"),
+        ("x.jsonl", None, "x.jsonl"),
+        ("x.TXT", None, "x.TXT"),
+        ("x.json", None, "x.json"),
+        ("x.csv", "mot", "x.csv"),
+        ("out/", "coco", "out/a.json"),
+        (None, "mot", "a.txt"),
     ],
 )
 def test_detections(plan, path, form, expected):
-    outputs = plan(record__path=path, record__format=form)
-    assert (str(outputs.detections["a"]), outputs.form) == expected
+    assert targets(plan(record__path=path, record__format=form), "record") == {"a": expected}
 
 
 def test_standard_output(plan):
     outputs = plan(("a", "b"), record__path="-")
-    assert (outputs.shared, outputs.detections, outputs.form) == ("-", {}, "jsonl")
+    assert targets(outputs, "record") == {None: "-"}
 
 
 @pytest.mark.parametrize(
@@ -85,13 +88,13 @@ def test_standard_output(plan):
     ],
 )
 def test_live_videos(plan, path, names, expected):
-    assert texts(plan(names, encode__path=path).videos) == expected
+    assert targets(plan(names, encode__path=path), "encode") == expected
 
 
 @pytest.mark.parametrize("path", ["mqtt://me:pw@broker/events", "https://me:pw@server/hook?token=pw"])
 def test_detections_that_are_sent(plan, path):
     outputs = plan(("a", "b"), record__path=path)
-    assert (outputs.shared, outputs.detections, outputs.form) == (path, {}, "jsonl")
+    assert targets(outputs, "record") == {None: path}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,7 @@ def test_pieces_of_a_run_before_are_not_mixed_with_new_ones(plan, tmp_path, ther
 
 def test_stages_that_do_not_run_write_nothing(plan):
     outputs = plan(stages=["decode", "batch", "detect"], encode__path="x.avi", record__path="y.csv")
-    assert (outputs.paths(), outputs.form) == ([], None)
+    assert outputs.of == {"a": ()}
 
 
 def test_all_mistakes_at_once(plan, tmp_path):
@@ -145,7 +148,7 @@ def test_all_mistakes_at_once(plan, tmp_path):
         "crf 99",
         "x.avi",
         "detections to standard output",
-        "output r.json is there already; choose another name, or replace it with --overwrite, or go on with a run that "
+        "output r.json is there already; choose another name, or replace it with --overwrite, or continue a run that "
         "was interrupted with --resume",
     ]
 
@@ -180,9 +183,8 @@ def test_what_joins_gets_outputs_beside_those_at_work(plan, tmp_path):
     (tmp_path / "a.jsonl").touch()  # is being written, as the report will be
     (tmp_path / "run.json").touch()
     outputs = plan(names=("b",), beside=("a",), report="run.json", record__path="./")
-    assert texts(outputs.videos) == {"b": "b.annotated.mp4"}
-    assert texts(outputs.detections) == {"b": "b.jsonl"}
-    assert outputs.report is None
+    assert targets(outputs, "encode") == {"b": "b.annotated.mp4"}
+    assert targets(outputs, "record") == {"b": "b.jsonl"}
 
 
 def test_what_joins_a_job_with_one_file_fails(plan):

@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 
 from streamdet.errors import SinkError
 from streamdet.frames import StreamEnded, StreamGap
+from streamdet.media.write.delivery import Delivery
 from streamdet.sinks.detection_files import RunHeader, open_detection_file
 
 HEADER = RunHeader("0.1.0", "street", "ab12", ("person", "car", "truck"))
@@ -203,8 +204,8 @@ def test_a_folder_that_is_not_there_fails(tmp_path, form):
 
 
 def test_a_live_file_goes_on_when_there_is_room_again(tmp_path, make_result):
-    path, deliveries = tmp_path / "out.jsonl", {}
-    file = open_detection_file(path, "jsonl", HEADER, ["a"], deliveries, live=True)
+    path, delivery = tmp_path / "out.jsonl", Delivery("out.jsonl", "lines")
+    file = open_detection_file(path, "jsonl", HEADER, ["a"], lambda target, unit: delivery, live=True)
     with file_size_limit(path.stat().st_size + 10):
         for index in range(3):
             file.write(make_result([ROW], index=index))
@@ -213,7 +214,6 @@ def test_a_live_file_goes_on_when_there_is_room_again(tmp_path, make_result):
         file.close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line.get("frame") for line in lines] == [None, 3]
-    delivery = deliveries[str(path)]
     assert (delivery.sent, delivery.dropped, delivery.failing) == (2, {"failed": 3}, None)
 
 

@@ -11,12 +11,14 @@ from lively_detector import lively_detector
 
 from streamdet.errors import ConfigError
 from streamdet.flow import Run, Stage
-from streamdet.frames import Checkpoint, Clip, Frame, RgbPicture, StreamEnded, StreamGap, StreamInfo, StreamStarted
+from streamdet.frames import Checkpoint, Clip, Frame, RgbPicture, StreamEnded, StreamGap, StreamInfo
 from streamdet.jobs.resume.checkpoints import read_checkpoint, write_checkpoint
-from streamdet.models.options import DetectOptions
+from streamdet.media.locations import SourceSpec
+from streamdet.media.timeline import Part
 from streamdet.result import Result
 from streamdet.runtimes.torch import TorchDetector
-from streamdet.stages.detect import detect
+from streamdet.stages.decode import Input
+from streamdet.stages.detect import DetectSettings, detect
 
 CLASSES = ("person", "car", "bus")
 
@@ -46,9 +48,10 @@ def _frames(source, count, *, first=0, seed=0, size=(48, 64), step=1, session=0)
 
 
 def _run(detector, items, **options):
-    keep = DetectOptions(conf=0.0, max_detections=20, classes=options.pop("classes", None))
-    stage = detect(detector, options=keep, **options)
-    with Run([Stage("given", lambda inbox: iter(items))], [stage], mode="inline") as run:
+    options = {"conf": 0.0, "max_detections": 20} | options
+    with Run(
+        [Stage("given", lambda inbox: iter(items))], [detect(detector, DetectSettings(**options))], mode="inline"
+    ) as run:
         return list(run)
 
 
@@ -97,8 +100,10 @@ def test_gap_and_end_forget_that_stream_only(detector, marker):
     _assert_same(_scores(results, "b"), _scores(_run(detector, _clips(other, 6))))
 
 
-def _begun(resume=None, memory=None, size=(64, 48)):
-    return StreamStarted("a", StreamInfo("a.mp4", *size, Fraction(1, 10)), resume, memory)
+def _begun(continues=None, other_file=False, size=(64, 48)):
+    """As decode makes it."""
+    source = Input(SourceSpec("a.mp4", "a", "file"), continues=continues, other_file=other_file)
+    return source.started(StreamInfo("a.mp4", *size, Fraction(1, 10)), Part())
 
 
 def _as_saved(tmp_path, checkpoint):
@@ -111,30 +116,28 @@ def test_it_goes_on_from_a_checkpoint_bit_for_bit(detector, tmp_path, cut_at):
     clips = _clips(_frames("a", 8) + _frames("a", 8, first=8, seed=77), 4)
     checkpoint = Checkpoint("a", cut_at)
     whole = _scores(_run(detector, [_begun(), *clips[: cut_at // 4], checkpoint, *clips[cut_at // 4 :]]))
-    rest = _scores(_run(detector, [_begun(resume=_as_saved(tmp_path, checkpoint)), *clips[cut_at // 4 :]]))
+    rest = _scores(_run(detector, [_begun(_as_saved(tmp_path, checkpoint)), *clips[cut_at // 4 :]]))
     assert [scores.tolist() for scores in rest] == [scores.tolist() for scores in whole[cut_at:]]
 
 
 def test_memory_is_carried_into_the_file_that_continues_another(detector, tmp_path):
     frames = _frames("a", 8)
-    checkpoint = Checkpoint("a", 4, True, {"decode": {"step_s": 0.1}})
+    checkpoint = Checkpoint("a", 4, (64, 48), 0.3, 0.1, True)
     whole = _scores(_run(detector, [_begun(), *_clips(frames[:4], 4), checkpoint, *_clips(frames[4:], 4)]))
     counted_anew = [replace(frame, index=frame.index - 4, pts=frame.pts - 4) for frame in frames[4:]]
     memory = _as_saved(tmp_path, checkpoint)
-    carried = _scores(_run(detector, [_begun(memory=memory), *_clips(counted_anew, 4)]))
+    carried = _scores(_run(detector, [_begun(memory, True), *_clips(counted_anew, 4)]))
     _assert_same(carried, whole[4:], tolerance=1e-6)
     assert np.abs(_scores(_run(detector, [_begun(), *_clips(counted_anew, 4)]))[0] - carried[0]).max() > 0.005
 
 
 def test_memory_of_pictures_of_another_size_is_left_out(detector, tmp_path, caplog):
-    checkpoint = Checkpoint("a", 4, True, {"decode": {"step_s": 0.1}})
+    checkpoint = Checkpoint("a", 4, (64, 48), 0.3, 0.1, True)
     _run(detector, [_begun(), *_clips(_frames("a", 4), 4), checkpoint])
     large = _clips(_frames("a", 2, size=(56, 80)), 2)
     memory = _as_saved(tmp_path, checkpoint)
-    _assert_same(
-        _scores(_run(detector, [_begun(memory=memory, size=(80, 56)), *large])), _scores(_run(detector, large))
-    )
-    assert "begins without memory: it has 80x56 pixels, the file before has 64x48" in caplog.text
+    _assert_same(_scores(_run(detector, [_begun(memory, True, size=(80, 56)), *large])), _scores(_run(detector, large)))
+    assert "starts without memory: it has 80x56 pixels, the file before has 64x48" in caplog.text
 
 
 def test_change_of_size_forgets(detector):
@@ -178,8 +181,8 @@ def test_only_wanted_classes_are_found(detector):
 
 
 def test_unknown_class_fails(detector):
-    with pytest.raises(ConfigError, match="lively does not know dog; it finds person, car, bus"):
-        detect(detector, options=DetectOptions(classes=("dog", "car")))
+    with pytest.raises(ConfigError, match="unknown class dog; the model knows person, car, bus"):
+        detect(detector, DetectSettings(classes=("dog", "car")))
 
 
 def _moments(dice, names):

@@ -2,13 +2,15 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from streamdet.errors import StageError
 from streamdet.flow import Run, Stage
-from streamdet.frames import StreamEnded
+from streamdet.frames import StreamEnded, StreamStarted
 from streamdet.sinks.detection_files import RunHeader
+from streamdet.stages.outputs import OutputLog
 from streamdet.stages.record import record
 
 HEADER = RunHeader("0.1.0", "street", None, ("person", "car", "truck"))
@@ -21,6 +23,16 @@ def items(make_result, started):
     return [started("a"), started("b"), *frames, StreamEnded("a", 3), StreamEnded("b", 3)]
 
 
+def to_files(items, files):
+    """The same items of streams whose detections go into these files."""
+    return [
+        replace(item, outputs={"record": files[item.source]})
+        if isinstance(item, StreamStarted) and item.source in files
+        else item
+        for item in items
+    ]
+
+
 def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -31,17 +43,22 @@ def summary(path):
 
 @pytest.mark.parametrize("mode", ["inline", "threaded"])
 def test_every_stream_has_its_file_and_everything_passes(run_stage, tmp_path, items, mode):
-    files, failures = {"a": tmp_path / "a.jsonl", "b": tmp_path / "b.jsonl"}, []
-    assert run_stage(record(files, "jsonl", HEADER, failures), items, mode) == items
-    assert failures == []
+    files, log = {"a": tmp_path / "a.jsonl", "b": tmp_path / "b.jsonl"}, OutputLog()
+    items = to_files(items, files)
+    assert run_stage(record("jsonl", HEADER, log), items, mode) == items
+    assert log.failures == ()
     for source, path in files.items():
         assert summary(path) == [("run", None), *[("frame", source)] * 3, ("end", source)]
         assert lines(path)[0]["sources"] == [source]
 
 
+def shared(path, log=None):
+    return record("jsonl", HEADER, log or OutputLog(), str(path), ["a", "b"])
+
+
 def test_streams_may_share_json_lines(run_stage, tmp_path, items):
     path = tmp_path / "all.jsonl"
-    run_stage(record({"a": path, "b": path}, "jsonl", HEADER, []), items)
+    run_stage(shared(path), items)
     assert summary(path) == [("run", None), *[("frame", "a"), ("frame", "b")] * 3, ("end", "a"), ("end", "b")]
     assert lines(path)[0]["sources"] == ["a", "b"]
 
@@ -49,32 +66,29 @@ def test_streams_may_share_json_lines(run_stage, tmp_path, items):
 def test_a_shared_file_outlives_its_first_stream(run_stage, tmp_path, make_result, started):
     path = tmp_path / "all.jsonl"
     items = [x for s in "ab" for x in (started(s), make_result([ROW], source=s), StreamEnded(s, 1))]
-    run_stage(record({"a": path, "b": path}, "jsonl", HEADER, []), items)
+    run_stage(shared(path), items)
     assert summary(path) == [("run", None), ("frame", "a"), ("end", "a"), ("frame", "b"), ("end", "b")]
 
 
 @pytest.mark.parametrize(("form", "ending"), [("mot", "txt"), ("coco", "json")])
 def test_other_formats_have_a_file_for_each_stream(run_stage, tmp_path, items, form, ending):
     files = {source: tmp_path / f"{source}.{ending}" for source in "ab"}
-    run_stage(record(files, form, HEADER, []), items)
+    run_stage(record(form, HEADER, OutputLog()), to_files(items, files))
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"a.{ending}", f"b.{ending}"]
 
 
-@pytest.mark.parametrize("form", ["mot", "coco"])
-def test_other_formats_cannot_be_shared_fails(tmp_path, form):
-    with pytest.raises(ValueError, match="cannot share"):
-        record({"a": tmp_path / "x", "b": tmp_path / "x"}, form, HEADER, [])
-
-
 def test_a_stream_without_a_file_passes(run_stage, tmp_path, items):
-    assert run_stage(record({"b": tmp_path / "b.jsonl"}, "jsonl", HEADER, []), items) == items
+    items = to_files(items, {"b": tmp_path / "b.jsonl"})
+    assert run_stage(record("jsonl", HEADER, OutputLog()), items) == items
     assert [path.name for path in tmp_path.iterdir()] == ["b.jsonl"]
 
 
 def test_a_file_is_finished_as_soon_as_its_stream_has_ended(tmp_path, make_result, started):
     path = tmp_path / "a.json"
-    items = [started("a"), make_result([ROW]), StreamEnded("a", 1), started("b"), make_result(source="b")]
-    with Run([Stage("items", lambda inbox: iter(items))], [record({"a": path}, "coco", HEADER, [])], "inline") as run:
+    first = started("a", record=path)
+    items = [first, make_result([ROW]), StreamEnded("a", 1), started("b"), make_result(source="b")]
+    stages = [record("coco", HEADER, OutputLog())]
+    with Run([Stage("items", lambda inbox: iter(items))], stages, "inline") as run:
         for item in run:
             if isinstance(item, StreamEnded):
                 break
@@ -83,7 +97,7 @@ def test_a_file_is_finished_as_soon_as_its_stream_has_ended(tmp_path, make_resul
 
 def test_a_source_that_never_began_has_no_file(run_stage, tmp_path):
     items = [StreamEnded("a", 0, error="a.mp4: no such file")]
-    assert run_stage(record({"a": tmp_path / "a.jsonl"}, "jsonl", HEADER, []), items) == items
+    assert run_stage(record("jsonl", HEADER, OutputLog()), items) == items
     assert list(tmp_path.iterdir()) == []
 
 
@@ -93,45 +107,48 @@ def test_a_source_that_never_began_is_named_in_a_shared_file(run_stage, tmp_path
     failed = [StreamEnded("a", 0, error="a.mp4: no such file")]
     good = [started("b"), make_result(source="b"), StreamEnded("b", 1)]
     items = failed + good if first_fails else good + failed
-    run_stage(record({"a": path, "b": path}, "jsonl", HEADER, []), items)
+    run_stage(shared(path), items)
     ends = {line["source"]: line.get("error") for line in lines(path) if line["type"] == "end"}
     assert ends == {"a": "a.mp4: no such file", "b": None}
 
 
 @pytest.mark.parametrize("mode", ["inline", "threaded"])
 @pytest.mark.parametrize("how", ["stopped", "left", "failed"])
-def test_an_interrupted_run_leaves_complete_files(tmp_path, make_result, started, mode, how):
+@pytest.mark.parametrize("form", ["coco", "jsonl"])
+def test_an_interrupted_run_leaves_complete_files(tmp_path, make_result, started, mode, how, form):
     """Ctrl-C, a break in the consumer's loop, a stage before that breaks: the streams' ends never come."""
-    coco, jsonl = tmp_path / "a.json", tmp_path / "a.jsonl"
+    path = tmp_path / f"a.{form}"
 
     def source(inbox):
-        yield started("a")
+        yield started("a", record=path)
         for index in range(3):
             yield make_result([ROW], index=index, dropped_before=index)
         if how == "failed":
             raise ZeroDivisionError
 
-    stages = [record({"a": coco}, "coco", HEADER, []), record({"a": jsonl}, "jsonl", HEADER, [])]
-    with suppress(StageError), Run([Stage("source", source)], stages, mode) as run:
+    with suppress(StageError), Run([Stage("source", source)], [record(form, HEADER, OutputLog())], mode) as run:
         for item in run:
             if how == "left" and getattr(item, "index", None) == 2:
                 break
-    assert [row["image_id"] for row in json.loads(coco.read_text())] == [1, 2, 3]
-    assert [line["type"] for line in lines(jsonl)] == ["run", "frame", "frame", "frame", "end"]
-    assert lines(jsonl)[-1] == {"type": "end", "source": "a", "frames": 3, "dropped": 3, "error": "interrupted"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.jsonl"]
+    if form == "coco":
+        assert [row["image_id"] for row in json.loads(path.read_text())] == [1, 2, 3]
+    else:
+        assert [line["type"] for line in lines(path)] == ["run", "frame", "frame", "frame", "end"]
+        assert lines(path)[-1] == {"type": "end", "source": "a", "frames": 3, "dropped": 3, "error": "interrupted"}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_that_cannot_be_opened_is_that_stream_alone(run_stage, tmp_path, items, said):
-    files, failures = {"a": tmp_path / "nowhere" / "a.jsonl", "b": tmp_path / "b.jsonl"}, []
-    assert run_stage(record(files, "jsonl", HEADER, failures), items) == items
-    [(source, message)] = said(failures)
+    files, log = {"a": tmp_path / "nowhere" / "a.jsonl", "b": tmp_path / "b.jsonl"}, OutputLog()
+    items = to_files(items, files)
+    assert run_stage(record("jsonl", HEADER, log), items) == items
+    [(source, message)] = said(log)
     assert source == "a"
     assert "a.jsonl" in message
     assert len(lines(files["b"])) == 5
 
 
 def test_a_shared_file_that_fails_is_named_once(run_stage, items, said):
-    failures = []
-    assert run_stage(record({"a": "/dev/full", "b": "/dev/full"}, "jsonl", HEADER, failures), items) == items
-    assert said(failures) == [("a", "/dev/full: cannot be written: No space left on device")]
+    log = OutputLog()
+    assert run_stage(shared("/dev/full", log), items) == items
+    assert said(log) == [("a", "/dev/full: cannot be written: No space left on device")]

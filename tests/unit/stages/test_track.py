@@ -54,12 +54,12 @@ def test_time_is_that_of_the_frames(run_stage, make_result):
     assert identities(run_stage(track(), items)) == [[1], [], [2]]
 
 
-@pytest.mark.parametrize("kind", ["resume", "memory"])
+@pytest.mark.parametrize("kind", ["resume", "other file"])
 def test_identities_go_on_after_a_checkpoint(run_stage, make_result, kind):
     two = [make_result([PERSON, (100, 10, 120, 40, 0.9, 0, -1)], index=index) for index in range(3)]
-    checkpoint = Checkpoint("a", 3, facts={"decode": {"step_s": 0.04}, "detect": {"size": [64, 48]}})
+    checkpoint = Checkpoint("a", 3, (64, 48), 0.08, 0.04)
     run_stage(track(), [*two, checkpoint])
     begins_at = 3 if kind == "resume" else 0  # another file counts its frames from 0
     after = [make_result([PERSON, (50, 10, 70, 40, 0.9, 0, -1)], index=begins_at + index) for index in range(2)]
-    begun = StreamStarted("a", StreamInfo("a.mp4", 64, 48, Fraction(1, 25)), **{kind: checkpoint})
+    begun = StreamStarted("a", StreamInfo("a.mp4", 64, 48, Fraction(1, 25)), checkpoint, kind == "other file")
     assert identities(run_stage(track(), [begun, *after])) == [[1, 3], [1, 3]]

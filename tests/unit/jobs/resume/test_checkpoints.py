@@ -1,6 +1,7 @@
 """Checkpoint files: what is read is what was written, and what is damaged is found."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,30 +9,60 @@ import pytest
 from streamdet.errors import ConfigError
 from streamdet.frames import Checkpoint
 from streamdet.jobs.resume.checkpoints import FORMAT, read_checkpoint, write_checkpoint
+from streamdet.stages.detect import DetectState
+from streamdet.stages.encode import EncodeState
+from streamdet.stages.track import TrackState
 
 
 @pytest.fixture
 def checkpoint():
     rng = np.random.default_rng(0)
-    detect = {
-        "hidden.0": rng.normal(size=(1, 4, 3, 5)).astype(np.float32),
-        "thumbnail": rng.integers(0, 9, (2, 3), "u1"),
-    }
+    thumbnail = rng.integers(0, 9, (2, 3), "u1")
+    hidden = rng.normal(size=(1, 4, 3, 5)).astype(np.float32)
     track = {"next_id": np.asarray(7), "time_s": np.asarray(np.nan), "mean": np.zeros((0, 4, 2))}
-    return Checkpoint("a b/ü", 480, facts={"detect": {"last_s": 0.1 + 0.2}}, arrays={"detect": detect, "track": track})
+    sections = {
+        "detect": DetectState([64, 48], 0.1 + 0.2, thumbnail, {"hidden.0": hidden}),
+        "track": TrackState(track),
+        "encode": EncodeState({"packets": 3, "mark": {"length": 7}}),
+    }
+    return Checkpoint("a b/ü", 480, (64, 48), 0.1 + 0.2, 0.04, sections=sections)
+
+
+def assert_same(found, expected):
+    if isinstance(expected, dict):
+        assert set(found) == set(expected)
+        for key, value in expected.items():
+            assert_same(found[key], value)
+    elif isinstance(expected, np.ndarray):
+        np.testing.assert_array_equal(found, expected, strict=True)
+    else:
+        assert found == expected
 
 
 def test_what_is_read_is_what_was_written(tmp_path, checkpoint):
     write_checkpoint(tmp_path / "c", checkpoint, {"model": "x"})
     saved = read_checkpoint(tmp_path / "c")
-    found = saved.checkpoint
-    assert (found.source, found.frames, found.facts, saved.about) == ("a b/ü", 480, checkpoint.facts, {"model": "x"})
-    assert set(found.arrays) == {"detect", "track"}
-    for stage, arrays in checkpoint.arrays.items():
-        assert set(found.arrays[stage]) == set(arrays)
-        for name, value in arrays.items():
-            np.testing.assert_array_equal(found.arrays[stage][name], value, strict=True)
+    assert saved.about == {"model": "x"}
+    assert replace(saved.checkpoint, sections={}) == replace(checkpoint, sections={})
+    assert list(saved.checkpoint.sections) == ["detect", "track", "encode"]
+    for stage, section in checkpoint.sections.items():
+        found = saved.checkpoint.sections[stage]
+        assert type(found) is type(section)
+        assert_same(vars(found), vars(section))
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+def test_a_section_without_arrays_is_read(tmp_path):
+    state = DetectState([64, 48], None, np.zeros((18, 32), np.uint8))
+    write_checkpoint(tmp_path / "c", Checkpoint("a", 1, sections={"detect": state}), {})
+    found = read_checkpoint(tmp_path / "c").checkpoint.sections["detect"]
+    assert (found.last_s, found.memory) == (None, {})
+
+
+def test_a_section_of_a_stage_that_is_not_installed_fails(tmp_path):
+    write_checkpoint(tmp_path / "c", Checkpoint("a", 1, sections={"zones": EncodeState({})}), {})
+    with pytest.raises(ConfigError, match="unknown stage zones"):
+        read_checkpoint(tmp_path / "c")
 
 
 @pytest.mark.parametrize("seed", range(40))

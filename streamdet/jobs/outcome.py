@@ -1,0 +1,57 @@
+"""How a job went."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from streamdet.flow import RunStats
+from streamdet.jobs.tally import Tally
+from streamdet.media.write.delivery import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that went wrong while the rest continued.
+
+    Attributes:
+        what: source, run, state, report, or the kind of an output: video, detections.
+        source: name of the stream; None for the run as a whole.
+        message: one line.
+        expected: True where a pipe's reader has gone, as `head` does: an end, but nobody's mistake.
+    """
+
+    what: str
+    source: str | None
+    message: str
+    expected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job went. It can be pickled.
+
+    Attributes:
+        started: when, UTC.
+        tally: what came out of it.
+        stats: where its time went.
+        failures: sources first, then outputs in the order in which they failed.
+        written: the files that are there now because of it.
+        deliveries: what outputs that may fail and recover have counted, by path or address, credentials included.
+        stopped: it was told to stop before its end.
+        resumable: the same job with --resume continues it.
+    """
+
+    started: datetime
+    tally: Tally
+    stats: RunStats
+    failures: tuple[Failure, ...] = ()
+    written: frozenset[Path] = frozenset()
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    stopped: bool = False
+    resumable: bool = False
+
+    @property
+    def fps(self) -> float:
+        """Frames of all sources by the run's duration; those of a run that was interrupted are not counted."""
+        return self.tally.frames_of_this_run / self.stats.wall_s if self.stats.wall_s > 0 else 0.0

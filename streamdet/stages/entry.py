@@ -1,0 +1,116 @@
+"""What is known of a stage without running it: its settings, its place among the others, its state and its outputs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from streamdet.flow import Stage
+from streamdet.frames import StateSection
+from streamdet.models.contract import Detector
+from streamdet.stages.outputs import OutputLog, Target
+from streamdet.yaml_file import Section
+
+Flow = Literal["frames", "clips", "results"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """What a stage may need to know of the job that it is built for.
+
+    Attributes:
+        detector: what detect runs.
+        min_score: lowest score of the boxes that detect gives, 0 to 1.
+        sources: names of the sources at the start.
+        live: whether frames are of now: cameras and live streams are among the sources.
+        side_by_side: how many sources are read at the same time.
+        log: where outputs report what becomes of them.
+    """
+
+    detector: Detector
+    min_score: float
+    sources: Sequence[str] = ()
+    live: bool = False
+    side_by_side: int = 1
+    log: OutputLog = field(default_factory=OutputLog)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """What a stage is going to write.
+
+    Attributes:
+        targets: by name of the source: a file, or an address to send to, credentials included.
+        shared: all sources have one target, which is no file.
+        folder: the files' folder where the settings name one; it is made where it is missing.
+        named: there will be files of exactly these names.
+        earlier: files of an earlier run that would be mixed with new ones.
+        not_resumable: why an interrupted run cannot be continued with --resume; None where it can.
+    """
+
+    targets: Mapping[str, Target]
+    shared: bool = False
+    folder: str | None = None
+    named: bool = True
+    earlier: Sequence[Path] = ()
+    not_resumable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is known of a file that an interrupted run was writing.
+
+    Attributes:
+        published: the run has given it its final name.
+        whole: all that was written is there; False after a power cut, where only what was synced to the disk is.
+    """
+
+    published: bool
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutputEntry:
+    """The outputs of a stage.
+
+    Attributes:
+        kind: what reports call them.
+        plan: gives where each of the named sources is written to by the stage's settings; raises ConfigError.
+        surviving: gives, for each section that was saved while a file was written, the section to continue from, or
+            None where the file has lost what was written before it. None: its outputs cannot be continued.
+    """
+
+    kind: str
+    plan: Callable[[Any, Sequence[str]], OutputPlan]
+    surviving: Callable[[Sequence[Any], Path, Left], Sequence[StateSection | None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageEntry:
+    """A stage as the registry knows it.
+
+    Attributes:
+        name: of the stage, of its section in a job, and of its saved sections.
+        build: gives the stage, from its settings and the job; None for decode, which opens sources.
+        settings: its section in a job: a strict model with every default; None where nothing can be set.
+        takes, makes: what flows into it and out of it.
+        needs: what a stage before it must give.
+        uses: what it takes into account where a stage of the job gives it, which must come before it then.
+        gives: what the stages after it may need or use.
+        state: what it saves of a stream; None where it remembers nothing. Where it declares one, its `snapshot` gives
+            one after the first frame.
+        why_not_saved: gives why its state cannot be saved with these settings; None where it can.
+        output: what it writes; None where it writes nothing.
+    """
+
+    name: str
+    build: Callable[[Any, StageContext], Stage] | None
+    settings: type[Section] | None = None
+    takes: Flow | None = "results"
+    makes: Flow = "results"
+    needs: frozenset[str] = frozenset()
+    uses: frozenset[str] = frozenset()
+    gives: frozenset[str] = frozenset()
+    state: type[StateSection] | None = None
+    why_not_saved: Callable[[Any], str | None] = lambda settings: None
+    output: OutputEntry | None = None
