@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from streamdet import errors
 from streamdet.cli import app, exit_status
-from streamdet.jobs.config import PipelineConfig
+from streamdet.cli.help import with_defaults
+from streamdet.jobs.config import job_model
 
 FOLDER = Path(__file__).parent
 JOB = FOLDER.parent / "pipelines" / "annotate_file.yaml"
@@ -80,10 +81,9 @@ REPORT = {
     "undecodable": "packets that could not be decoded",
     "model": "name, SHA-256, classes and runtime of the model",
     "sources": "for each source: name, location, frames, dropped frames, sessions, error, whether it ended",
-    "outputs": "for each output: kind, source, path, size in bytes, error; for an address: what was sent and dropped",
+    "outputs": "for each output: kind, source, path, size in bytes and SHA-256 of a complete file, error; for an address: what was sent and dropped",
     "failures": "what failed: `what`, `source`, `message`",
     "settings": "the settings of the job, without sources and credentials",
-    "verification": "SHA-256 of the model, the settings and the results",
     "machine": "platform, Python, cores, peak memory in MB",
 }
 
@@ -136,7 +136,7 @@ def _commands() -> Iterator[str]:
         rows = (
             (
                 f"`{parameter.metavar if parameter.param_type_name == 'argument' else record[0]}`",
-                " ".join(record[1].split()),
+                " ".join(with_defaults(record[1]).split()),
             )
             for record, parameter in records
         )
@@ -159,7 +159,7 @@ def _job() -> Iterator[str]:
     comments = _comments()
 
     def rows() -> Iterator[tuple[str, str, str]]:
-        for name, field in PipelineConfig.model_fields.items():
+        for name, field in job_model().model_fields.items():
             section = field.default
             keys = type(section).model_fields if isinstance(section, BaseModel) else {"": field}
             for key, inner in keys.items():
