@@ -112,9 +112,6 @@ class Streams:
         # A file that is read beside live sources waits for its turn like those.
         return self._watched(replace(stage, capacity=0) if self.live else stage)
 
-    def _as_set(self, spec: SourceSpec) -> SourceSpec:
-        return replace(spec, hwaccel=self._hwaccel, track_index=self._track_index)
-
     def _as_set(self, source: Input) -> Input:
         track_index = self._settings.track_index
         return replace(source, spec=replace(source.spec, hwaccel=self._hwaccel, track_index=track_index))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from pydantic import BeforeValidator, Field
@@ -18,6 +18,7 @@ from streamdet.media.write.encoder import encoder_settings
 from streamdet.media.write.formats import output_format
 from streamdet.media.write.hls import HlsWriter, old_segments
 from streamdet.media.write.interrupted import forget_interrupted, written_before
+from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.part_file import Mark
 from streamdet.media.write.rtsp_client import Address
 from streamdet.media.write.rtsp_publisher import RtspPublisher
@@ -27,7 +28,6 @@ from streamdet.result import Result
 from streamdet.stages.entry import Left, OutputEntry, OutputPlan, StageContext, StageEntry
 from streamdet.stages.outputs import Output, OutputLog, Target, output_stage
 from streamdet.stages.targets import files_of, is_folder
-from streamdet.yaml_file import Section
 
 _RTSP = re.compile(r"rtsps?://", re.IGNORECASE)
 
@@ -40,16 +40,11 @@ def _duration_s(value: Any) -> Any:
     return value if found is None else int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
-def _number_as_text(value: Any) -> Any:
-    """SVT-AV1 numbers its presets: YAML reads an integer."""
-    return str(value) if type(value) is int else value
-
-
 Duration = Annotated[int, BeforeValidator(_duration_s), Field(ge=1)]
 
 
-class EncodeSettings(Section):
-    """The annotated video. Which crf and presets a codec has, its encoder knows.
+class EncodeSettings(EncodeOptions):
+    """The annotated video, besides how it is encoded.
 
     Attributes:
         path: a file, a folder for several sources, an rtsp:// address to publish to, or a playlist (.m3u8); None:
@@ -61,10 +56,6 @@ class EncodeSettings(Section):
     path: str | None = Field(default=None, min_length=1)
     segment_s: Duration | None = None
     window_s: Duration | None = None
-    codec: Literal["h264", "hevc", "av1"] = "h264"
-    crf: int | None = None
-    preset: Annotated[str | None, BeforeValidator(_number_as_text)] = None
-    audio: Literal["copy", "drop"] = "copy"
 
 
 @dataclass(frozen=True)
@@ -136,41 +127,19 @@ def open_video(settings: EncodeSettings, log: OutputLog, started: StreamStarted,
         SinkError: it cannot be written.
     """
     info, path, saved = started.info, Path(target), started.saved("encode")
-    codec, crf, preset, audio = settings.codec, settings.crf, settings.preset, settings.audio
     start_s, end_s = info.start_s, info.end_s
     if _is_file(settings, target):
         if saved is None:
             forget_interrupted(path)
         resume = None if saved is None else {**saved.section.video, "written": saved.section.written}
-        return VideoWriter(
-            path,
-            info,
-            codec=codec,
-            crf=crf,
-            preset=preset,
-            audio=audio,
-            start_s=start_s,
-            end_s=end_s,
-            resume=resume,
-        )
+        return VideoWriter(path, info, settings, start_s=start_s, end_s=end_s, resume=resume)
     delivery = log.delivery(str(target), "files" if settings.segment_s is not None else "pictures")
     if is_rtsp(target):
-        return RtspPublisher(str(target), info, delivery, crf=crf, preset=preset)
+        return RtspPublisher(str(target), info, delivery, settings)
     if settings.segment_s is not None:
-        return SegmentedWriter(
-            path, info, settings.segment_s, delivery, codec=codec, crf=crf, preset=preset, audio=audio, end_s=end_s
-        )
-    return HlsWriter(
-        path,
-        info,
-        delivery,
-        crf=crf,
-        preset=preset,
-        audio=audio,
-        start_s=start_s,
-        end_s=end_s,
-        window_s=settings.window_s,
-    )
+        return SegmentedWriter(path, info, settings.segment_s, delivery, settings, end_s=end_s)
+    window_s = settings.window_s
+    return HlsWriter(path, info, delivery, settings, start_s=start_s, end_s=end_s, window_s=window_s)
 
 
 def is_rtsp(target: Target | None) -> bool:
@@ -196,7 +165,7 @@ def plan_videos(settings: EncodeSettings, names: Sequence[str]) -> OutputPlan:
     mistakes = []
     targets: dict[str, Target] = {}
     try:
-        encoder_settings(settings.codec, settings.crf, settings.preset)
+        encoder_settings(settings)
     except ConfigError as error:
         mistakes.append(str(error))
     try:

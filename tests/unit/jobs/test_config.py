@@ -113,7 +113,7 @@ def test_streams_side_by_side_and_long_clips_exclude_each_other() -> None:
 
 
 def test_a_numbered_preset_is_a_name() -> None:
-    assert load_yaml(None, PipelineConfig, ["encode.codec=av1", "encode.preset=8"]).encode.preset == "8"
+    assert load_job(None, ["encode.codec=av1", "encode.preset=8"]).settings(EncodeSettings).preset == "8"
 
 
 @pytest.mark.parametrize(
