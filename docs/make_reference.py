@@ -81,7 +81,7 @@ REPORT = {
     "undecodable": "packets that could not be decoded",
     "model": "name, SHA-256, classes and runtime of the model",
     "sources": "for each source: name, location, frames, dropped frames, sessions, error, whether it ended",
-    "outputs": "for each output: kind, source, path, size in bytes, SHA-256, error; of an address: what was sent and dropped",
+    "outputs": "for each output: kind, source, path, bytes, SHA-256, error; of an address: what was sent and dropped",
     "failures": "what failed: `what`, `source`, `message`",
     "settings": "the settings of the job, without sources and credentials",
     "machine": "platform, Python, cores, peak memory in MB",
