@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamdet import stream
-from streamdet.sinks.detection_files import frame_line
+from streamdet.sinks.jsonl import frame_line
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -11,7 +11,7 @@ from streamdet.frames import Frame, StreamEnded
 from streamdet.media.locations import SourceSpec
 from streamdet.media.read.source import open_source
 from streamdet.media.write.writer import VideoWriter
-from streamdet.sinks.detection_files import RunHeader
+from streamdet.sinks.jsonl import RunHeader
 from streamdet.stages.annotate import annotate
 from streamdet.stages.batch import batch
 from streamdet.stages.decode import Input, decode

@@ -12,13 +12,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
+from streamdet.detections import Detections
 from streamdet.errors import SinkError
 from streamdet.frames import StreamEnded, StreamGap
 from streamdet.media.write.delivery import Delivery
-from streamdet.sinks.detection_files import RunHeader, open_detection_file
+from streamdet.sinks.detection_files import open_detection_file
+from streamdet.sinks.jsonl import RunHeader
 
 HEADER = RunHeader("0.1.0", "street", "ab12", ("person", "car", "truck"))
 ROW = (10.123, 20.0, 30.987, 40.5, 0.91349, 0, 7)
@@ -69,6 +72,22 @@ def test_a_box_without_identity_has_none(tmp_path, make_result):
     path = tmp_path / "out.jsonl"
     write_all(path, "jsonl", [make_result([(*ROW[:6], -1)])])
     assert lines(path)[1]["detections"][0]["track"] is None
+
+
+def test_optional_columns_are_written_where_there_are_any(tmp_path, make_result):
+    path = tmp_path / "out.jsonl"
+    result = make_result([ROW, ROW])
+    columns = {"support": [0.25, 0.1239], "carried": [False, True], "keypoints": np.full((2, 1, 3), 0.5)}
+    found = result.detections
+    more = Detections.of(found.boxes, found.scores, found.class_ids, found.classes, found.track_ids, **columns)
+    write_all(path, "jsonl", [result, result.with_detections(more)])
+    _, plain, rich = lines(path)
+    assert list(plain["detections"][0]) == ["box", "class", "class_id", "score", "track"]
+    first, second = rich["detections"]
+    assert (first["support"], second["support"]) == (0.25, 0.124)
+    assert "carried" not in first
+    assert second["carried"] is True
+    assert first["keypoints"] == [[0.5, 0.5, 0.5]]
 
 
 def test_only_live_frames_say_when(tmp_path, make_result):
@@ -232,7 +251,8 @@ def test_standard_output_takes_json_lines(capsysbinary, make_result):
 def test_what_was_printed_before_comes_before(tmp_path):
     """Python buffers a pipe; the lines of detections must not overtake."""
     code = (
-        "from streamdet.sinks.detection_files import RunHeader, open_detection_file as f\n"
+        "from streamdet.sinks.jsonl import RunHeader\n"
+        "from streamdet.sinks.detection_files import open_detection_file as f\n"
         "print('first'); f('-', 'jsonl', RunHeader('0', 'm', None, ()), []).close(); print('last')"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
@@ -244,7 +264,8 @@ def test_a_reader_that_has_gone_is_an_error_of_the_output(tmp_path):
     code = (
         "import sys\n"
         "from streamdet.errors import SinkError\n"
-        "from streamdet.sinks.detection_files import RunHeader, open_detection_file as f\n"
+        "from streamdet.sinks.jsonl import RunHeader\n"
+        "from streamdet.sinks.detection_files import open_detection_file as f\n"
         "sys.stdin.read()\n"
         "try: f('-', 'jsonl', RunHeader('0', 'm', None, ()), [])\n"
         "except SinkError as error: print(error, file=sys.stderr)\n"

@@ -9,7 +9,7 @@ import pytest
 from streamdet.errors import StageError
 from streamdet.flow import Run, Stage
 from streamdet.frames import StreamEnded, StreamStarted
-from streamdet.sinks.detection_files import RunHeader
+from streamdet.sinks.jsonl import RunHeader
 from streamdet.stages.outputs import OutputLog
 from streamdet.stages.record import record
 

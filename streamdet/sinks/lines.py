@@ -1,0 +1,163 @@
+"""Where lines of text go: a file that is valid at every moment, or standard output."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from streamdet.errors import SinkError
+from streamdet.media.write.delivery import Delivery
+from streamdet.media.write.part_file import mark_of, write_error
+
+
+class Lines(Protocol):
+    """Takes whole lines. Both methods raise SinkError."""
+
+    def append(self, data: bytes) -> None:
+        """Add lines."""
+        ...
+
+    def close(self) -> None:
+        """Finish it."""
+        ...
+
+
+class GrowingFile:
+    """A file to which whole pieces are added: where one does not fit, nothing of it stays.
+
+    Args:
+        path: where the bytes go.
+        target: the name that messages say.
+        tail: what the file ends with at every moment; new pieces go before it.
+        resume_at: bytes of a file that is there already that stay.
+    """
+
+    def __init__(self, path: Path, target: Path, tail: bytes = b"", resume_at: int | None = None) -> None:
+        self._path = path
+        self._target = target
+        self._tail = tail
+        self._end = resume_at or 0
+        try:
+            # No buffer: what append() has taken is in the file, and close() has nothing left that may fail.
+            self._file = path.open("wb" if resume_at is None else "r+b", buffering=0)
+            if resume_at is not None:
+                self._file.truncate(resume_at)
+        except OSError as error:
+            raise write_error(target, error) from error
+
+    def append(self, data: bytes) -> None:
+        """See Lines."""
+        try:
+            self._put(data + self._tail)
+        except OSError as error:
+            with suppress(OSError):  # these bytes have had their place on the disk before
+                self._put(self._tail)
+                self._file.truncate()
+            raise write_error(self._target, error) from error
+        self._end += len(data)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """See DetectionFile."""
+        self._sync()
+        try:
+            return {"mark": asdict(mark_of(self._path, self._end))}
+        except OSError as error:
+            raise write_error(self._target, error) from error
+
+    def close(self) -> None:
+        """See Lines."""
+        try:
+            self._sync()
+            if not self._has_its_name():
+                raise SinkError(f"{self._target}: was removed while it was written")
+        finally:
+            self._file.close()
+
+    def _has_its_name(self) -> bool:
+        """What is removed can be written to all the same, and nobody will ever see it."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except OSError:
+            return False
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EROFS):  # a pipe or a device
+                raise write_error(self._target, error) from error
+
+    def _put(self, data: bytes) -> None:
+        self._file.seek(self._end)
+        _write_all(self._file.write, data)
+
+
+class LastingFile:
+    """A file of lines that loses some while it cannot be written, and goes on."""
+
+    def __init__(self, file: GrowingFile, delivery: Delivery) -> None:
+        self._file = file
+        self._delivery = delivery
+
+    def append(self, data: bytes) -> None:
+        """See Lines."""
+        try:
+            self._file.append(data)
+        except SinkError as error:
+            self._delivery.fail(str(error))
+            self._delivery.drop("failed")
+        else:
+            self._delivery.sent += 1
+            self._delivery.recover()
+
+    def close(self) -> None:
+        """See Lines; fails where lines are missing."""
+        self._file.close()
+        if lost := self._delivery.dropped.total():
+            raise SinkError(f"{self._delivery.shown}: could not be written for a time; {lost} lines are missing")
+
+
+class Stdout:
+    """Standard output, without Python's buffer: what a closed pipe refuses must not come up again at exit."""
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._write = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer).write
+
+    def append(self, data: bytes) -> None:
+        """See Lines."""
+        try:
+            _write_all(self._write, data)
+        except BrokenPipeError as error:
+            raise SinkError("standard output: its reader has gone") from error
+        except OSError as error:
+            raise SinkError(f"standard output: cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        """It is not ours."""
+
+
+def _write_all(write: Callable[[memoryview], int | None], data: bytes) -> None:
+    """Write all of it: the system may take less at a time, as from a disk that is nearly full."""
+    left = memoryview(data)
+    while left:
+        left = left[write(left) or 0 :]
+
+
+def checkpoint_of(lines: Lines) -> dict[str, Any]:
+    """Of files; what was sent or read cannot be taken back."""
+    return lines.checkpoint() if isinstance(lines, GrowingFile) else {}
+
+
+def start_file(file: Lines, data: bytes) -> None:
+    """Write the first bytes; a file that does not even take those is closed."""
+    try:
+        file.append(data)
+    except SinkError:
+        with suppress(SinkError):
+            file.close()
+        raise
