@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import torch
 from memory_gain import (
     CLEAN,
     SMOOTHED,
@@ -17,8 +16,9 @@ from memory_gain import (
 )
 
 from streamdet.datasets.labels import LabelledSet
-from streamdet.models.recurrent.detector import Outputs
-from streamdet.models.recurrent.state import State
+from streamdet.models.contract import DetectorSpec, InputSpec
+from streamdet.models.outputs import DenseOutputs
+from streamdet.models.recurrent.array_state import ArrayState
 
 FRAMES = 60
 
@@ -39,27 +39,28 @@ class Finder:
     One that tires gives up after so many frames of a stream.
     """
 
-    name, sha256, image_size, training_dt_s, runtime = "finder", "", 160, 0.1, "test"
+    runtime = "test"
 
     def __init__(self, remembers: bool, classes: tuple[str, ...] = ("car", "person"), tires_after: int = 10**9) -> None:
-        self.remembers, self.classes, self.tires_after = remembers, classes, tires_after
+        self.spec = DetectorSpec("finder", classes, "", InputSpec(160))
+        self.remembers, self.tires_after = remembers, tires_after
 
     def zero_state(self, streams, height, width):
-        return State((torch.zeros(streams, 1, 1, 1),), (torch.zeros(streams, 1, 1, 1),))
+        return ArrayState.zeros(streams, [(1, 1, 1)])
 
     def step(self, images, state=None, dt_s=None):
         B, T = images.shape[:2]
         state = state or self.zero_state(B, 0, 0)
-        seen, count = state.hidden[0].clone(), state.cell[0].clone()
-        scores = torch.zeros(B, T, 1, len(self.classes))
+        seen, count = state.hidden[0].copy(), state.cell[0].copy()
+        scores = np.zeros((B, T, 1, len(self.spec.classes)), np.float32)
         for b, t in np.ndindex(B, T):
-            bright = bool((images[b, t, 0, 20:60, 40:80].float().mean() > 127).item())
+            bright = bool(images[b, t, 0, 20:60, 40:80].mean() > 127)
             seen[b] += bright
             count[b] += 1
             tired = count[b].item() > self.tires_after
             scores[b, t, 0, 0] = 0.9 * ((bright or (self.remembers and seen[b].item() > 0)) and not tired)
-        boxes = torch.tensor([40.0, 20, 80, 60]).expand(B, T, 1, 4)
-        return Outputs(boxes, scores, self.classes), State((seen,), (count,))
+        boxes = np.tile(np.float32([40, 20, 80, 60]), (B, T, 1, 1))
+        return DenseOutputs(boxes, scores, self.spec.classes), ArrayState((seen,), (count,), state.ages + T)
 
 
 @pytest.fixture

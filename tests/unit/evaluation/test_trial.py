@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import torch
 
 from streamdet.errors import ConfigError
 from streamdet.evaluation.trial import Way, run_trial, streaming_figures
-from streamdet.models.recurrent.detector import Outputs
-from streamdet.models.recurrent.state import State
+from streamdet.models.contract import DetectorSpec, InputSpec
+from streamdet.models.outputs import DenseOutputs
+from streamdet.models.recurrent.array_state import ArrayState
 
 FRAMES = 12
 
@@ -25,27 +25,27 @@ class Walk:
 
 
 class SquareFinder:
-    """Finds the square where it is, and counts the frames that it has seen in its state."""
+    """Finds the square where it is, and notes which frames it has seen."""
 
-    name, classes, sha256, image_size, training_dt_s, runtime = "finder", ("car", "person"), "", 160, 0.1, "test"
+    spec, runtime = DetectorSpec("finder", ("car", "person"), "", InputSpec(160)), "test"
 
     def __init__(self):
         self.seen = []
         self.dt_s = []
 
     def zero_state(self, streams, height, width):
-        return State((torch.zeros(1, 1, 1, 1),), (torch.zeros(1, 1, 1, 1),))
+        return ArrayState.zeros(streams, [])
 
     def step(self, images, state=None, dt_s=None):
         B, T = images.shape[:2]
-        boxes = torch.zeros(B, T, 1, 4)
+        boxes = np.zeros((B, T, 1, 4), np.float32)
         for b, t in np.ndindex(B, T):
-            columns = torch.nonzero(images[b, t, 0, 40] > 127).ravel()
-            boxes[b, t, 0] = torch.tensor([columns[0], 20, columns[-1] + 1, 60])
+            columns = np.flatnonzero(images[b, t, 0, 40] > 127)
+            boxes[b, t, 0] = [columns[0], 20, columns[-1] + 1, 60]
             self.seen.append((int(columns[0]) - 20) // 4)
-        self.dt_s += [] if dt_s is None else dt_s.ravel().tolist()
-        scores = torch.tensor([0.9, 0.0]).expand(B, T, 1, 2)
-        return Outputs(boxes, scores, self.classes), self.zero_state(1, 0, 0)
+        self.dt_s += [] if dt_s is None else np.ravel(dt_s).tolist()
+        scores = np.tile(np.float32([0.9, 0.0]), (B, T, 1, 1))
+        return DenseOutputs(boxes, scores, self.spec.classes), self.zero_state(B, 0, 0)
 
 
 def walk(build, **changes):
