@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mutate_media import mutated
 
@@ -188,6 +189,7 @@ def _attempt(path: Path, way: str) -> tuple[str, str, int]:
 
 def _read(path: Path, way: str) -> int:
     """Read a file in one of the ways, and check what comes out."""
+    from streamdet.frames import Frame
     from streamdet.media.read.probe import probe
     from streamdet.media.read.source import open_source
     from streamdet.media.write.writer import VideoWriter
@@ -196,13 +198,16 @@ def _read(path: Path, way: str) -> int:
         json.dumps(probe(path).to_dict(), allow_nan=False)
         return 0
     begin_s = 0.0 if path.suffix in _IMAGES else 0.2
-    part = {"start_s": begin_s, "end_s": 5.0, "stride": 2} if way == "part" else {}
+    part: dict[str, Any] = {"start_s": begin_s, "end_s": 5.0, "stride": 2} if way == "part" else {}
     copy = path.with_suffix(".copy.mp4" if path.name[5] in "02468" else ".copy.mkv")
-    frames, last_pts, last_index = 0, None, -1
+    frames, last_index = 0, -1
+    last_pts: int | None = None
     with open_source(path, **part) as source:
         writer = VideoWriter(copy, source.info) if way == "copy" else None
         try:
             for frame in source:
+                if not isinstance(frame, Frame):
+                    continue
                 if (last_pts is not None and frame.pts <= last_pts) or frame.index <= last_index:
                     raise AssertionError(f"pts {frame.pts} after {last_pts}, frame {frame.index} after {last_index}")
                 if frame.image.shape != (frame.height, frame.width, 3):

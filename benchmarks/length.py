@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -42,21 +43,31 @@ def repeated(clip: Path, path: Path) -> Path:
                 stream = stream or output.add_stream_from_template(video)
                 end = shift
                 for packet in source.demux(video):
-                    if packet.dts is None:
+                    if packet.dts is None or packet.pts is None:
                         continue
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-                    end = max(end, packet.pts + packet.duration)
+                    end = max(end, packet.pts + (packet.duration or 0))
                     packet.stream = stream
                     output.mux(packet)
                 shift = end
     return path
 
 
-def run(clip: Path, folder: Path) -> dict:
+def run(clip: Path, folder: Path) -> dict[str, Any]:
     """The report of a run in a process of its own."""
-    words = [sys.executable, "-m", "streamdet", "run", clip, "-o", folder / "annotated.mp4", "--overwrite"]
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "streamdet",
+        "run",
+        clip,
+        "-o",
+        folder / "annotated.mp4",
+        "--overwrite",
+    ]
     subprocess.run([*words, "--report", folder / "report.json", "--no-progress", "-q"], check=True)
-    return json.loads((folder / "report.json").read_text())
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return report
 
 
 if __name__ == "__main__":

@@ -98,11 +98,11 @@ def _encode(
 ) -> Path:
     mux_options = {"avoid_negative_ts": "disabled"} if pts and pts[0] < 0 else mux or {}
     with av.open(str(path), "w", format=container, container_options=mux_options) as output:
-        video = output.add_stream(codec, rate=25, options=options or {})
+        video: Any = output.add_stream(codec, rate=25, options=options or {})
         video.width, video.height, video.pix_fmt = *_SIZE, pix_fmt
         video.codec_context.time_base = Fraction(1, 1000 if pts else 25)
         prepare(video)
-        sound = output.add_stream(audio, rate=48_000) if audio else None
+        sound: Any = output.add_stream(audio, rate=48_000) if audio else None
         rng = np.random.default_rng(0)
         for number in range(frames):
             image = np.roll(_picture(), 3 * number, axis=1)

@@ -20,6 +20,7 @@ import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 IMAGE_SIZE = 320
 WARM_FRAMES = 16
@@ -65,7 +66,7 @@ def environment(folder: Path) -> Path:
 def one_round(python: Path, clip: Path, folder: Path) -> Iterator[tuple[str, dict[str, float]]]:
     """The figures of each contender, every one in a process of its own."""
     for name in CONTENDERS:
-        words = [python, Path(__file__).resolve(), "--source", clip, "--child", name]
+        words: list[str | Path] = [python, Path(__file__).resolve(), "--source", clip, "--child", name]
         repository = str(Path(__file__).resolve().parents[1])
         kept = {"YOLO_CONFIG_DIR": str(folder), "PYTHONPATH": repository}
         done = subprocess.run(
@@ -121,11 +122,12 @@ def of_plain_loop(clip: Path) -> tuple[int, float, float]:
     torch.set_num_threads(os.cpu_count() or 1)
     state = None
 
-    def look(picture: np.ndarray) -> None:
+    def look(picture: Any) -> None:
         nonlocal state
         letterbox = detector.spec.input.letterbox(picture.shape[1], picture.shape[0], IMAGE_SIZE)
         image = np.empty((letterbox.model_height, letterbox.model_width, 3), np.uint8)
-        shrink(RgbPicture(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)), letterbox, detector.spec.input.padding, image)
+        rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+        shrink(RgbPicture(rgb), letterbox, detector.spec.input.padding, image)
         outputs, state = detector.step(torch.from_numpy(image).permute(2, 0, 1)[None, None], state)
         [[found]] = outputs.detections()
         for box, name in zip(letterbox.restore(found.boxes).astype(int).tolist(), found.class_names, strict=True):
@@ -138,13 +140,12 @@ def of_plain_loop(clip: Path) -> tuple[int, float, float]:
 def of_ssdlite(clip: Path) -> tuple[int, float, float]:
     """torchvision's SSDLite, frame by frame in one loop."""
     import cv2
-    import numpy as np
     import torch
     from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
     model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).eval()
 
-    def look(picture: np.ndarray) -> None:
+    def look(picture: Any) -> None:
         image = torch.from_numpy(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).permute(2, 0, 1) / 255
         with torch.inference_mode():
             [found] = model([image])
@@ -154,7 +155,7 @@ def of_ssdlite(clip: Path) -> tuple[int, float, float]:
     return timed(lambda frames: opencv_loop(clip, frames, look))
 
 
-def opencv_loop(clip: Path, most: int, look: "Callable[[np.ndarray], None]") -> int:  # noqa: F821
+def opencv_loop(clip: Path, most: int, look: Callable[[Any], None]) -> int:
     """Read, look and draw, write; gives the number of frames."""
     import cv2
 
@@ -177,7 +178,7 @@ def opencv_loop(clip: Path, most: int, look: "Callable[[np.ndarray], None]") -> 
 
 def of_ultralytics(clip: Path) -> tuple[int, float, float]:
     """YOLO11n as its users run it, saving the annotated video."""
-    from ultralytics import YOLO
+    from ultralytics import YOLO  # type: ignore[import-not-found]
 
     model = YOLO("yolo11n.yaml")
 

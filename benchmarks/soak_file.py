@@ -156,10 +156,10 @@ def _repeated(clip: Path, path: Path, times: int) -> Path:
     """Write a clip's packets several times, one after another, as they are encoded."""
     with av.open(str(clip)) as source:
         packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
-        length = sum(packet.duration for packet in packets)
+        length = sum(packet.duration or 0 for packet in packets)
         with av.open(str(path), "w") as output:
             stream = output.add_stream_from_template(source.streams.video[0])
-            times_of = [(packet.pts, packet.dts) for packet in packets]
+            times_of = [(packet.pts or 0, packet.dts or 0) for packet in packets]
             for number in range(times):
                 for packet, (pts, dts) in zip(packets, times_of, strict=True):
                     copy = av.Packet(bytes(packet))
@@ -211,8 +211,8 @@ def _frames(found: Path, classes: tuple[str, ...]) -> Iterator[Detections]:
         for line in map(json.loads, lines):
             if line["type"] == "frame":
                 boxes = line["detections"]
-                columns = ([one[key] for one in boxes] for key in ("box", "score", "class_id"))
-                yield Detections.of(*(np.array(column) for column in columns), classes)
+                box, score, class_id = (np.array([one[key] for one in boxes]) for key in ("box", "score", "class_id"))
+                yield Detections.of(box, score, class_id, classes)
 
 
 def _judge(
@@ -257,7 +257,7 @@ def _trends(
     samples: Sequence[dict[str, float]], states: Sequence[dict[str, float]], spans: Sequence[dict[str, Any]]
 ) -> dict[str, Trend]:
     """Of everything, for 100,000 frames."""
-    found = {}
+    found: dict[str, Trend] = {}
     for figures, x in ((samples, "frames"), (states, "frames"), (spans, "first")):
         names = [name for name in (figures[0] if figures else {}) if name not in (x, "at_s", "cpu_s")]
         at = [one[x] for one in figures]

@@ -210,7 +210,19 @@ def soak(options: argparse.Namespace, folder: Path, stack: ExitStack, over: thre
     )
     cameras = [Camera(f"cam{number}", clip, options.kinds, number) for number in range(options.cameras)]
     urls = [camera.start(stack) for camera in cameras]
-    run = [sys.executable, "-m", "streamdet", "run", *urls, "-o", folder, "--segment", "1m", "--preset", "ultrafast"]
+    run: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "streamdet",
+        "run",
+        *urls,
+        "-o",
+        folder,
+        "--segment",
+        "1m",
+        "--preset",
+        "ultrafast",
+    ]
     run += ["--detections", folder, "--report", folder / "run.json", "--model", options.model, "--no-progress"]
     run += ["--imgsz", str(options.imgsz)]
     lines = {camera.name: Lines(folder / f"127.0.0.1-{camera.name}.jsonl") for camera in cameras}

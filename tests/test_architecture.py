@@ -62,13 +62,11 @@ def offences(path: Path) -> Iterator[str]:
     if text and path.name == "__init__.py" and path.parent.name not in RE_EXPORTING:
         yield "is not empty"
     for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-            if node.level:
-                yield f"line {node.lineno}: relative import"
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield f"line {node.lineno}: relative import"
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
         for name in names:
             yield from (f"line {node.lineno}: {offence}" for offence in import_offences(part, name))
 

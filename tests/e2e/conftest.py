@@ -61,15 +61,19 @@ def write_clip(path: Path, frames: int = 30, *, video: bool = True, audio: bool 
                 samples = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
                 samples.sample_rate, samples.pts = AUDIO_RATE, number * tone.shape[1]
                 container.mux(sound.encode(samples))
-        for stream in container.streams:
-            container.mux(stream.encode(None))
+        if video:
+            container.mux(pictures.encode(None))
+        if audio:
+            container.mux(sound.encode(None))
     return path
 
 
 def read_video(path: Path) -> Video:
     """Decode all of a file; any damage raises."""
     with av.open(str(path)) as container:
-        frames = [(frame.pts * frame.time_base, (frame.width, frame.height)) for frame in container.decode(video=0)]
+        frames = [
+            (Fraction(frame.pts * frame.time_base), (frame.width, frame.height)) for frame in container.decode(video=0)
+        ]
     with av.open(str(path)) as container:
         tracks = container.streams.audio
         audio = [bytes(packet) for packet in container.demux(tracks) if packet.size] if tracks else []

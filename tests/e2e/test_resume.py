@@ -6,7 +6,9 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -49,6 +51,11 @@ def frames_noted(path):
     return path.read_bytes().count(b'"type":"frame"') if path.exists() else 0
 
 
+def wait_while(process: subprocess.Popen[str], condition: Callable[..., bool]) -> None:
+    """Until the condition is false, or the process is over."""
+    wait_until(lambda: not condition() or process.poll() is not None)
+
+
 def lose_what_was_not_synced(here, rng):
     """As a power cut does: behind what the last checkpoint has synced is nothing, or zeros."""
     checkpoints = sorted((here / ".b.mp4.journal").glob("*.checkpoint"))
@@ -79,9 +86,7 @@ def test_what_was_killed_ends_as_if_nothing_had_happened(start, streamdet, job, 
     for number in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM):
         process = start(*command, *(["--resume"] if begins_at[1:] else []))
         goal = begins_at[-1] + rng.randrange(1, 500)
-        wait_until(
-            lambda goal=goal, process=process: frames_noted(here / "b.jsonl") > goal or process.poll() is not None
-        )
+        wait_while(process, lambda goal=goal: frames_noted(here / "b.jsonl") <= goal)
         process.send_signal(number)
         process.wait(timeout=120)
         begins_at.append(frames_noted(here / "b.jsonl"))
@@ -106,7 +111,7 @@ def test_other_formats_go_on_too(start, streamdet, job, here, ending):
 
     for number in (signal.SIGKILL, signal.SIGINT):
         process, before = start(*command, *(["--resume"] if number == signal.SIGINT else [])), checkpoints()
-        wait_until(lambda p=process, b=before: len(checkpoints() - b) > 1 or p.poll() is not None)
+        wait_while(process, lambda before=before: len(checkpoints() - before) < 2)
         process.send_signal(number)
         process.wait(timeout=120)
     assert streamdet(*command, "--resume").status == 0
@@ -121,7 +126,7 @@ def test_several_sources_and_one_that_was_done(start, streamdet, here, clips, li
     assert streamdet("run", *sources, *common, "-o", "a/", "--detections", "a/").status == 0
     command = ("run", *sources, *common, "-o", "b/", "--detections", "b/", "--report", "r.json")
     process = start(*command)
-    wait_until(lambda: len(list(here.glob("b/.*.journal/*.checkpoint"))) > 1 or process.poll() is not None)
+    wait_while(process, lambda: len(list(here.glob("b/.*.journal/*.checkpoint"))) < 2)
     process.kill()
     process.wait()
     done = streamdet(*command, "--resume")
@@ -144,7 +149,7 @@ def killed(start, job, here):
     """A job that was killed behind a checkpoint: its arguments."""
     command = job("b", "--detections", "b.jsonl")
     process = start(*command)
-    wait_until(lambda: list(here.glob(".b.mp4.journal/*.checkpoint")) or process.poll() is not None)
+    wait_while(process, lambda: not list(here.glob(".b.mp4.journal/*.checkpoint")))
     process.kill()
     process.wait()
     return command
@@ -219,7 +224,7 @@ def test_what_another_run_has_written_meanwhile_is_not_continued(streamdet, job,
 
 def test_a_second_run_of_a_job_that_is_at_work_is_refused(start, streamdet, job, here):
     process = start(*job("b", "--detections", "b.jsonl"))
-    wait_until(lambda: list(here.glob(".b.mp4.journal/*.checkpoint")) or process.poll() is not None)
+    wait_while(process, lambda: not list(here.glob(".b.mp4.journal/*.checkpoint")))
     process.send_signal(signal.SIGSTOP)
     try:
         for more in (("--resume",), ("--overwrite",)):
@@ -235,7 +240,7 @@ def test_a_source_that_was_done_is_done_again_where_its_output_is_gone(start, st
     command = ("run", clips / "walk.mp4", clips / "long.mp4", "--model", lively_model, "--no-video")
     command = (*command, "--detections", "b/", "--max-frames", FRAMES)
     process = start(*command)
-    wait_until(lambda: list(here.glob("b/.long.*.journal/*.checkpoint")) or process.poll() is not None)
+    wait_while(process, lambda: not list(here.glob("b/.long.*.journal/*.checkpoint")))
     process.kill()
     process.wait()
     whole = (here / "b" / "walk.jsonl").read_bytes()

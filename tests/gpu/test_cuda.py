@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,10 +30,10 @@ def _gpu():
     """A GPU that computes fp32 as the CPU does, without TF32."""
     if not torch.cuda.is_available():
         pytest.fail("torch sees no GPU here")
-    usual = torch.backends.cudnn.conv.fp32_precision
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    convolutions: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    usual, convolutions.fp32_precision = convolutions.fp32_precision, "ieee"
     yield
-    torch.backends.cudnn.conv.fp32_precision = usual
+    convolutions.fp32_precision = usual
 
 
 @pytest.fixture(scope="module")

@@ -173,7 +173,8 @@ def consume(run: Run, pipeline: Pipeline, output: list[Any]) -> None:
 
 
 def play(pipeline: Pipeline, mode: Any, diary: Diary) -> tuple[list[Any], BaseException | None]:
-    run = Run(*([probed(step, diary) for step in steps] for steps in (pipeline.sources, pipeline.stages)), mode)
+    sources, stages = ([probed(step, diary) for step in steps] for steps in (pipeline.sources, pipeline.stages))
+    run = Run(sources, stages, mode)
     output: list[Any] = []
     action, delay_s = pipeline.timer or ("stop", 3600.0)
     timer = threading.Timer(delay_s, getattr(run, action))

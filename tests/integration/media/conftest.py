@@ -45,7 +45,8 @@ def write_clip(
     """Encode pictures; `pts` are in units of `time_base`. Pictures may be av frames already."""
     with av.open(str(path), "w", format=format, options=mux_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
-        stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+        stream.width, stream.height = size
+        stream.pix_fmt = pix_fmt
         stream.codec_context.time_base = time_base or 1 / Fraction(rate)
         prepare(stream)
         for number in range(frames):

@@ -32,6 +32,7 @@ class Hook(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: Hook
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -65,7 +65,7 @@ def test_keyframes_are_interpolated_until_outside(write, number_in):
 def test_frames_that_the_task_skips_are_not_annotated(write):
     frames = "<start_frame>1</start_frame><stop_frame>9</stop_frame><frame_filter>step=4</frame_filter>"
     (video,) = read_cvat_video(write(frames=frames)).videos
-    expected = [None] * 12
+    expected: list[list[list[int]] | None] = [None] * 12
     expected[1], expected[5], expected[9] = [], [[15, 3, 25, 23]], [[40, 10, 60, 30]]
     assert boxes(video) == expected
 

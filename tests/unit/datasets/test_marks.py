@@ -41,7 +41,8 @@ def test_a_frame_that_nobody_annotated_differs_from_an_empty_one():
 
 def test_identities_become_small_numbers_of_the_video():
     marks = Marks(100, 50)
-    for frame, names in enumerate([["b7", "a9"], ["a9", None]]):
+    tracks: list[list[str | None]] = [["b7", "a9"], ["a9", None]]
+    for frame, names in enumerate(tracks):
         for name in names:
             marks.box(frame, (0, 0, 10, 10), 0, name)
     video = finish(marks, frames=2)

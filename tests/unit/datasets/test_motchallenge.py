@@ -3,6 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
+from streamdet.datasets.frames import ImageFiles
 from streamdet.datasets.motchallenge import read_motchallenge
 from streamdet.errors import ConfigError
 
@@ -79,6 +80,7 @@ def test_names_of_frames(sequence, draw, names, info, expected):
         draw(sequence / f"img1/{name}.jpg")
     (sequence / "seqinfo.ini").write_text(info or INFO)
     (video,) = read_motchallenge(sequence).videos
+    assert isinstance(video.frames, ImageFiles)
     assert [path.stem for path in video.frames.paths] == expected
 
 

@@ -181,7 +181,7 @@ def test_without_identities_a_class_has_a_colour():
 
 
 def test_neighbouring_numbers_have_colours_that_differ():
-    hues = [cv2.cvtColor(np.uint8([[colour_of(n)]]), cv2.COLOR_RGB2HSV)[0, 0, 0] for n in range(60)]
+    hues = [cv2.cvtColor(np.array([[colour_of(n)]], np.uint8), cv2.COLOR_RGB2HSV)[0, 0, 0] for n in range(60)]
     for a, b in pairwise(hues):
         apart = abs(int(a) - int(b))
         assert min(apart, 180 - apart) > 40

@@ -1,6 +1,7 @@
 """What is counted while a run goes on."""
 
 import time
+from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -58,6 +59,7 @@ def test_closing_the_timed_source_closes_the_source():
             closed.append(True)
 
     outputs = Tally([SourceSpec("a.mp4", "a", "file")]).timed(Stage("items", process)).process(iter(()))
+    assert isinstance(outputs, Generator)
     next(outputs)
     outputs.close()
     assert closed == [True]

@@ -87,7 +87,7 @@ def test_writer_follows_the_equations():
     image = bars_and_ramp()
     ours, expected = frame_from_rgb(image, (1, 1, 1, 1)), yuv_frame(image, "yuv420p", 1, 1)
     for one, other in zip(ours.planes, expected.planes, strict=True):
-        assert difference(np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8)) <= 1
+        assert difference(np.frombuffer(bytes(one), np.uint8), np.frombuffer(bytes(other), np.uint8)) <= 1
 
 
 def test_untagged_frame_is_read_as_it_is_written():

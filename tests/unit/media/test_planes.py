@@ -20,6 +20,12 @@ def landscape(width=128, height=72):
     return np.stack(channels, axis=2).astype(np.uint8)
 
 
+def planes_of(frame):
+    picture = picture_of(frame)
+    assert isinstance(picture, Planes)
+    return picture
+
+
 def difference(one, other):
     return np.abs(one.astype(int) - other.astype(int)).max()
 
@@ -36,7 +42,7 @@ def test_scales_as_rgb_does(colour):
 def test_keeps_the_decoders_frame_as_it_is():
     frame = frame_from_rgb(landscape(), COLOURS[0])
     frame.pict_type = 1
-    planes = picture_of(frame)
+    planes = planes_of(frame)
     with pytest.raises(ValueError, match="read-only"):
         planes.luma[0, 0] = 1
     copied = planes.copy()
@@ -54,11 +60,10 @@ def test_a_devices_frame_is_the_same_picture(colour):
     frame = frame_from_rgb(landscape(), colour)
     interleaved = frame.reformat(format="nv12")
     tag(interleaved, colour)
-    planes = picture_of(interleaved)
-    assert isinstance(planes, Planes)
-    assert planes.colour == picture_of(frame).colour
+    planes = planes_of(interleaved)
+    assert planes.colour == planes_of(frame).colour
     for plane, expected in zip(
-        (planes.luma, *planes.chroma), (picture_of(frame).luma, *picture_of(frame).chroma), strict=True
+        (planes.luma, *planes.chroma), (planes_of(frame).luma, *planes_of(frame).chroma), strict=True
     ):
         assert np.array_equal(plane, expected)
 
@@ -98,7 +103,7 @@ def test_full_range_by_its_format_stays_full_range():
     ("pix_fmt", "size"), [("yuv420p10le", (64, 48)), ("yuv444p", (64, 48)), ("rgb24", (64, 48)), ("yuv420p", (63, 48))]
 )
 def test_other_pictures_are_rgb(pix_fmt, size):
-    picture = picture_of(av.VideoFrame(*size, pix_fmt))
+    picture = picture_of(av.VideoFrame(size[0], size[1], pix_fmt))
     assert isinstance(picture, RgbPicture)
     assert picture.rgb().shape == (size[1], size[0], 3)
     assert (picture.width, picture.height) == size

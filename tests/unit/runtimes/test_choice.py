@@ -2,6 +2,7 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_a_cache_that_cannot_be_written_is_none(monkeypatch, tmp_path, model_pat
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     detector = load(model_path, device="cpu")
-    outputs, _ = detector.step(torch.zeros(1, 1, 3, 64, 64, dtype=torch.uint8))
+    outputs: Any = detector.step(torch.zeros(1, 1, 3, 64, 64, dtype=torch.uint8))[0]
     assert np.isfinite(outputs.scores).all()
 
 

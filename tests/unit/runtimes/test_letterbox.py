@@ -20,7 +20,8 @@ from streamdet.runtimes.letterbox import shrink
     ],
 )
 def test_fit(frame, size, scaled, model):
-    box = Letterbox.fit(*frame, size)
+    width, height = frame
+    box = Letterbox.fit(width, height, size)
     assert (box.scaled_width, box.scaled_height) == scaled
     assert (box.model_width, box.model_height) == model
 

@@ -5,7 +5,7 @@ import numpy as np
 from streamdet.drawing.annotators import draw
 from streamdet.frames import StreamEnded
 from streamdet.media.colour import frame_from_rgb
-from streamdet.media.planes import picture_of
+from streamdet.media.planes import Planes, picture_of
 from streamdet.stages.annotate import annotate
 
 
@@ -27,6 +27,7 @@ def test_markers_pass(run_stage, started):
 def test_draws_on_a_copy_of_planes(run_stage, make_result):
     result = make_result([(10, 10, 40, 40, 0.9, 0, 7)])
     planes = picture_of(frame_from_rgb(np.full((48, 64, 3), 90, np.uint8), (1, 1, 1, 1)))
+    assert isinstance(planes, Planes)
     nothing = make_result([]).with_picture(planes)
     annotated, untouched = run_stage(annotate(), [result.with_picture(planes), nothing])
     assert np.ptp(annotated.image) > 60

@@ -138,6 +138,7 @@ def test_mjpeg_camera(server, read_number):
             if frame.pts_s > 3:
                 break
         passed_s = time.monotonic() - began_s
+        assert isinstance(source, LiveSource)
         dropped = source.dropped
     # It carries no times: FFmpeg's say 25 frames a second, of which all would soon seem to be late.
     assert passed_s > 2.5

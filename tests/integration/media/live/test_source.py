@@ -50,6 +50,7 @@ def test_what_is_known_of_a_camera_is_known_from_its_first_frame_on(camera):
         assert source.info.live
         assert source.info.average_rate == 25
         assert source.info.location == f"rtsp://127.0.0.1:{camera.port}/live"
+        assert isinstance(source, LiveSource)
         assert source.problem is None
 
 

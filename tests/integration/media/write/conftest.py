@@ -116,7 +116,7 @@ def read_video(path):
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
         return Video(
-            [frame.pts * stream.time_base for frame in frames],
+            [Fraction(frame.pts * stream.time_base) for frame in frames],
             (stream.start_time or 0) * stream.time_base,
             (stream.duration or 0) * stream.time_base,
             [rgb_from_frame(frame) for frame in frames],

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +43,8 @@ def _assert_same_together(boxes, scores, wanted=None, **options):
     assert len(together) == len(boxes)
     for frame, kept in enumerate(together):
         alone = select_boxes(boxes[frame].numpy(), scores[frame].numpy(), keep, wanted)
-        for got, expected in zip(kept, alone, strict=True):
+        columns: Any = zip(kept, alone, strict=True)
+        for got, expected in columns:
             assert got.dtype == expected.dtype
             np.testing.assert_array_equal(got, expected)
 

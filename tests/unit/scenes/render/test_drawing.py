@@ -70,14 +70,18 @@ def test_share_inside_counts_what_the_edge_cuts(camera, lighting):
 def test_a_shadow_falls_away_from_the_sun(camera, daylight):
     builder = MeshBuilder()
     builder.box([-0.1, -0.1, 0.0], [0.1, 0.1, 2.0], [0.5, 0.5, 0.5])
-    mask, x, _ = sun_shadow(builder.build(), Place(0.0, 12.0, 0.0), camera, daylight.sun_direction, LIMIT)
+    shadow = sun_shadow(builder.build(), Place(0.0, 12.0, 0.0), camera, daylight.sun_direction, LIMIT)
+    assert shadow is not None
+    mask, x, _ = shadow
     middle = x + np.flatnonzero(mask.any(0)).mean()
     assert middle < 160  # the sun stands to the right
 
 
 def test_the_contact_shadow_lies_under_the_thing(camera):
     place = Place(1.0, 12.0, 0.3)
-    mask, x, y = contact_shadow((0.9, 2.2), place, camera, LIMIT)
+    shadow = contact_shadow((0.9, 2.2), place, camera, LIMIT)
+    assert shadow is not None
+    mask, x, y = shadow
     rows, columns = np.nonzero(mask > 100)
     centre, _ = camera.project(np.array([1.0, 12.0, 0.0]))
     assert abs(x + columns.mean() - centre[0]) < 3
