@@ -57,7 +57,7 @@ def test_a_file_is_there_from_beginning_to_end(
     with av.open(str(playlist)) as container:
         assert [stream.codec_context.name for stream in container.streams.audio] == ["aac"]
         packets = [packet for packet in container.demux(audio=0) if packet.size]
-    seconds = sum(packet.duration * packet.time_base for packet in packets)
+    seconds = sum((Fraction(packet.duration * packet.time_base) for packet in packets), Fraction(0))
     assert float(seconds) == pytest.approx(5.2, abs=0.05)
     assert (delivery.sent, delivery.failures) == (130, 0)
 
