@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from streamdet.errors import ConfigError
 from streamdet.jobs.resume.checkpoints import read_checkpoint
@@ -92,7 +93,7 @@ class Kills:
         """As a power cut does."""
         for path in sorted(self.folder.glob(".b.mp4.journal/*.checkpoint"), reverse=True):
             try:
-                sections = read_checkpoint(path).checkpoint.sections
+                sections: Any = read_checkpoint(path).checkpoint.sections
             except ConfigError:
                 continue
             for name, length in (

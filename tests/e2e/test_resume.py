@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -61,7 +62,7 @@ def lose_what_was_not_synced(here, rng):
     checkpoints = sorted((here / ".b.mp4.journal").glob("*.checkpoint"))
     if not checkpoints:
         return
-    sections = read_checkpoint(checkpoints[-1]).checkpoint.sections
+    sections: Any = read_checkpoint(checkpoints[-1]).checkpoint.sections
     synced = {".b.mp4.part": sections["encode"].video["mark"]["length"], "b.jsonl": sections["record"].length}
     change_journal(here / ".b.mp4.journal", boot="an earlier one")
     for name, length in synced.items():

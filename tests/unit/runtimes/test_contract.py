@@ -18,7 +18,7 @@ from streamdet.models.recurrent.checkpoint import load_checkpoint
 from streamdet.result import Result
 from streamdet.runtimes.loading import load
 from streamdet.runtimes.openvino import openvino_core
-from streamdet.stages.detect import detect
+from streamdet.stages.detect import DetectSettings, detect
 
 BF16 = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 RUNTIMES = ["torch fp32", "torch bf16", "openvino fp32", "openvino bf16", "openvino int8", "onnxruntime fp32"]
@@ -293,15 +293,17 @@ def test_a_run_finds_with_it_what_steps_find(detector, clip):
     ]
     items = [Clip(((a,), (b,))) for a, b in zip(*frames, strict=True)]
     items.insert(2, StreamGap("a", 1, "reconnected"))
-    keep = DetectOptions(conf=0.0, max_detections=3)
 
     def run(memory):
-        stage = detect(detector, image_size=96, options=keep, memory=memory)
+        stage = detect(detector, DetectSettings(image_size=96, conf=0.0, max_detections=3, memory=memory))
         with Run([Stage("given", lambda inbox: iter(items))], [stage], mode="inline") as running:
             results = [item for item in running if isinstance(item, Result)]
         return [[result.detections for result in results if result.source == name] for name in "ab"]
 
-    alone = [detector.step(clip(2, 4)[:, t : t + 1])[0].detections(keep) for t in range(4)]
+    alone = [
+        detector.step(clip(2, 4)[:, t : t + 1])[0].detections(DetectOptions(conf=0.0, max_detections=3))
+        for t in range(4)
+    ]
     for b, stream in enumerate(run("reset")):
         for t, found in enumerate(stream):
             np.testing.assert_allclose(found.scores, alone[t][b][0].scores, atol=_tolerances(detector)[1])

@@ -103,7 +103,7 @@ def test_gap_and_end_forget_that_stream_only(detector, marker):
 def _begun(continues=None, other_file=False, size=(64, 48)):
     """As decode makes it."""
     source = Input(SourceSpec("a.mp4", "a", "file"), continues=continues, other_file=other_file)
-    return source.started(StreamInfo("a.mp4", *size, Fraction(1, 10)), Part())
+    return source.started(StreamInfo("a.mp4", size[0], size[1], Fraction(1, 10)), Part())
 
 
 def _as_saved(tmp_path, checkpoint):

@@ -1,5 +1,6 @@
 """Which pictures go where, and what happens when an output fails. tests/integration/stages has real videos."""
 
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,6 +148,7 @@ def test_all_are_closed_though_one_breaks(items, error):
     videos = {"a": Video(), "b": Video(close_error=error()), "c": Video()}
     stage = encode(lambda begun, target: videos[target], OutputLog())
     process = stage.process(iter([*items[:2], replace(items[0], source="c", outputs={"encode": "c"})]))
+    assert isinstance(process, Generator)
     for _ in range(3):
         next(process)
     with pytest.raises(error):

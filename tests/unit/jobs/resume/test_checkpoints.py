@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_what_is_read_is_what_was_written(tmp_path, checkpoint):
 def test_a_section_without_arrays_is_read(tmp_path):
     state = DetectState([64, 48], None, np.zeros((18, 32), np.uint8))
     write_checkpoint(tmp_path / "c", Checkpoint("a", 1, sections={"detect": state}), {})
-    found = read_checkpoint(tmp_path / "c").checkpoint.sections["detect"]
+    found: Any = read_checkpoint(tmp_path / "c").checkpoint.sections["detect"]
     assert (found.last_s, found.memory) == (None, {})
 
 
