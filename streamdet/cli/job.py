@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from streamdet.cli.loading import collector_at_rest
 from streamdet.cli.messages import log
 from streamdet.cli.progress import ShownProgress, expected_frames, make_progress
 from streamdet.cli.signals import StopOnSignal
+from streamdet.cli.window import Windows
 from streamdet.errors import SinkError
 from streamdet.frames import StreamEnded, StreamStarted
 from streamdet.jobs.config import PipelineConfig
@@ -104,7 +106,11 @@ def _say_event(event: Event) -> None:
 
 
 def run_job(
-    config: PipelineConfig, progress: bool | None, inputs: Iterable[Path] = (), sources: SourcesFile | None = None
+    config: PipelineConfig,
+    progress: bool | None,
+    inputs: Iterable[Path] = (),
+    sources: SourcesFile | None = None,
+    windows: Windows | None = None,
 ) -> Done:
     """Run a job to its end, or until a signal; say how it went, and write its report.
 
@@ -113,6 +119,7 @@ def run_job(
         progress: as in `make_progress`.
         inputs: files that are read besides the sources, and so must not be written.
         sources: names the sources of a live job, and may be changed while it runs.
+        windows: shows the pictures while the job runs.
 
     Raises:
         ConfigError: the job is wrong; nothing was written.
@@ -125,8 +132,11 @@ def run_job(
     with collector_at_rest():
         detector = load_detector(jobs)
     session = Session(jobs, detector)
-    with make_progress(progress, len(jobs)) as bars, StopOnSignal(session) as stop:
+    showing = nullcontext() if windows is None else closing(windows)
+    with make_progress(progress, len(jobs)) as bars, StopOnSignal(session) as stop, showing:
         session.listen(Terminal(bars, stop))
+        if windows is not None:
+            session.listen(windows)
         session.start()
         with Watching(sources if session.live else None, session, jobs):
             outcome = session.wait()

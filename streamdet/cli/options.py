@@ -45,7 +45,7 @@ Progress = Annotated[
     typer.Option(
         "--progress/--no-progress",
         rich_help_panel=MESSAGES,
-        help="Show progress. Default: a bar on a terminal, nothing elsewhere.",
+        help="Show progress. Default: a bar on a terminal, a line a minute elsewhere.",
     ),
 ]
 LogFormat = Annotated[

@@ -1,4 +1,4 @@
-"""How far a command is: a bar on a terminal, nothing in a pipe, a line now and then where it is asked for."""
+"""How far a command is: a bar on a terminal, elsewhere a line now and then."""
 
 import sys
 import time
@@ -11,7 +11,8 @@ from streamdet.frames import StreamInfo
 if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
 
-_LINE_EVERY_S = 5.0
+_LINE_EVERY_S = 5.0  # where lines are asked for
+_UNASKED_EVERY_S = 60.0  # elsewhere: a log of hours shows that the command is alive, a short one stays empty
 
 
 class ShownProgress(Protocol):
@@ -35,14 +36,15 @@ def make_progress(wanted: bool | None, videos: int, unit: str = "frames") -> Sho
     """Choose what suits standard error.
 
     Args:
-        wanted: None: a bar on a terminal, silence elsewhere; True: lines where there is no terminal; False: silence.
+        wanted: None: a bar on a terminal, a line a minute elsewhere; True: a line every 5 seconds where there is no
+            terminal; False: silence.
         videos: how many there will be.
         unit: what is counted.
     """
     terminal = sys.stderr.isatty() and not says_json()
-    if wanted is False or (wanted is None and not terminal):
+    if wanted is False:
         return _Silence()
-    return _Bars(videos, unit) if terminal else _Lines(unit)
+    return _Bars(videos, unit) if terminal else _Lines(unit, _LINE_EVERY_S if wanted else _UNASKED_EVERY_S)
 
 
 def expected_frames(info: StreamInfo) -> int | None:
@@ -72,8 +74,8 @@ class _Silence:
 class _Lines(_Silence):
     """A log line every few seconds."""
 
-    def __init__(self, unit: str) -> None:
-        self._unit, self._pace = unit, _pace(unit)
+    def __init__(self, unit: str, every_s: float) -> None:
+        self._unit, self._pace, self._every_s = unit, _pace(unit), every_s
         self._expected: dict[str, int | None] = {}
         self._done: dict[str, int] = {}
         self._before: dict[str, int] = {}
@@ -86,7 +88,7 @@ class _Lines(_Silence):
 
     def advance(self, name: str) -> None:
         self._done[name] += 1
-        if time.monotonic() - self._said_s >= _LINE_EVERY_S:
+        if time.monotonic() - self._said_s >= self._every_s:
             self._said_s = time.monotonic()
             self._say(name)
 

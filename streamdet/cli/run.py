@@ -112,6 +112,14 @@ def run(
         ),
     ] = None,
     no_video: Annotated[bool, typer.Option("--no-video", rich_help_panel=OUTPUT, help="Do not write a video.")] = False,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show",
+            rich_help_panel=OUTPUT,
+            help="Show the annotated pictures in a window while the job runs. Needs a display and Tk.",
+        ),
+    ] = False,
     detections: Annotated[
         str | None,
         typer.Option(
@@ -299,14 +307,18 @@ def run(
     overrides: list[str | Override] = [*(settings or ()), *_overrides(options)]
     with collector_at_rest():
         from streamdet.cli.job import run_job  # loads NumPy, FFmpeg and OpenCV
+        from streamdet.cli.window import Windows, check_display
         from streamdet.jobs.config import load_job
         from streamdet.jobs.watched import SourcesFile
 
+    if show:
+        check_display()
     config = with_stages(load_job(pipeline, overrides), options)
     watched = None
     if pipeline is not None and not options["sources"]:
         watched = SourcesFile(Path(pipeline), lambda: load_job(pipeline, overrides).sources)
-    return run_job(config, progress, [] if pipeline is None else [Path(pipeline)], watched).exit_status
+    inputs = [] if pipeline is None else [Path(pipeline)]
+    return run_job(config, progress, inputs, watched, Windows() if show else None).exit_status
 
 
 def _refuse_what_excludes_each_other(options: Mapping[str, Any]) -> None:
@@ -331,10 +343,11 @@ def _overrides(options: Mapping[str, Any]) -> Iterator[Override]:
 
 
 def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "PipelineConfig":
-    """The job with the stages that --no-video, --output, --detections and --track take away or add."""
+    """The job with the stages that --no-video, --show, --output, --detections and --track take away or add."""
     stages = list(config.stages)
     if options["no_video"]:
-        stages = [stage for stage in stages if stage not in ("annotate", "encode")]
+        unused = ("encode",) if options["show"] else ("annotate", "encode")
+        stages = [stage for stage in stages if stage not in unused]
     if options["track"] is False:
         stages = [stage for stage in stages if stage != "track"]
     if options["track"] and "track" not in stages:

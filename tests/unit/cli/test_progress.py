@@ -35,6 +35,13 @@ def test_silent_in_a_pipe(capsys, wanted):
     assert capsys.readouterr().err == ""
 
 
+def test_a_long_command_in_a_pipe_shows_that_it_is_alive(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_UNASKED_EVERY_S", 0.0)
+    with messages("text"):
+        go_on(None)
+    assert capsys.readouterr().err.splitlines()[-1].startswith("b[1]: 3 frames of 3, 0 s left, ")
+
+
 def test_lines_in_a_pipe_where_asked_for(capsys, monkeypatch):
     monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
     with messages("text"):
