@@ -96,9 +96,10 @@ def export(
     size = None if imgsz is None else _size(imgsz)
 
     from streamdet.jobs.outputs import check_files
-    from streamdet.runtimes.loading import load_model
+    from streamdet.models.recurrent.checkpoint import detector_of
+    from streamdet.runtimes.loading import load_weights
 
-    detector = load_model(model)
+    detector = detector_of(load_weights(model))
     path = output or Path(detector.name).with_suffix(_ENDINGS[form])
     if path.suffix != _ENDINGS[form]:
         raise ConfigError(f"--output: expected a name that ends in {_ENDINGS[form]}, got {path}")
@@ -115,9 +116,10 @@ def _prune(model: str, share: float, output: Path | None, *, overwrite: bool) ->
         raise ConfigError(f"--prune: expected a share above 0 and below 1, such as 0.3, got {share:g}")
 
     from streamdet.models.compress.pruning import inner_channels, parameters, prune
-    from streamdet.runtimes.loading import load_model
+    from streamdet.models.recurrent.checkpoint import detector_of
+    from streamdet.runtimes.loading import load_weights
 
-    detector = load_model(model)
+    detector = detector_of(load_weights(model))
     path = _model_path(output, f"{detector.name}-pruned", overwrite=overwrite)
     pruned = prune(detector, share)
     before, after = inner_channels(detector), inner_channels(pruned)
@@ -136,21 +138,23 @@ def _prune(model: str, share: float, output: Path | None, *, overwrite: bool) ->
 
 def _int8(model: str, videos: list[Path], output: Path | None, *, overwrite: bool) -> int:
     """Write a model file that is calibrated for int8, and say how near to fp32 that comes."""
+    from streamdet.models.recurrent.checkpoint import detector_of, weights_of
     from streamdet.runtimes.calibration import calibrate_on, unseen
     from streamdet.runtimes.graph.step import StepShape, step_graph
-    from streamdet.runtimes.loading import read_model
+    from streamdet.runtimes.loading import load_weights
     from streamdet.runtimes.openvino import OpenVINOEngine
     from streamdet.runtimes.parity import compare
 
-    detector, training = read_model(model)
+    weights = load_weights(model)
+    detector = detector_of(weights)
     path = _model_path(output, f"{detector.name}-int8", overwrite=overwrite)
     engine, size = OpenVINOEngine("int8"), _widescreen(detector)
     calibrate_on(detector, videos)
     shape = StepShape(1, 8, *size)
-    execute = engine.compile(step_graph(detector, shape, int8=True).SerializeToString())
+    execute = engine.compile(step_graph(weights_of(detector), shape, int8=True).SerializeToString())
     frames = unseen(videos, detector.spec.input, size, least=16)
     _say(compare(detector, shape, execute, engine.runtime, frames, int8=True), int8=True)
-    _save(path, detector, training)
+    _save(path, detector, dict(weights.training))
     log.info("wrote %s; to run it: streamdet run --model %s --precision int8", path, path)
     return DONE
 

@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from streamdet.errors import ConfigError, ModelError
+from streamdet.errors import ConfigError
 from streamdet.models.contract import Detector
 from streamdet.models.options import Precision, Runtime
-from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.weights import Weights
 from streamdet.runtimes.cache import cache_folder, write_whole
 from streamdet.runtimes.cpu import inference_threads, processor
-from streamdet.runtimes.torch import TorchDetector, resolve_device
+from streamdet.runtimes.devices import is_gpu
 from streamdet.version import __version__
 
 log = logging.getLogger("streamdet.runtimes")
+Scores = NDArray[np.float32]
 
 
 class Way(NamedTuple):
@@ -37,58 +37,56 @@ class Way(NamedTuple):
 
 
 # In order of preference: a later one has to be faster by a tenth, so that bf16 earns its rounding.
-_WAYS = (Way("openvino", "fp32"), Way("openvino", "bf16"), Way("onnxruntime", "fp32"), Way("torch", "fp32"))
-# Never chosen by auto: int8 finds a little less.
-_ON_REQUEST = (Way("torch", "bf16"), Way("openvino", "int8"))
+_ENGINES = (Way("openvino", "fp32"), Way("openvino", "bf16"), Way("onnxruntime", "fp32"))
+# torch takes seconds to load, and is what is left where no engine works. int8 finds a little less: for those who ask.
+_TORCH = Way("torch", "fp32")
+_ON_REQUEST = (Way("openvino", "int8"), Way("torch", "bf16"))
 _WORTH_IT = 0.9
 _ROUNDS = 6
-# A runtime that differs more from torch on the same images does not work.
+# A runtime that differs more from the others on the same images does not work.
 _MOST_SCORE_DIFFERENCE = 0.1
 _PACKAGES = ("torch", "openvino", "onnx", "onnxruntime")
 
 
-def ready(model: RecurrentDetector, *, device: str, runtime: Runtime, precision: Precision) -> Detector:
+def ready(weights: Weights, *, device: str, runtime: Runtime, precision: Precision) -> Detector:
     """Make a model ready to run.
 
-    On the CPU this sets how many threads torch has in this process, see cpu.inference_threads.
-
     Args:
-        model: the model; it becomes the detector's own.
+        weights: the model.
         device: auto, cpu, cuda or cuda:N.
-        runtime: auto is torch on a GPU, and on the CPU the fastest that is installed and works.
+        runtime: auto is torch on a GPU, and on the CPU the faster of OpenVINO and ONNX Runtime, or torch where neither
+            works.
         precision: auto is bf16 on a GPU; on the CPU fp32, or bf16 where OpenVINO is faster with it. int8 needs a
             model that is calibrated for it.
 
     Raises:
-        ConfigError: if device, runtime or precision are not to be had, or not together.
+        ConfigError: if device, runtime or precision are not available, or not together.
     """
-    on_gpu = resolve_device(device).type == "cuda"
+    on_gpu = is_gpu(device)
     if on_gpu and runtime in ("auto", "torch"):
-        return TorchDetector(model, device, precision)
+        return _in_torch(weights, device, precision)
     if on_gpu and device != "auto":
         raise ConfigError(f"runtime {runtime} runs on the CPU only; use runtime torch, or device cpu")
-    if torch.get_num_threads() != inference_threads():
-        torch.set_num_threads(inference_threads())
     ways = _ways(runtime, precision)
     if len(ways) == 1:
-        return _open(model, ways[0])
-    memory = _memory(model, ways)
+        return _open(weights, ways[0])
+    memory = _memory(weights, ways)
     remembered = _recall(memory, ways)
     if remembered is not None:
         try:
-            return _open(model, remembered)
+            return _open(weights, remembered)
         except ConfigError as error:
             log.warning("%s %s does not work any more: %s", *remembered, error)
-    return _fastest(model, ways, memory)
+    return _fastest(weights, ways, memory)
 
 
 def _ways(runtime: Runtime, precision: Precision) -> list[Way]:
-    """What the wishes leave.
+    """What the wishes leave, torch last.
 
     Raises:
         ConfigError: if that is nothing.
     """
-    known = (*_WAYS, *_ON_REQUEST) if precision in ("bf16", "int8") else _WAYS
+    known = (*_ENGINES, _TORCH) if precision in ("auto", "fp32") else (*_ENGINES, *_ON_REQUEST)
     ways = [way for way in known if runtime in ("auto", way.runtime) and precision in ("auto", way.precision)]
     if not ways and precision == "fp16":
         raise ConfigError("precision fp16 needs a GPU; on the CPU use fp32 or bf16")
@@ -97,7 +95,7 @@ def _ways(runtime: Runtime, precision: Precision) -> list[Way]:
     return ways
 
 
-def _open(model: RecurrentDetector, way: Way) -> Detector:
+def _open(weights: Weights, way: Way) -> Detector:
     """A detector.
 
     Raises:
@@ -105,10 +103,11 @@ def _open(model: RecurrentDetector, way: Way) -> Detector:
     """
     precision = cast(Literal["fp32", "bf16", "int8"], way.precision)
     if way.runtime == "torch":
-        return TorchDetector(model, "cpu", precision)
-    if precision == "int8" and not model.int8_ranges:
+        return _in_torch(weights, "cpu", precision)
+    if precision == "int8" and not weights.int8_ranges:
         raise ConfigError(
-            f"model {model.name} is not calibrated for int8; that is done by: streamdet export --model ... --int8 CLIP"
+            f"model {weights.config.name} is not calibrated for int8; "
+            "that is done by: streamdet export --model ... --int8 CLIP"
         )
     try:
         from streamdet.runtimes.graph.detector import GraphDetector
@@ -117,58 +116,96 @@ def _open(model: RecurrentDetector, way: Way) -> Detector:
     if way.runtime == "onnxruntime":
         from streamdet.runtimes.onnxruntime import OnnxRuntimeEngine
 
-        return GraphDetector(model, OnnxRuntimeEngine())
+        return GraphDetector(weights, OnnxRuntimeEngine())
     from streamdet.runtimes.openvino import OpenVINOEngine
 
-    return GraphDetector(model, OpenVINOEngine(precision))
+    return GraphDetector(weights, OpenVINOEngine(precision))
 
 
-def _fastest(model: RecurrentDetector, ways: Sequence[Way], memory: Path | None) -> Detector:
-    """Open all ways, throw out what does not work, and keep the fastest.
+def _in_torch(weights: Weights, device: str, precision: Precision) -> Detector:
+    """A detector in torch; on the CPU this sets how many threads torch has in this process, see cpu."""
+    import torch
+
+    from streamdet.models.recurrent.checkpoint import detector_of
+    from streamdet.runtimes.torch import TorchDetector
+
+    if not is_gpu(device) and torch.get_num_threads() != inference_threads():
+        torch.set_num_threads(inference_threads())
+    return TorchDetector(detector_of(weights), device, precision)
+
+
+def _fastest(weights: Weights, ways: Sequence[Way], memory: Path | None) -> Detector:
+    """Open all engines, throw out what does not work, and keep the fastest; torch if none is left.
 
     Raises:
-        ConfigError: if none works.
+        ConfigError: if nothing works.
     """
-    images = _images(model)
-    expected = TorchDetector(model, "cpu", "fp32").step(images)[0].scores.numpy()
-    working: dict[Way, Detector] = {}
-    problems = []
+    images = _images(weights)
+    opened: dict[Way, Detector] = {}
+    scores: dict[Way, Scores] = {}
+    problems: dict[Way, str] = {}
     for way in ways:
-        try:
-            detector = _open(model, way)
-            difference = float(np.abs(_scores(detector, images) - expected).max())
-            if not difference <= _MOST_SCORE_DIFFERENCE:
-                raise ModelError(f"scores differ from torch's by {difference:.3f}")
-            working[way] = detector
-        except Exception as error:  # whatever keeps one from working, another may do
-            log.debug("%s %s does not work here: %s", *way, error)
-            problems.append(str(error))
+        if way.runtime != "torch":
+            try:
+                opened[way] = _open(weights, way)
+                scores[way] = _scores(opened[way], images)
+            except Exception as error:  # whatever keeps one from working, another may do
+                problems[way] = str(error)
+    problems |= _differing(weights, scores, images)
+    for way, problem in problems.items():
+        log.debug("%s %s does not work here: %s", *way, problem)
+    working = {way: detector for way, detector in opened.items() if way not in problems}
+    if not working and ways[-1].runtime != "torch":
+        raise ConfigError(next(iter(problems.values())))
     if not working:
-        raise ConfigError(problems[0])
+        working = {ways[-1]: _open(weights, ways[-1])}
     ms = _milliseconds(working, images)
     best = next(iter(working))
     for way in working:
         if ms[way] < _WORTH_IT * ms[best]:
             best = way
-    log.debug(
-        "fastest here is %s (%s, measured once)",
-        " ".join(best),
-        ", ".join(f"{' '.join(way)} {value:.1f} ms a frame" for way, value in ms.items()),
-    )
-    if memory is not None:
-        facts = {"runtime": best.runtime, "precision": best.precision}
-        write_whole(memory, json.dumps(facts | {"ms": {" ".join(way): round(value, 2) for way, value in ms.items()}}))
+    _remember(memory, best, ms)
     return working[best]
 
 
-def _images(model: RecurrentDetector) -> NDArray[np.uint8]:
+def _differing(weights: Weights, scores: Mapping[Way, Scores], images: NDArray[np.uint8]) -> dict[Way, str]:
+    """Which ways compute something else, and by how much.
+
+    Two runtimes that agree in fp32 are right. Where there is one alone, or they do not agree, torch is asked.
+    """
+    if not scores:
+        return {}
+    exact = [way for way in scores if way.precision == "fp32"]
+    if len(exact) > 1 and _difference(scores[exact[0]], scores[exact[1]]) <= _MOST_SCORE_DIFFERENCE:
+        judge, expected = exact[0].runtime, scores[exact[0]]
+    else:
+        judge, expected = "torch", _scores(_in_torch(weights, "cpu", "fp32"), images)
+    far = {way: _difference(found, expected) for way, found in scores.items()}
+    return {way: f"scores differ from {judge}'s by {by:.3f}" for way, by in far.items() if by > _MOST_SCORE_DIFFERENCE}
+
+
+def _difference(scores: Scores, others: Scores) -> float:
+    """The largest, infinite where a score is not finite."""
+    difference = float(np.abs(scores - others).max())
+    return difference if math.isfinite(difference) else math.inf
+
+
+def _remember(memory: Path | None, best: Way, ms: Mapping[Way, float]) -> None:
+    named = {" ".join(way): round(value, 2) for way, value in ms.items()}
+    log.debug("fastest here is %s, measured once, ms a frame: %s", " ".join(best), named)
+    if memory is not None:
+        facts = {"runtime": best.runtime, "precision": best.precision, "ms": named}
+        write_whole(memory, json.dumps(facts))
+
+
+def _images(weights: Weights) -> NDArray[np.uint8]:
     """One frame of a widescreen stream as the model sees it, of noise."""
-    letterbox = model.spec.input.letterbox(16, 9)
+    letterbox = weights.spec.input.letterbox(16, 9)
     shape = (1, 1, letterbox.model_height, letterbox.model_width, 3)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8).transpose(0, 1, 4, 2, 3)
 
 
-def _scores(detector: Detector, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _scores(detector: Detector, images: NDArray[np.uint8]) -> Scores:
     outputs: Any = detector.step(images)[0]  # those of our own detectors are of every cell
     return np.asarray(outputs.scores)
 
@@ -184,13 +221,13 @@ def _milliseconds(working: Mapping[Way, Detector], images: NDArray[np.uint8]) ->
     return ms
 
 
-def _memory(model: RecurrentDetector, ways: Sequence[Way]) -> Path | None:
+def _memory(weights: Weights, ways: Sequence[Way]) -> Path | None:
     """The file that remembers a choice; None for a model without a file, or without a cache."""
-    folder = cache_folder("runtimes") if model.sha256 else None
+    folder = cache_folder("runtimes") if weights.sha256 else None
     if folder is None:
         return None
     packages = {name: _version(name) for name in _PACKAGES}
-    facts = [__version__, model.sha256, processor(), inference_threads(), packages, ways]
+    facts = [__version__, weights.sha256, processor(), inference_threads(), packages, ways]
     return folder / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}.json"
 
 

@@ -15,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 
 from streamdet.errors import ConfigError, ModelError, SinkError
+from streamdet.models.recurrent.checkpoint import weights_of
 from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.graph.detector import Execute
 from streamdet.runtimes.graph.step import StepShape, step_graph
@@ -49,7 +50,7 @@ def export(
         ModelError: if the file does not compute what torch does, see parity.compare; it is not written then.
         SinkError: if it cannot be written.
     """
-    graph = step_graph(model, shape, int8=int8)
+    graph = step_graph(weights_of(model), shape, int8=int8)
     facts = {
         "streamdet": __version__,
         "model": model.name,

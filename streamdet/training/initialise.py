@@ -6,9 +6,11 @@ from pathlib import Path
 import torch
 
 from streamdet.errors import CheckpointError
+from streamdet.models.recurrent.checkpoint import detector_of
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
-from streamdet.runtimes.loading import EMBEDDED_MODELS, load_model
+from streamdet.models.registry import EMBEDDED_MODELS
+from streamdet.runtimes.loading import load_weights
 from streamdet.training.config import TrainingConfig
 from streamdet.training.nanodet import initialise_from_nanodet
 
@@ -51,7 +53,7 @@ def open_model(
         initialise_from_nanodet(detector, data / path)
         return detector
     name = _find(path, data)
-    new = _take_over(detector, load_model(name), name)
+    new = _take_over(detector, detector_of(load_weights(name)), name)
     if new:
         known = ", ".join(cls for cls in model.classes if cls not in new) or "none of the classes"
         say(f"{name} knows {known}; new to it, and learnt from nothing: {', '.join(new)}")
@@ -66,7 +68,7 @@ def open_teacher(path: Path, model: ModelConfig, *, data: Path = Path()) -> Recu
 
 def _built_like(path: Path, data: Path) -> ModelConfig | None:
     """How a streamdet model is built; None for NanoDet-m's."""
-    return None if path.suffix == _NANODET else load_model(_find(path, data)).config
+    return None if path.suffix == _NANODET else load_weights(_find(path, data)).config
 
 
 def _find(path: Path, data: Path) -> str:

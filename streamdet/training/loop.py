@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from streamdet.errors import PipelineError
-from streamdet.models.recurrent.backbone import BACKBONE_STRIDES
 from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.models.recurrent.fusion import RecurrentFusion
+from streamdet.models.recurrent.layout import BACKBONE_STRIDES
 from streamdet.models.recurrent.state import State
 from streamdet.training.augment import Strength
 from streamdet.training.clips import ClipBatch, clip_batches

@@ -12,9 +12,10 @@ from streamdet.errors import ModelError
 from streamdet.models.memory import MemoryBank
 from streamdet.models.options import KEEP, DetectOptions
 from streamdet.models.recurrent.boxes import select_boxes_together
+from streamdet.models.recurrent.checkpoint import detector_of
 from streamdet.models.recurrent.detector import Outputs
 from streamdet.models.selection import select_boxes
-from streamdet.runtimes.loading import load_model
+from streamdet.runtimes.loading import load_weights
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.scenes.scene import SceneSpec, render
 
@@ -46,12 +47,12 @@ def scenes():
 
 @pytest.fixture(scope="module")
 def on_cpu():
-    return TorchDetector(load_model("street"), "cpu", "fp32")
+    return TorchDetector(detector_of(load_weights("street")), "cpu", "fp32")
 
 
 @pytest.fixture
 def on_gpu():
-    return TorchDetector(load_model("street"), DEVICE, "fp32")
+    return TorchDetector(detector_of(load_weights("street")), DEVICE, "fp32")
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_clips_are_the_cpus(on_cpu, on_gpu, scenes, replays):
 
 
 def test_bf16_is_near(on_cpu, scenes, replays):
-    detector = TorchDetector(load_model("street"), DEVICE, "bf16")
+    detector = TorchDetector(detector_of(load_weights("street")), DEVICE, "bf16")
     assert detector.runtime == f"torch {DEVICE} bf16"
     expected, _ = frame_by_frame(on_cpu, scenes)
     got, state = frame_by_frame(detector, scenes)
@@ -238,7 +239,7 @@ def test_what_cannot_be_captured_runs_without(on_cpu, on_gpu, scenes, replays, c
     assert replays == []
     # The thread is on its own stream again, and the GPU well.
     assert torch.cuda.current_stream() == torch.cuda.default_stream()
-    other_detector = TorchDetector(load_model("street"), DEVICE, "fp32")
+    other_detector = TorchDetector(detector_of(load_weights("street")), DEVICE, "fp32")
     for outputs, other in zip(frame_by_frame(other_detector, scenes)[0], expected, strict=True):
         assert_close(outputs, other, FP32)
 

@@ -5,27 +5,13 @@ Shapes: B streams, T frames, H, W pixels.
 
 from collections.abc import Iterable
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.layout import int8_layers
 
 _OUTLIERS = 1e-4
 """Share of a clip's values at either end that are cut off, so that a single bright spot does not coarsen all others."""
-
-
-def int8_layers(detector: RecurrentDetector) -> dict[str, nn.Conv2d]:
-    """The layers that are computed in eight bits, by name: convolutions that mix many channels, nearly all of the work.
-
-    The others have little to gain. In one that mixes no channels, the conversions take what eight bits save. And the
-    first one, which sees the whole range of a picture, needs sums of more than the 16 bits that processors without
-    VNNI have for them: computed so, it costs 0.1 AP50.
-    """
-    return {
-        name: layer
-        for name, layer in detector.named_modules()
-        if isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer is not detector.backbone.conv1[0]
-    }
 
 
 def calibrate(detector: RecurrentDetector, clips: Iterable[Tensor]) -> None:
@@ -50,8 +36,8 @@ def calibrate(detector: RecurrentDetector, clips: Iterable[Tensor]) -> None:
         seen[name] = (min(before[0], lowest), max(before[1], highest))
 
     hooks = [
-        layer.register_forward_pre_hook(lambda _, inputs, name=name: note(name, inputs[0]))
-        for name, layer in int8_layers(detector).items()
+        detector.get_submodule(name).register_forward_pre_hook(lambda _, inputs, name=name: note(name, inputs[0]))
+        for name in int8_layers(detector.config)
     ]
     try:
         for images_BTCHW in clips:
@@ -62,11 +48,3 @@ def calibrate(detector: RecurrentDetector, clips: Iterable[Tensor]) -> None:
     if not seen:
         raise ValueError("calibration needs a clip at least")
     detector.int8_ranges = seen
-
-
-def check_ranges(detector: RecurrentDetector, ranges: dict[str, tuple[float, float]]) -> None:
-    """Refuse with a ValueError what are no ranges of this detector's layers."""
-    wrong = sorted(set(ranges) ^ set(int8_layers(detector)))
-    wrong += [name for name, (lowest, highest) in ranges.items() if not -torch.inf < lowest <= 0 <= highest < torch.inf]
-    if wrong:
-        raise ValueError(f"the range of {wrong[0]} is missing, not a range, or of no such layer")

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from streamdet.models.recurrent.backbone import INNER_WIDTHS, ShuffleUnit
+from streamdet.models.recurrent.backbone import ShuffleUnit
 from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.layout import INNER_WIDTHS
 
 _WIDTH_STEP = 16
 """Engines compute this many channels at once; other widths cost as much as the next multiple (research/prune.md)."""

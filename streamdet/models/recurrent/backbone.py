@@ -9,14 +9,7 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-BACKBONE_CHANNELS = (116, 232, 464)
-BACKBONE_STRIDES = (8, 16, 32)
-_STEM_CHANNELS = 24
-_STAGE_UNITS = (4, 8, 4)
-INNER_WIDTHS = tuple(
-    channels // 2 for channels, units in zip(BACKBONE_CHANNELS, _STAGE_UNITS, strict=True) for _ in range(units)
-)
-"""Channels inside each unit, first to last, where none is pruned."""
+from streamdet.models.recurrent.layout import BACKBONE_CHANNELS, INNER_WIDTHS, STAGE_UNITS, STEM_CHANNELS
 
 
 class ShuffleNetBackbone(nn.Module):
@@ -34,14 +27,14 @@ class ShuffleNetBackbone(nn.Module):
     def __init__(self, inner_widths: Sequence[int] = INNER_WIDTHS) -> None:
         super().__init__()
         self.conv1 = nn.Sequential(
-            nn.Conv2d(3, _STEM_CHANNELS, 3, stride=2, padding=1, bias=False), *_norm_and_activation(_STEM_CHANNELS)
+            nn.Conv2d(3, STEM_CHANNELS, 3, stride=2, padding=1, bias=False), *_norm_and_activation(STEM_CHANNELS)
         )
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        widths = (_STEM_CHANNELS, *BACKBONE_CHANNELS)
+        widths = (STEM_CHANNELS, *BACKBONE_CHANNELS)
         inner = iter(inner_widths)
         self.stage2, self.stage3, self.stage4 = (
             _stage(before, channels, list(islice(inner, units)))
-            for before, channels, units in zip(widths[:-1], widths[1:], _STAGE_UNITS, strict=True)
+            for before, channels, units in zip(widths[:-1], widths[1:], STAGE_UNITS, strict=True)
         )
 
     def forward(self, x_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,7 +1,4 @@
-"""Model files: safetensors with the architecture and the training's facts in the header.
-
-Nothing is ever unpickled: a model file cannot run code.
-"""
+"""Model files of detectors in torch; `weights` reads them, and says what they are."""
 
 import hashlib
 import json
@@ -11,17 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from streamdet.errors import CheckpointError
-from streamdet.models.compress.int8 import check_ranges
-from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
-
-CHECKPOINT_FORMAT = 1
-_RANGES = TypeAdapter(dict[str, tuple[float, float]])
+from streamdet.models.recurrent.weights import CHECKPOINT_FORMAT, Weights, read_weights
 
 
 def save_checkpoint(path: Path, detector: RecurrentDetector, training: Mapping[str, Any]) -> str:
@@ -42,12 +32,7 @@ def save_checkpoint(path: Path, detector: RecurrentDetector, training: Mapping[s
     }
     if detector.int8_ranges:
         header["int8_ranges"] = json.dumps(detector.int8_ranges)
-    tensors = {
-        name: value.detach().cpu().contiguous()
-        for name, value in detector.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    data = _in_fixed_order(save(tensors, metadata=header))
+    data = _in_fixed_order(save(_tensors(detector), metadata=header))
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(data)
     part.replace(path)
@@ -61,7 +46,7 @@ def _in_fixed_order(data: bytes) -> bytes:
     """
     (length,) = struct.unpack_from("<Q", data)
     header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # tensors begin at multiples of 8
+    header += b" " * (-len(header) % 8)  # tensors start at multiples of 8
     return struct.pack("<Q", len(header)) + header + data[8 + length :]
 
 
@@ -72,48 +57,30 @@ def load_checkpoint(path: Path) -> tuple[RecurrentDetector, dict[str, Any]]:
         the detector on the CPU in evaluation mode, and its training facts.
 
     Raises:
-        CheckpointError: if the file is missing, damaged, of another format or holds other tensors than its
-            architecture needs.
+        CheckpointError: see weights.read_weights.
     """
-    if not path.is_file():
-        raise CheckpointError(f"model file not found: {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
-    if header.get("streamdet_format") != str(CHECKPOINT_FORMAT):
-        raise CheckpointError(
-            f"{path} has format {header.get('streamdet_format', 'none')}, expected {CHECKPOINT_FORMAT}: "
-            "it was not written by this version of streamdet"
-        )
-    try:
-        config = ModelConfig.model_validate_json(header.get("model", ""))
-        training = json.loads(header.get("training", "{}"))
-        ranges = _RANGES.validate_json(header.get("int8_ranges", "{}"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(key) for key in first["loc"])
-        raise CheckpointError(f"{path} describes its model wrongly: {where}: {first['msg']}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} describes its model wrongly: {error}") from error
-    detector = RecurrentDetector(config)
-    _fill(detector, tensors, path)
-    if ranges:
-        try:
-            check_ranges(detector, ranges)
-        except ValueError as error:
-            raise CheckpointError(f"{path} describes its model wrongly: int8_ranges: {error}") from error
-        detector.int8_ranges = ranges
-    detector.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return detector.eval(), training
+    weights = read_weights(path)
+    return detector_of(weights), dict(weights.training)
 
 
-def _fill(detector: RecurrentDetector, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    expected = {k: v for k, v in detector.state_dict().items() if not k.endswith("num_batches_tracked")}
-    wrong = sorted(set(expected) ^ set(tensors))
-    wrong += [name for name in expected if name in tensors and expected[name].shape != tensors[name].shape]
-    if wrong:
-        raise CheckpointError(f"{path} does not hold the tensors of its model: {', '.join(wrong[:3])} differ")
-    detector.load_state_dict(tensors, strict=False)
+def detector_of(weights: Weights) -> RecurrentDetector:
+    """A detector in torch, on the CPU in evaluation mode."""
+    detector = RecurrentDetector(weights.config)
+    detector.load_state_dict({name: torch.tensor(x) for name, x in weights.arrays.items()}, strict=False)
+    detector.int8_ranges = dict(weights.int8_ranges)
+    detector.sha256 = weights.sha256
+    return detector.eval()
+
+
+def weights_of(detector: RecurrentDetector) -> Weights:
+    """What a file of a detector would hold, but for its training facts."""
+    arrays = {name: value.numpy() for name, value in _tensors(detector).items()}
+    return Weights(detector.config, arrays, detector.sha256, detector.int8_ranges, {})
+
+
+def _tensors(detector: RecurrentDetector) -> dict[str, torch.Tensor]:
+    return {
+        name: value.detach().cpu().contiguous()
+        for name, value in detector.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }

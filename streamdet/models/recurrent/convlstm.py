@@ -19,8 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CELL_LIMIT = 6.0
-"""|c| never exceeds this: tanh is flat there and a long stream cannot drift away."""
+from streamdet.models.recurrent.layout import CELL_LIMIT
 
 
 class ConvLSTMCell(nn.Module):

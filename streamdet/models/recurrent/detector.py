@@ -16,7 +16,7 @@ from streamdet.detections import Detections
 from streamdet.models.contract import DetectorSpec, check_images, check_state
 from streamdet.models.options import KEEP, DetectOptions
 from streamdet.models.outputs import DenseOutputs
-from streamdet.models.recurrent.backbone import BACKBONE_CHANNELS, BACKBONE_STRIDES, INNER_WIDTHS, ShuffleNetBackbone
+from streamdet.models.recurrent.backbone import ShuffleNetBackbone
 from streamdet.models.recurrent.boxes import (
     cell_centres,
     decode_boxes,
@@ -26,13 +26,16 @@ from streamdet.models.recurrent.boxes import (
 from streamdet.models.recurrent.config import PADDING_GREY, ModelConfig
 from streamdet.models.recurrent.fusion import RecurrentFusion
 from streamdet.models.recurrent.head import AnchorFreeHead
+from streamdet.models.recurrent.layout import (
+    BACKBONE_CHANNELS,
+    BACKBONE_STRIDES,
+    INNER_WIDTHS,
+    PIXEL_DEVIATION,
+    PIXEL_MEAN,
+)
 from streamdet.models.recurrent.neck import AdditivePAN
 from streamdet.models.recurrent.state import State
 from streamdet.models.selection import wanted_classes
-
-# ImageNet's mean and deviation as NanoDet uses them, in RGB.
-_MEAN = (123.675, 116.28, 103.53)
-_DEVIATION = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,8 +115,8 @@ class RecurrentDetector(nn.Module):
         self.head = AnchorFreeHead(
             config.channels, len(config.classes), config.distance_bins, levels=len(BACKBONE_STRIDES)
         )
-        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(_DEVIATION)[:, None, None], persistent=False)
+        self.register_buffer("mean", torch.tensor(PIXEL_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(PIXEL_DEVIATION)[:, None, None], persistent=False)
 
     @property
     def name(self) -> str:

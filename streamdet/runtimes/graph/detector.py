@@ -16,7 +16,7 @@ from streamdet.models.contract import DetectorSpec, Memory, check_images, check_
 from streamdet.models.outputs import DenseOutputs
 from streamdet.models.recurrent.array_state import ArrayState
 from streamdet.models.recurrent.config import CELL_PX, PADDING_GREY
-from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.weights import Weights
 from streamdet.runtimes.graph.step import StepShape, step_graph
 
 Array = NDArray[Any]
@@ -50,21 +50,21 @@ class Engine(Protocol):
 
 
 class GraphDetector:
-    """A RecurrentDetector on an engine; see contract.Detector.
+    """A recurrent detector on an engine; see contract.Detector.
 
     A graph has one shape. Clips of any shape are cut into tiles of 1 x 8, 8 x 1 and 1 x 1 (streams x frames), so that a
     picture's size needs three graphs at most; each is compiled when it is first needed.
     """
 
-    def __init__(self, model: RecurrentDetector, engine: Engine) -> None:
-        self._model, self._engine = model.eval().cpu(), engine
+    def __init__(self, weights: Weights, engine: Engine) -> None:
+        self._weights, self._engine = weights, engine
         self._graphs: OrderedDict[StepShape, Execute] = OrderedDict()
         self._lock = Lock()
 
     @property
     def spec(self) -> DetectorSpec:
         """See contract.Detector."""
-        return self._model.spec
+        return self._weights.spec
 
     @property
     def runtime(self) -> str:
@@ -73,7 +73,7 @@ class GraphDetector:
 
     def zero_state(self, streams: int, height: int, width: int) -> ArrayState:
         """See contract.Detector."""
-        return ArrayState.zeros(streams, self._model.config.state_layout(height, width))
+        return ArrayState.zeros(streams, self._weights.config.state_layout(height, width))
 
     def state_from_arrays(self, arrays: Mapping[str, Array]) -> ArrayState:
         """See contract.Detector."""
@@ -89,7 +89,7 @@ class GraphDetector:
         before = self.zero_state(B, H, W) if state is None else state
         if not isinstance(before, ArrayState):
             raise TypeError(f"the state is a {type(before).__name__}, expected an ArrayState; see state_from_arrays")
-        check_state(before, B, self._model.config.state_layout(H, W))
+        check_state(before, B, self._weights.config.state_layout(H, W))
         elapsed = np.full((B, T), self.spec.training_dt_s) if dt_s is None else dt_s
         with self._lock:
             boxes, scores, after = self._run(_rows(images), np.asarray(elapsed, np.float32), _inputs(before))
@@ -123,7 +123,7 @@ class GraphDetector:
         """The compiled graph of a shape; those not used for the longest time are given up."""
         if shape not in self._graphs:
             self._graphs[shape] = self._engine.compile(
-                step_graph(self._model, shape, int8=self._engine.int8).SerializeToString()
+                step_graph(self._weights, shape, int8=self._engine.int8).SerializeToString()
             )
             while len(self._graphs) > _MOST_GRAPHS:
                 self._graphs.popitem(last=False)

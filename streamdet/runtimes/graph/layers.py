@@ -1,32 +1,56 @@
-"""Layers of torch as nodes of an ONNX graph, with all that inference can fold already folded.
+"""Nodes of an ONNX graph, and convolutions by the names of their weights, with batch norms folded into them.
 
 Shapes: N images, C channels, H, W pixels or cells.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-from torch import Tensor, nn
 
+Array = NDArray[np.float32]
 Order = NDArray[np.int64]
 """Where channels lie: the channel that is at each place."""
 OPSET = 18
 # What OpenVINO and ONNX Runtime of the last years read.
 _IR_VERSION = 9
+_NORM_EPSILON = 1e-5
+_SLOPE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """A convolution of a model, its kernel padded to keep the size, and what follows it.
+
+    Attributes:
+        name: of its weights.
+        norm: of the batch norm behind it.
+        stride: pixels.
+        activated: whether LeakyReLU 0.1 follows.
+    """
+
+    name: str
+    norm: str | None = None
+    stride: int = 1
+    activated: bool = False
 
 
 class GraphBuilder:
     """Collects nodes; every value is known by its name.
 
     Args:
-        ranges: convolutions to be computed in eight bits, and between which values their inputs lie.
+        arrays: the model's, by name.
+        ranges: names of convolutions to be computed in eight bits, and between which values their inputs lie.
     """
 
-    def __init__(self, ranges: Mapping[nn.Module, tuple[float, float]] | None = None) -> None:
+    def __init__(
+        self, arrays: Mapping[str, Array] | None = None, ranges: Mapping[str, tuple[float, float]] | None = None
+    ) -> None:
+        self.arrays = arrays or {}
         self._ranges = ranges or {}
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[type, tuple[int, ...], bytes], onnx.TensorProto] = {}
@@ -75,21 +99,63 @@ class GraphBuilder:
         """Join along an axis; a single part stays as it is."""
         return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=axis)
 
-    def conv(self, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], like: nn.Conv2d) -> str:
-        """Convolve with these weights and the geometry of a layer."""
-        if like in self._ranges:
-            x, kernel = self._in_int8(x, *self._ranges[like]), self._int8_weight(weight)
+    def max_pool(self, x: str, *, size: int, stride: int) -> str:
+        """The largest value around each place, the map padded to keep its size but for the stride."""
+        pads = [size // 2] * 4
+        return self.add("MaxPool", x, kernel_shape=[size, size], strides=[stride, stride], pads=pads)
+
+    def convs(
+        self, x: str, layers: Sequence[Conv], order_in: Order | None = None, order_out: Order | None = None
+    ) -> str:
+        """Apply convolutions one after another.
+
+        Args:
+            x: (N, C, H, W).
+            layers: at least one.
+            order_in: where x's channels lie, if not in the layers' own order.
+            order_out: how the result's channels shall lie.
+        """
+        for layer in layers:
+            weight, bias = self.folded(layer)
+            if order_in is not None and _each_by_itself(weight):
+                weight, bias = weight[order_in], bias[order_in]
+            elif order_in is not None:
+                weight, order_in = weight[:, order_in], None
+            if order_out is not None and layer is layers[-1]:
+                weight, bias = weight[order_out], bias[order_out]
+            x = self.conv(x, layer.name, weight, bias, layer.stride)
+            if layer.activated:
+                x = self.add("LeakyRelu", x, alpha=_SLOPE)
+        return x
+
+    def folded(self, layer: Conv) -> tuple[Array, Array]:
+        """Weights and bias of a convolution and the batch norm behind it, as one convolution."""
+        weight = self.arrays[f"{layer.name}.weight"]
+        bias = self.arrays.get(f"{layer.name}.bias", np.zeros(len(weight), np.float32))
+        if layer.norm is None:
+            return weight, bias
+        gamma, beta, mean, variance = (
+            self.arrays[f"{layer.norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gamma / np.sqrt(variance + np.float32(_NORM_EPSILON))
+        return weight * scale[:, None, None, None], bias * scale + (beta - mean * scale)
+
+    def conv(self, x: str, name: str, weight: Array, bias: Array, stride: int = 1) -> str:
+        """Convolve with these weights, (O, C, k, k) or (C, 1, k, k) for each channel by itself; name: as in ranges."""
+        if name in self._ranges:
+            x, kernel = self._in_int8(x, *self._ranges[name]), self._int8_weight(weight)
         else:
             kernel = self.constant(weight)
+        outputs, _, height, width = weight.shape
         return self.add(
             "Conv",
             x,
             kernel,
             self.constant(bias),
-            kernel_shape=list(like.kernel_size),
-            strides=list(like.stride),
-            pads=2 * _pair(like.padding),
-            group=like.groups,
+            kernel_shape=[height, width],
+            strides=[stride, stride],
+            pads=[height // 2, width // 2] * 2,
+            group=outputs if _each_by_itself(weight) else 1,
         )
 
     def _in_int8(self, x: str, lowest: float, highest: float) -> str:
@@ -99,46 +165,12 @@ class GraphBuilder:
         scale = self.constant(step)
         return self.add("DequantizeLinear", self.add("QuantizeLinear", x, scale, zero), scale, zero)
 
-    def _int8_weight(self, weight: NDArray[np.float32]) -> str:
+    def _int8_weight(self, weight: Array) -> str:
         """Round weights to -127 to 127 steps, whose size is every output channel's own."""
         step = np.maximum(np.abs(weight).reshape(len(weight), -1).max(axis=1), 1e-9) / 127
         rounded = np.round(weight / step[:, None, None, None])
         zeros = self.constant(np.zeros(len(step)), np.int8)
         return self.add("DequantizeLinear", self.constant(rounded, np.int8), self.constant(step), zeros, axis=0)
-
-    def layers(self, x: str, layers: nn.Module, order_in: Order | None = None, order_out: Order | None = None) -> str:
-        """Apply layers one after another.
-
-        Args:
-            x: (N, C, H, W).
-            layers: a convolution, or a sequence of convolutions, batch norms, LeakyReLUs and max pools.
-            order_in: where x's channels lie, if not in the layers' own order.
-            order_out: how the result's channels shall lie.
-
-        Raises:
-            TypeError: for a layer of another kind.
-        """
-        steps = list(layers.children()) or [layers]
-        last = max((i for i, step in enumerate(steps) if isinstance(step, nn.Conv2d)), default=-1)
-        for i, step in enumerate(steps):
-            following = steps[i + 1] if i + 1 < len(steps) else None
-            if isinstance(step, nn.Conv2d):
-                weight, bias = folded(step, following if isinstance(following, nn.BatchNorm2d) else None)
-                if order_in is not None and step.groups > 1:
-                    weight, bias = weight[order_in], bias[order_in]
-                elif order_in is not None:
-                    weight, order_in = weight[:, order_in], None
-                if order_out is not None and i == last:
-                    weight, bias = weight[order_out], bias[order_out]
-                x = self.conv(x, weight, bias, step)
-            elif isinstance(step, nn.LeakyReLU):
-                x = self.add("LeakyRelu", x, alpha=step.negative_slope)
-            elif isinstance(step, nn.MaxPool2d):
-                size, stride, padding = (_pair(each) for each in (step.kernel_size, step.stride, step.padding))
-                x = self.add("MaxPool", x, kernel_shape=size, strides=stride, pads=2 * padding)
-            elif not isinstance(step, nn.BatchNorm2d):
-                raise TypeError(f"no graph for a layer of type {type(step).__name__}")
-        return x
 
     def model(self) -> onnx.ModelProto:
         """The whole graph."""
@@ -152,24 +184,6 @@ class GraphBuilder:
         return names
 
 
-def array(tensor: Tensor | None) -> NDArray[np.float32]:
-    """A parameter's values."""
-    if tensor is None:
-        raise TypeError("expected a parameter, got None")
-    return np.asarray(tensor.detach().cpu().numpy(), np.float32)
-
-
-def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights and bias of a convolution and the batch norm behind it, as one convolution."""
-    weight = array(conv.weight)
-    bias = np.zeros(len(weight), np.float32) if conv.bias is None else array(conv.bias)
-    if norm is None:
-        return weight, bias
-    scale = array(norm.weight) / np.sqrt(array(norm.running_var) + norm.eps)
-    shift = array(norm.bias) - array(norm.running_mean) * scale
-    return weight * scale[:, None, None, None], bias * scale + shift
-
-
-def _pair(value: int | str | tuple[int, ...]) -> list[int]:
-    """A length in pixels as torch's layers have it, (down, right)."""
-    return [value, value] if isinstance(value, int) else [int(side) for side in value]
+def _each_by_itself(weight: Array) -> bool:
+    """Whether a convolution mixes no channels; those of 1 x 1 always do."""
+    return bool(weight.shape[1] == 1 and weight.shape[2] > 1)

@@ -9,18 +9,14 @@ Shapes: B streams, T frames, N = T * B images (time-major), C channels, D recurr
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
-from streamdet.models.compress.int8 import int8_layers
-from streamdet.models.recurrent.backbone import BACKBONE_STRIDES
-from streamdet.models.recurrent.boxes import cell_centres
-from streamdet.models.recurrent.convlstm import CELL_LIMIT, ConvLSTMCell
-from streamdet.models.recurrent.detector import RecurrentDetector
-from streamdet.models.recurrent.fusion import RecurrentFusion
-from streamdet.runtimes.graph.layers import GraphBuilder, Order, array, folded
+from streamdet.models.recurrent.layout import BACKBONE_STRIDES, CELL_LIMIT, PIXEL_DEVIATION, PIXEL_MEAN, TOWER_BLOCKS
+from streamdet.models.recurrent.weights import Weights
+from streamdet.runtimes.graph.layers import Conv, GraphBuilder, Order
 from streamdet.runtimes.graph.routing import backbone_graph
 
 BATCH = "batch"
@@ -45,13 +41,13 @@ class StepShape:
     width: int
 
 
-def step_graph(model: RecurrentDetector, shape: StepShape, *, int8: bool = False) -> onnx.ModelProto:
+def step_graph(weights: Weights, shape: StepShape, *, int8: bool = False) -> onnx.ModelProto:
     """Build the graph of `RecurrentDetector.step` for one shape.
 
     Args:
-        model: the model.
+        weights: the model.
         shape: what one step takes.
-        int8: compute the layers of models.int8 in eight bits, within the model's int8_ranges.
+        int8: compute layout.int8_layers in eight bits, within the model's int8_ranges.
 
     Inputs, in this order: images (B, T, H, W, 3) uint8 RGB; dt_s (B, T) float32; and of a model with memory, age (B,)
     int64, the frames that each stream has seen, then hidden_<stride> and cell_<stride> (B, D, H_l, W_l) float32 of
@@ -62,34 +58,33 @@ def step_graph(model: RecurrentDetector, shape: StepShape, *, int8: bool = False
     Raises:
         ValueError: if height or width are no multiples of 32.
     """
-    return _Step(model, shape, int8).build()
+    return _Step(weights, shape, int8).build()
 
 
 class _Step:
-    def __init__(self, model: RecurrentDetector, shape: StepShape, int8: bool) -> None:
+    def __init__(self, weights: Weights, shape: StepShape, int8: bool) -> None:
         if shape.height % 32 or shape.width % 32:
             raise ValueError(f"height and width must be multiples of 32, got {shape.height}x{shape.width}")
-        self.model, self.shape = model, shape
-        layers = int8_layers(model) if int8 else {}
-        self.graph = GraphBuilder({layer: model.int8_ranges[name] for name, layer in layers.items()})
+        self.config, self.shape = weights.config, shape
+        self.graph = GraphBuilder(weights.arrays, weights.int8_ranges if int8 else None)
         self.batch: int | str = BATCH if shape.streams is None else shape.streams
         # Streams of clips lie between the frames: they are brought into time's order and back.
         self.reorders = shape.frames > 1 and shape.streams != 1
 
     def build(self) -> onnx.ModelProto:
-        g, T, K = self.graph, self.shape.frames, len(self.model.classes)
+        g, T, K = self.graph, self.shape.frames, len(self.config.classes)
         images = g.input("images", onnx.TensorProto.UINT8, [self.batch, T, self.shape.height, self.shape.width, 3])
         dt_s = g.input("dt_s", onnx.TensorProto.FLOAT, [self.batch, T])
-        maps = self.laterals(backbone_graph(g, self.pixels(images), self.model.backbone))
+        maps = self.laterals(backbone_graph(g, self.pixels(images)))
         ratio = self.dt_ratio(dt_s)
         states: list[StateOutput] = []
-        if self.model.memory:
+        if self.config.memory_strides:
             age = g.input("age", onnx.TensorProto.INT64, [self.batch])
             states.append(("next_age", g.add("Add", age, g.integers(T)), [self.batch], onnx.TensorProto.INT64))
             knows = self.knows(age)
-        for stride, fusion in self.model.memory.items():
-            level = BACKBONE_STRIDES.index(int(stride))
-            maps[level], state = self.remember(maps[level], cast(RecurrentFusion, fusion), ratio, knows, stride)
+        for stride in self.config.memory_strides:
+            level = BACKBONE_STRIDES.index(stride)
+            maps[level], state = self.remember(maps[level], stride, ratio, knows)
             states += state
         boxes, scores = self.read(self.aggregated(maps))
         cells = sum(height * width for height, width in self.map_sizes())
@@ -108,14 +103,15 @@ class _Step:
         if self.reorders:
             images = g.add("Transpose", images, perm=[1, 0, 2, 3, 4])
         x = g.add("Reshape", images, g.integers(-1, self.shape.height, self.shape.width, 3))
-        mean, deviation = (g.constant(array(x).reshape(3)) for x in (self.model.mean, self.model.deviation))
+        mean, deviation = (g.constant(x) for x in (PIXEL_MEAN, PIXEL_DEVIATION))
         x = g.add("Div", g.add("Sub", g.add("Cast", x, to=onnx.TensorProto.FLOAT), mean), deviation)
         return g.add("Transpose", x, perm=[0, 3, 1, 2])
 
     def laterals(self, features: list[tuple[str, Order]]) -> list[str]:
         """AdditivePAN.project of models.neck."""
-        g, laterals = self.graph, self.model.neck.laterals
-        return [g.layers(x, lateral, order) for lateral, (x, order) in zip(laterals, features, strict=True)]
+        return [
+            self.graph.convs(x, [Conv(f"neck.laterals.{level}")], order) for level, (x, order) in enumerate(features)
+        ]
 
     def aggregated(self, maps: list[str]) -> list[str]:
         """AdditivePAN.aggregate of models.neck."""
@@ -136,7 +132,7 @@ class _Step:
         g = self.graph
         if self.reorders:
             dt_s = g.add("Transpose", dt_s, perm=[1, 0])
-        ratio = g.add("Div", dt_s, g.constant(self.model.config.training_dt_s))
+        ratio = g.add("Div", dt_s, g.constant(self.config.training_dt_s))
         ratio = g.add("Clip", ratio, g.constant(1 / 16), g.constant(16))
         return g.add("Reshape", ratio, g.integers(-1, 1, 1, 1))
 
@@ -146,26 +142,27 @@ class _Step:
         seen = g.add("Cast", g.add("Sign", age), to=onnx.TensorProto.FLOAT)
         return g.add("Reshape", seen, g.integers(-1, 1, 1, 1))
 
-    def remember(
-        self, x: str, fusion: RecurrentFusion, ratio: str, knows: str, stride: str
-    ) -> tuple[str, list[StateOutput]]:
+    def remember(self, x: str, stride: int, ratio: str, knows: str) -> tuple[str, list[StateOutput]]:
         """RecurrentFusion of models.fusion; returns the fused map and the outputs of its state."""
-        g, D = self.graph, fusion.recurrent_channels
-        height, width = (side // int(stride) for side in (self.shape.height, self.shape.width))
+        g, D, name = self.graph, self.config.recurrent_channels, f"memory.{stride}"
+        height, width = (side // stride for side in (self.shape.height, self.shape.width))
         state_shape: list[int | str] = [self.batch, D, height, width]
         hidden, cell = (g.input(f"{part}_{stride}", onnx.TensorProto.FLOAT, state_shape) for part in ("hidden", "cell"))
-        exponent = g.add("Pow", ratio, g.constant(array(fusion.cell.decay_exponent)[:, None, None]))
-        elapsed = g.add("Mul", g.add("Log", ratio), g.constant(array(fusion.cell.elapsed_weight).reshape(-1, 1, 1)))
+        exponent = g.add("Pow", ratio, g.constant(g.arrays[f"{name}.cell.decay_exponent"][:, None, None]))
+        elapsed = g.add(
+            "Mul", g.add("Log", ratio), g.constant(g.arrays[f"{name}.cell.elapsed_weight"].reshape(-1, 1, 1))
+        )
         steps = []
         for of_frame in zip(*map(self.in_time, (x, exponent, elapsed)), strict=True):
-            hidden, cell = lstm_step(g, fusion.cell, hidden, cell, *of_frame)
+            hidden, cell = lstm_step(g, f"{name}.cell", hidden, cell, *of_frame)
             steps.append(hidden)
-        remembered = g.layers(g.concat(steps, 0), fusion.project)
-        *passed, seen = g.split(x, [size for size in (fusion.passed_channels, D) if size], 1)
-        gate = g.add("Sigmoid", g.layers(g.concat([seen, remembered], 1), fusion.gate))
+        remembered = g.convs(g.concat(steps, 0), [Conv(f"{name}.project")])
+        *passed, seen = g.split(x, [size for size in (self.config.channels - D, D) if size], 1)
+        gate = g.add("Sigmoid", g.convs(g.concat([seen, remembered], 1), [Conv(f"{name}.gate")]))
         # At a stream's first frame there is nothing to remember, in the later ones of a clip always something.
-        first = g.add("Mul", knows, g.constant(float(fusion.alpha)))
-        later = g.add("Add", g.add("Mul", knows, g.constant(0)), g.constant(float(fusion.alpha)))
+        alpha = g.constant(g.arrays[f"{name}.alpha"])
+        first = g.add("Mul", knows, alpha)
+        later = g.add("Add", g.add("Mul", knows, g.constant(0)), alpha)
         gate = g.add("Mul", gate, g.concat([first, *[later] * (self.shape.frames - 1)], 0))
         blended = g.add("Add", seen, g.add("Mul", gate, g.add("Sub", remembered, seen)))
         outputs: list[StateOutput] = [
@@ -180,30 +177,27 @@ class _Step:
 
     def read(self, maps: list[str]) -> tuple[str, str]:
         """AnchorFreeHead of models.head and models.boxes: (N, P, 4) boxes and (N, P, K) scores."""
-        g, head = self.graph, self.model.head
-        K, Q = head.classes, head.distance_bins
+        g, K, Q = self.graph, len(self.config.classes), self.config.distance_bins
         rows = []
-        for x, layers, size in zip(
-            maps, zip(head.towers, head.score_convs, head.distance_convs, strict=True), self.map_sizes(), strict=True
-        ):
-            tower, score_conv, distance_conv = (cast(Any, layer) for layer in layers)
-            for separable in tower:
-                x = g.layers(x, separable)  # noqa: PLW2901 (the map itself goes through)
-            weights, biases = zip(folded(score_conv), folded(distance_conv), strict=True)
-            both = g.conv(x, np.concatenate(weights), np.concatenate(biases), score_conv)
+        for level, (x, (height, width)) in enumerate(zip(maps, self.map_sizes(), strict=True)):
+            name = f"head.towers.{level}"
+            tower = [layer for block in range(TOWER_BLOCKS) for layer in _separable(f"{name}.{block}")]
+            convs = [f"head.score_convs.{level}", f"head.distance_convs.{level}"]
+            weights, biases = zip(*(g.folded(Conv(conv)) for conv in convs), strict=True)
+            both = g.conv(g.convs(x, tower), convs[0], np.concatenate(weights), np.concatenate(biases))
             both = g.add("Transpose", both, perm=[0, 2, 3, 1])
-            rows.append(g.add("Reshape", both, g.integers(-1, size[0] * size[1], K + 4 * Q)))
+            rows.append(g.add("Reshape", both, g.integers(-1, height * width, K + 4 * Q)))
         logits, sides = g.split(g.concat(rows, 1), (K, 4 * Q), 2)
         return self.boxes(sides, Q), g.add("Sigmoid", logits)
 
     def boxes(self, sides: str, Q: int) -> str:
         """(N, P, 4 Q) distance logits to (N, P, 4) boxes, clipped to the image."""
         g, (height, width) = self.graph, (self.shape.height, self.shape.width)
-        centres, strides = cell_centres(self.map_sizes(), BACKBONE_STRIDES)
+        centres, strides = _cells(self.map_sizes())
         shares = g.add("Softmax", g.add("Reshape", sides, g.integers(-1, len(centres), 4, Q)), axis=-1)
         means = g.add("ReduceSum", g.add("Mul", shares, g.constant(np.arange(Q))), g.integers(-1), keepdims=0)
-        outwards = array(strides)[:, None] * np.array((-1, -1, 1, 1))
-        boxes = g.add("Add", g.add("Mul", means, g.constant(outwards)), g.constant(np.tile(array(centres), 2)))
+        outwards = strides[:, None] * np.array((-1, -1, 1, 1))
+        boxes = g.add("Add", g.add("Mul", means, g.constant(outwards)), g.constant(np.tile(centres, 2)))
         return g.add("Min", g.add("Max", boxes, g.constant(0)), g.constant((width, height, width, height)))
 
     def by_stream(self, x: str, cells: int, columns: int) -> str:
@@ -214,22 +208,37 @@ class _Step:
         return g.add("Transpose", g.add("Reshape", x, g.integers(T, -1, cells, columns)), perm=[1, 0, 2, 3])
 
 
+def _separable(name: str) -> list[Conv]:
+    """A block of a tower of models.head."""
+    return [Conv(f"{name}.0", f"{name}.1", activated=True), Conv(f"{name}.3", f"{name}.4", activated=True)]
+
+
+def _cells(sizes: list[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """cell_centres of models.boxes: (P, 2) x y and (P,) stride, pixels."""
+    centres = [
+        stride * (np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(-1, 2) + 0.5)
+        for (height, width), stride in zip(sizes, BACKBONE_STRIDES, strict=True)
+    ]
+    strides = [np.full(len(level), stride) for level, stride in zip(centres, BACKBONE_STRIDES, strict=True)]
+    return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
+
+
 def lstm_step(
-    g: GraphBuilder, layer: ConvLSTMCell, hidden: str, cell: str, x: str, exponent: str, elapsed: str
+    g: GraphBuilder, name: str, hidden: str, cell: str, x: str, exponent: str, elapsed: str
 ) -> tuple[str, str]:
     """project_input and forward of models.convlstm's ConvLSTMCell: the next hidden and cell.
 
     W_x*x is left to every step: its four times as many channels are best made where they are needed. And ONNX has no
     expm1: with u = tanh(s / 2), exp(s) = (1 + u) / (1 - u) and expm1(s) = 2 u / (1 - u), which is as exact near 0.
     """
-    D = layer.channels
-    from_hidden = g.layers(g.layers(hidden, layer.hidden_depthwise), layer.hidden_pointwise)
-    gates = g.add("Add", g.layers(x, layer.from_input), from_hidden)
+    D = len(g.arrays[f"{name}.decay_exponent"])
+    from_hidden = g.convs(hidden, [Conv(f"{name}.hidden_depthwise"), Conv(f"{name}.hidden_pointwise")])
+    gates = g.add("Add", g.convs(x, [Conv(f"{name}.from_input")]), from_hidden)
     i, f, o, candidate = (
         g.add("Add", gate, later)
         for gate, later in zip(g.split(gates, [D] * 4, 1), g.split(elapsed, [D] * 4, 1), strict=True)
     )
-    peepholes = array(layer.peephole)[:, :, None, None]
+    peepholes = g.arrays[f"{name}.peephole"][:, :, None, None]
     i, f, o = (
         g.add("Add", gate, g.add("Mul", cell, g.constant(weight)))
         for gate, weight in zip((i, f, o), peepholes, strict=True)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from streamdet.cli import app, main
-from streamdet.runtimes.loading import load_model
+from streamdet.runtimes.loading import load_weights
 from streamdet.stages.decode import DecodeSettings
 from streamdet.stages.detect import DetectSettings
 from streamdet.stages.encode import EncodeSettings
@@ -57,7 +57,7 @@ def test_defaults_of_a_run_are_those_of_a_job(help_text):
 
 
 def test_classes_are_named(help_text):
-    *first, last = load_model("street").classes
+    *first, last = load_weights("street").config.classes
     assert f"{', '.join(first)} and {last}" in help_text("run")
 
 

@@ -2,6 +2,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import torch
 
 from streamdet.errors import ConfigError, ModelError
+from streamdet.models.recurrent.checkpoint import weights_of
 from streamdet.runtimes import choice
 from streamdet.runtimes.choice import ready
 from streamdet.runtimes.loading import load
+from streamdet.runtimes.onnxruntime import OnnxRuntimeEngine
 from streamdet.runtimes.openvino import OpenVINOEngine
 
 
@@ -37,7 +40,8 @@ def test_fastest_is_measured_once_and_remembered(cache, model_path, monkeypatch)
     first = load(model_path, device="cpu")
     (facts,) = remembered(cache)
     assert first.runtime == f"{facts['runtime']} cpu {facts['precision']}"
-    assert {"openvino fp32", "onnxruntime fp32", "torch fp32"} <= set(facts["ms"])
+    assert {"openvino fp32", "onnxruntime fp32"} <= set(facts["ms"])
+    assert "torch fp32" not in facts["ms"]
     monkeypatch.setattr(choice, "_fastest", lambda *_: pytest.fail("measured again"))
     assert load(model_path, device="cpu").runtime == first.runtime
 
@@ -46,9 +50,7 @@ def test_another_model_or_wish_is_measured_anew(cache, model_path, make_model):
     load(model_path, device="cpu")
     load(model_path, device="cpu", precision="fp32")
     assert len(remembered(cache)) == 2
-    other = make_model()
-    other.sha256 = "of another file"
-    ready(other, device="cpu", runtime="auto", precision="auto")
+    ready(replace(weights_of(make_model()), sha256="of another file"), device="cpu", runtime="auto", precision="auto")
     assert len(remembered(cache)) == 3
 
 
@@ -73,10 +75,9 @@ def test_a_cache_that_cannot_be_written_is_none(monkeypatch, tmp_path, model_pat
 @pytest.mark.parametrize(
     ("ms", "chosen"),
     [
-        ({"openvino fp32": 10, "openvino bf16": 6, "onnxruntime fp32": 12, "torch fp32": 20}, "openvino cpu bf16"),
-        ({"openvino fp32": 10, "openvino bf16": 9.5, "onnxruntime fp32": 9.4, "torch fp32": 20}, "openvino cpu fp32"),
-        ({"openvino fp32": 10, "openvino bf16": 10, "onnxruntime fp32": 5, "torch fp32": 20}, "onnxruntime cpu fp32"),
-        ({"openvino fp32": 10, "openvino bf16": 10, "onnxruntime fp32": 5, "torch fp32": 3}, "torch cpu fp32"),
+        ({"openvino fp32": 10, "openvino bf16": 6, "onnxruntime fp32": 12}, "openvino cpu bf16"),
+        ({"openvino fp32": 10, "openvino bf16": 9.5, "onnxruntime fp32": 9.4}, "openvino cpu fp32"),
+        ({"openvino fp32": 10, "openvino bf16": 10, "onnxruntime fp32": 5}, "onnxruntime cpu fp32"),
     ],
 )
 def test_a_less_preferred_runtime_has_to_be_faster(cache, model_path, paces, monkeypatch, ms, chosen):
@@ -110,17 +111,38 @@ def test_a_runtime_that_is_gone_since_is_replaced(cache, model_path, missing, pa
     assert load(model_path, device="cpu").runtime == "onnxruntime cpu fp32"
 
 
-def test_a_runtime_that_computes_something_else_is_not_taken(cache, model_path, monkeypatch):
-    compiled = OpenVINOEngine.compile
+@pytest.fixture
+def wrong(monkeypatch):
+    """Makes an engine compute something else."""
 
-    def compile_wrongly(self, graph):
-        execute = compiled(self, graph)
-        return lambda inputs: [1 - x for x in execute(inputs)]
+    def spoil(engine, change=lambda x: 1 - x):
+        compiled = engine.compile
 
-    monkeypatch.setattr(OpenVINOEngine, "compile", compile_wrongly)
-    assert not load(model_path, device="cpu").runtime.startswith("openvino")
+        def compile_wrongly(self, graph):
+            execute = compiled(self, graph)
+            return lambda inputs: [change(x) for x in execute(inputs)]
+
+        monkeypatch.setattr(engine, "compile", compile_wrongly)
+
+    return spoil
+
+
+def test_runtimes_that_agree_are_right(cache, model_path, monkeypatch):
+    monkeypatch.setattr(choice, "_in_torch", lambda *_: pytest.fail("torch was asked"))
+    assert load(model_path, device="cpu").runtime.split()[0] in ("openvino", "onnxruntime")
+
+
+def test_a_runtime_that_computes_something_else_is_not_taken(cache, model_path, wrong):
+    wrong(OpenVINOEngine)
+    assert load(model_path, device="cpu").runtime == "onnxruntime cpu fp32"
     with pytest.raises(ConfigError, match=r"scores differ from torch's by [01]\.\d+"):
         load(model_path, device="cpu", runtime="openvino")
+
+
+def test_torch_is_left_where_no_runtime_is_right(cache, model_path, wrong):
+    wrong(OpenVINOEngine)
+    wrong(OnnxRuntimeEngine, lambda x: x // 2)
+    assert load(model_path, device="cpu").runtime == "torch cpu fp32"
 
 
 def test_a_runtime_that_breaks_is_not_taken(cache, model_path, monkeypatch):
@@ -165,7 +187,7 @@ def test_int8_is_for_those_who_ask(cache, model_path, make_model):
     load(model_path, device="cpu")
     assert not any("int8" in way for way in remembered(cache)[0]["ms"])
     with pytest.raises(ConfigError, match="model small is not calibrated for int8; that is done by: streamdet export"):
-        ready(make_model(), device="cpu", runtime="auto", precision="int8")
+        ready(weights_of(make_model()), device="cpu", runtime="auto", precision="int8")
 
 
 def test_bf16_on_a_processor_without_it(cache, model_path, monkeypatch):
@@ -177,23 +199,23 @@ def test_bf16_on_a_processor_without_it(cache, model_path, monkeypatch):
 
 
 def test_runtimes_of_the_cpu_are_not_for_gpus(make_model, monkeypatch):
-    monkeypatch.setattr(choice, "resolve_device", lambda device: torch.device("cuda"))
+    monkeypatch.setattr(choice, "is_gpu", lambda device: device != "cpu")
     with pytest.raises(ConfigError, match="runtime openvino runs on the CPU only; use runtime torch, or device cpu"):
-        ready(make_model(), device="cuda:0", runtime="openvino", precision="auto")
-    automatic = ready(make_model(), device="auto", runtime="openvino", precision="fp32")
+        ready(weights_of(make_model()), device="cuda:0", runtime="openvino", precision="auto")
+    automatic = ready(weights_of(make_model()), device="auto", runtime="openvino", precision="fp32")
     assert automatic.runtime == "openvino cpu fp32"
 
 
 def test_device_that_is_not_there_fails(make_model):
     with pytest.raises(ConfigError, match="device cuda:9 is not there"):
-        ready(make_model(), device="cuda:9", runtime="openvino", precision="auto")
+        ready(weights_of(make_model()), device="cuda:9", runtime="openvino", precision="auto")
 
 
 def test_torch_gets_the_threads_of_inference(make_model):
     before = torch.get_num_threads()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]) + 1)
     try:
-        ready(make_model(), device="cpu", runtime="torch", precision="auto")
+        ready(weights_of(make_model()), device="cpu", runtime="torch", precision="auto")
         assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
     finally:
         torch.set_num_threads(before)

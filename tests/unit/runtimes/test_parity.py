@@ -2,6 +2,7 @@ import pytest
 
 from streamdet.errors import ModelError
 from streamdet.models.compress.int8 import calibrate
+from streamdet.models.recurrent.checkpoint import weights_of
 from streamdet.runtimes.graph.step import StepShape, step_graph
 from streamdet.runtimes.openvino import OpenVINOEngine
 from streamdet.runtimes.parity import compare
@@ -22,7 +23,7 @@ def calibrated(make_model, clip):
 
 
 def execute(model):
-    return OpenVINOEngine("int8").compile(step_graph(model, SHAPE, int8=True).SerializeToString())
+    return OpenVINOEngine("int8").compile(step_graph(weights_of(model), SHAPE, int8=True).SerializeToString())
 
 
 def test_int8_is_near_on_average_over_all_frames(cache, calibrated, frames):

@@ -2,11 +2,12 @@ import pytest
 import torch
 from torch import nn
 
-from streamdet.models.compress.int8 import calibrate, int8_layers
+from streamdet.models.compress.int8 import calibrate
+from streamdet.models.recurrent.layout import int8_layers
 
 
 def test_layers_are_those_that_mix_channels_but_the_first(detector):
-    layers = int8_layers(detector)
+    layers = int8_layers(detector.config)
     convolutions = {name: layer for name, layer in detector.named_modules() if isinstance(layer, nn.Conv2d)}
     left = {name for name in convolutions if name not in layers}
     assert "backbone.conv1.0" in left
@@ -17,7 +18,7 @@ def test_layers_are_those_that_mix_channels_but_the_first(detector):
 @torch.inference_mode()
 def test_ranges_hold_what_goes_in(detector, images):
     calibrate(detector, [images])
-    assert set(detector.int8_ranges) == set(int8_layers(detector))
+    assert set(detector.int8_ranges) == set(int8_layers(detector.config))
     seen = []
     detector.neck.laterals[1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     detector.step(images)

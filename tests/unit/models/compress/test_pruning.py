@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from streamdet.models.compress.pruning import parameters, prune
-from streamdet.models.recurrent.backbone import INNER_WIDTHS, ShuffleUnit
+from streamdet.models.recurrent.backbone import ShuffleUnit
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.layout import INNER_WIDTHS
 
 
 def _units(detector):

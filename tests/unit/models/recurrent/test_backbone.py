@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torchvision.models import shufflenet_v2_x1_0
 
-from streamdet.models.recurrent.backbone import BACKBONE_CHANNELS, BACKBONE_STRIDES, ShuffleNetBackbone
+from streamdet.models.recurrent.backbone import ShuffleNetBackbone
+from streamdet.models.recurrent.layout import BACKBONE_CHANNELS, BACKBONE_STRIDES
 
 
 def test_maps_have_their_channels_and_strides():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from streamdet.models.recurrent.convlstm import CELL_LIMIT, ConvLSTMCell
+from streamdet.models.recurrent.convlstm import ConvLSTMCell
+from streamdet.models.recurrent.layout import CELL_LIMIT
 
 N, C, D, H, W = 2, 5, 4, 6, 7
 

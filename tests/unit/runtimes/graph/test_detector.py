@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from streamdet.models.recurrent.checkpoint import weights_of
 from streamdet.runtimes.graph.detector import GraphDetector, tiles
 
 
@@ -38,7 +39,7 @@ def test_tiles_cover_every_frame_once_and_in_order(streams, frames):
 
 def test_memory_goes_through_every_tile_of_its_stream(make_model, clip):
     engine = CountingEngine()
-    _, state = GraphDetector(make_model(), engine).step(clip(2, 19))
+    _, state = GraphDetector(weights_of(make_model()), engine).step(clip(2, 19))
     for x in (*state.hidden, *state.cell):
         assert (x == 2 + 3).all()  # two tiles of 8 frames and three of one
     assert engine.compiled == 2
@@ -46,7 +47,7 @@ def test_memory_goes_through_every_tile_of_its_stream(make_model, clip):
 
 def test_graphs_are_compiled_once_a_shape_and_not_kept_for_ever(make_model, clip):
     engine = CountingEngine()
-    detector = GraphDetector(make_model(), engine)
+    detector = GraphDetector(weights_of(make_model()), engine)
     for _ in range(2):
         for height in (32, 64):
             detector.step(clip(1, 1, height))
@@ -61,7 +62,7 @@ def test_graphs_are_compiled_once_a_shape_and_not_kept_for_ever(make_model, clip
 
 
 def test_state_of_another_size_fails(make_model, clip):
-    detector = GraphDetector(make_model(), CountingEngine())
+    detector = GraphDetector(weights_of(make_model()), CountingEngine())
     _, state = detector.step(clip(1, 1, 64))
     with pytest.raises(ValueError, match="state is of other streams or images"):
         detector.step(clip(1, 1, 96), state)
@@ -71,4 +72,4 @@ def test_state_of_another_size_fails(make_model, clip):
 
 def test_no_frames_fail(make_model, clip):
     with pytest.raises(ValueError, match="at least"):
-        GraphDetector(make_model(), CountingEngine()).step(clip(1, 1)[:, :0])
+        GraphDetector(weights_of(make_model()), CountingEngine()).step(clip(1, 1)[:, :0])

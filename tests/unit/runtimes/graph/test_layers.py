@@ -5,12 +5,19 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
-from streamdet.runtimes.graph.layers import GraphBuilder, folded
+from streamdet.runtimes.graph.layers import Conv, GraphBuilder
+
+LAYERS = [Conv("0", "1", stride=2), Conv("2", "3", activated=True), Conv("5")]
 
 
-def run(build, x):
+def named(layers):
+    """Arrays of torch's layers by name."""
+    return {name: tensor.numpy() for name, tensor in layers.state_dict().items()}
+
+
+def run(build, x, arrays=None):
     """What a graph makes of x."""
-    g = GraphBuilder()
+    g = GraphBuilder(arrays)
     g.output("y", build(g, g.input("x", onnx.TensorProto.FLOAT, list(x.shape))), [])
     return torch.from_numpy(ReferenceEvaluator(g.model()).run(None, {"x": x.numpy()})[0])
 
@@ -24,7 +31,6 @@ def layers():
         nn.Conv2d(4, 6, 1, bias=True),
         nn.BatchNorm2d(6),
         nn.LeakyReLU(0.1),
-        nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
         nn.Conv2d(6, 5, 1),
     )
     for norm in (sequence[1], sequence[3]):
@@ -36,14 +42,16 @@ def layers():
 @torch.inference_mode()
 def test_layers_are_torchs(layers):
     x = torch.randn(2, 4, 9, 8)
-    torch.testing.assert_close(run(lambda g, name: g.layers(name, layers), x), layers(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        run(lambda g, name: g.convs(name, LAYERS), x, named(layers)), layers(x), atol=1e-5, rtol=1e-5
+    )
 
 
 @torch.inference_mode()
 def test_channels_may_lie_in_another_order(layers):
     x = torch.randn(1, 4, 8, 8)
     order_in, order_out = np.array([2, 0, 3, 1]), np.array([4, 1, 0, 2, 3])
-    got = run(lambda g, name: g.layers(name, layers, order_in, order_out), x[:, order_in])
+    got = run(lambda g, name: g.convs(name, LAYERS, order_in, order_out), x[:, order_in], named(layers))
     torch.testing.assert_close(got, layers(x)[:, order_out], atol=1e-5, rtol=1e-5)
 
 
@@ -51,8 +59,8 @@ def test_channels_may_lie_in_another_order(layers):
 def test_int8_is_torchs_to_a_step(layers):
     """A step is a 255th of the input's range, and a 127th of a channel's largest weight."""
     conv, x = layers[2], torch.randn(2, 4, 9, 8)
-    g = GraphBuilder({conv: (-2.0, 3.0)})
-    g.output("y", g.layers(g.input("x", onnx.TensorProto.FLOAT, list(x.shape)), conv), [])
+    g = GraphBuilder(named(layers), {"2": (-2.0, 3.0)})
+    g.output("y", g.convs(g.input("x", onnx.TensorProto.FLOAT, list(x.shape)), [Conv("2")]), [])
     graph = g.model()
     graph.opset_import[0].version = 19  # the evaluator's lowest
     got = torch.from_numpy(ReferenceEvaluator(graph).run(None, {"x": x.numpy()})[0])
@@ -66,14 +74,16 @@ def test_int8_is_torchs_to_a_step(layers):
 
 
 def test_a_layer_that_was_never_told_of_stays_as_it_is(layers):
-    g = GraphBuilder({layers[0]: (-1.0, 1.0)})
-    g.layers(g.input("x", onnx.TensorProto.FLOAT, [1, 4, 8, 8]), layers[2])
+    g = GraphBuilder(named(layers), {"0": (-1.0, 1.0)})
+    g.convs(g.input("x", onnx.TensorProto.FLOAT, [1, 4, 8, 8]), [Conv("2")])
     assert [node.op_type for node in g.model().graph.node] == ["Conv"]
 
 
-def test_unknown_layer_fails():
-    with pytest.raises(TypeError, match="type Hardswish"):
-        GraphBuilder().layers("x", nn.Sequential(nn.Conv2d(3, 3, 1), nn.Hardswish()))
+@torch.inference_mode()
+def test_pooling_is_torchs():
+    x = torch.randn(1, 3, 8, 9)
+    expected = nn.functional.max_pool2d(x, 3, 2, 1)
+    torch.testing.assert_close(run(lambda g, name: g.max_pool(name, size=3, stride=2), x), expected)
 
 
 def test_same_constant_is_there_once():
@@ -91,11 +101,3 @@ def test_parts_join_to_the_whole():
         lambda g, name: g.concat(g.split(name, (3,), 1), 1),
     ):
         torch.testing.assert_close(run(build, x), x)
-
-
-@torch.inference_mode()
-def test_convolution_without_norm_or_bias():
-    conv = nn.Conv2d(2, 3, 1, bias=False)
-    weight, bias = folded(conv)
-    assert (weight == conv.weight.numpy()).all()
-    assert (bias == 0).all()

@@ -3,6 +3,7 @@ import onnx
 import pytest
 import torch
 
+from streamdet.models.recurrent.checkpoint import weights_of
 from streamdet.models.recurrent.state import State
 from streamdet.runtimes.graph.step import StepShape, step_graph
 from streamdet.runtimes.openvino import OpenVINOEngine
@@ -16,7 +17,7 @@ def shapes(values):
 
 def run(model, shape, images, state, dt_s):
     """The graph's outputs and state; images are (B, T, H, W, 3)."""
-    execute = OpenVINOEngine("fp32").compile(step_graph(model, shape).SerializeToString())
+    execute = OpenVINOEngine("fp32").compile(step_graph(weights_of(model), shape).SerializeToString())
     memory = [x.numpy() for level in zip(state.hidden, state.cell, strict=True) for x in level]
     inputs = [images.numpy(), dt_s.numpy(), *([state.ages, *memory] if memory else [])]
     boxes, scores, *memory = execute(inputs)
@@ -26,7 +27,7 @@ def run(model, shape, images, state, dt_s):
 
 @pytest.mark.parametrize("streams", [2, None])
 def test_inputs_and_outputs_are_named_and_explicit(make_model, streams):
-    graph = step_graph(make_model(recurrent_strides=(8, 32)), StepShape(streams, 4, 64, 96))
+    graph = step_graph(weights_of(make_model(recurrent_strides=(8, 32))), StepShape(streams, 4, 64, 96))
     onnx.checker.check_model(graph, full_check=True)
     B, cells = streams or "batch", 8 * 12 + 4 * 6 + 2 * 3
     memory = {"8": [B, 10, 8, 12], "32": [B, 10, 2, 3]}
@@ -102,11 +103,11 @@ def test_saturated_gates_stay_the_models(make_model, clip, dt_s, forget):
 
 def test_weights_of_a_cell_are_there_once(make_model):
     model = make_model()
-    one, eight = (len(step_graph(model, StepShape(1, T, 32, 32)).SerializeToString()) for T in (1, 8))
+    one, eight = (len(step_graph(weights_of(model), StepShape(1, T, 32, 32)).SerializeToString()) for T in (1, 8))
     assert eight < 1.3 * one
 
 
 @pytest.mark.parametrize(("height", "width"), [(33, 64), (64, 48)])
 def test_sizes_between_cells_fail(make_model, height, width):
     with pytest.raises(ValueError, match="multiples of 32"):
-        step_graph(make_model(), StepShape(1, 1, height, width))
+        step_graph(weights_of(make_model()), StepShape(1, 1, height, width))

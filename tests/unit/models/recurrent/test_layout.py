@@ -1,0 +1,23 @@
+import pytest
+
+from streamdet.models.recurrent.config import ModelConfig
+from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.layout import tensor_shapes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"recurrent_channels": 0},
+        {"recurrent_channels": 1, "recurrent_strides": (16, 32)},
+        {"channels": 40, "recurrent_channels": 40, "distance_bins": 5, "classes": ("a", "b", "c")},
+        {"inner_widths": tuple(range(1, 17))},
+    ],
+    ids=str,
+)
+def test_tensors_are_those_of_torch(changes):
+    config = ModelConfig(**{"name": "x", "classes": ("a",)} | changes)
+    state = RecurrentDetector(config).state_dict()
+    expected = {name: tuple(x.shape) for name, x in state.items() if not name.endswith("num_batches_tracked")}
+    assert tensor_shapes(config) == expected
