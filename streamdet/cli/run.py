@@ -195,8 +195,8 @@ def run(
         typer.Option(
             metavar="0..1",
             rich_help_panel=DETECTION,
-            help="Two boxes of one class that overlap by more than this IoU count as one object. "
-            "Default: {detect.iou}.",
+            help="Two boxes of one class that overlap by more than this IoU count as one object; car, motorcycle, "
+            "bus and truck are one class here. Default: {detect.iou}.",
         ),
     ] = None,
     max_det: Annotated[

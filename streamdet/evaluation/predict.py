@@ -29,7 +29,8 @@ Memory = Literal["carry", "reset", "shuffle"]
 CHUNK_FRAMES = 8
 LOWEST_SCORE = 0.02
 MAX_DETECTIONS = 100
-_KEEP = DetectOptions(conf=LOWEST_SCORE, max_detections=MAX_DETECTIONS)
+IOU = 0.6
+_KEEP = DetectOptions(conf=LOWEST_SCORE, iou=IOU, max_detections=MAX_DETECTIONS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.evaluation.outcomes import Outcomes
+from streamdet.models.options import KEEP
 
-SHOWN_SCORE = 0.25
+SHOWN_SCORE = KEEP.conf
 """Detections from this score on are shown: the default of `streamdet run --conf`."""
 
 

@@ -11,6 +11,7 @@ from streamdet.jobs.plan import SourceJob
 from streamdet.jobs.session import Session
 from streamdet.media.locations import expand_sources
 from streamdet.models.contract import Detector
+from streamdet.models.options import KEEP
 from streamdet.result import Result
 from streamdet.runtimes.loading import load
 from streamdet.yaml_file import Override
@@ -78,9 +79,9 @@ def stream(
     source: Sources,
     detector: Detector | str | Path = "street",
     *,
-    conf: float = 0.25,
-    iou: float = 0.6,
-    max_detections: int = 300,
+    conf: float = KEEP.conf,
+    iou: float = KEEP.iou,
+    max_detections: int = KEEP.max_detections,
     classes: Sequence[str] | None = None,
     image_size: int | tuple[int, int] | None = None,
     memory: Literal["carry", "reset"] = "carry",
@@ -104,7 +105,7 @@ def stream(
             are read one after another, live sources side by side.
         detector: from `load`, or what `load` takes.
         conf: lowest score of a box.
-        iou: boxes of one class that overlap more are one.
+        iou: boxes of one class, or of car, motorcycle, bus and truck, that overlap more are one.
         max_detections: most boxes in a frame.
         classes: only these.
         image_size: longer side, or height and width, in pixels that the detector sees; None: its own.

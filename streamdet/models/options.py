@@ -15,13 +15,16 @@ class DetectOptions(Section):
 
     Attributes:
         conf: lowest score.
-        iou: of boxes of one class that overlap more, only the best is kept.
+        iou: of boxes of one class, or of classes that exclude each other, that overlap more, only the best is kept.
+        exclusive: groups of names; an object is of one class of a group at most. Names that the detector does not
+            know have no effect.
         max_detections: most boxes in a frame.
         classes: names of the classes wanted; None: all.
     """
 
-    conf: float = Field(default=0.25, ge=0, le=1)
-    iou: float = Field(default=0.6, ge=0, le=1)
+    conf: float = Field(default=0.35, ge=0, le=1)
+    iou: float = Field(default=0.45, ge=0, le=1)
+    exclusive: tuple[tuple[str, ...], ...] = (("car", "motorcycle", "bus", "truck"),)
     max_detections: int = Field(default=300, ge=1, le=10_000)
     classes: tuple[str, ...] | None = Field(default=None, min_length=1)
 

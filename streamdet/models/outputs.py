@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamdet.detections import Detections
 from streamdet.models.options import KEEP, DetectOptions
-from streamdet.models.selection import select_boxes, suppress, wanted_classes
+from streamdet.models.selection import class_groups, select_boxes, suppress, wanted_classes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,10 +32,9 @@ class DenseOutputs:
 
     def detections(self, options: DetectOptions = KEEP) -> list[list[Detections]]:
         """See contract.Outputs."""
-        wanted = wanted_classes(options, self.classes)
         return [
             [
-                Detections.of(*select_boxes(boxes, scores, options, wanted), self.classes)
+                Detections.of(*select_boxes(boxes, scores, options, self.classes), self.classes)
                 for boxes, scores in zip(*stream, strict=True)
             ]
             for stream in zip(self.boxes, self.scores, strict=True)
@@ -76,4 +75,5 @@ class ListedOutputs:
         found = found[(found.scores >= options.conf) & wanted_classes(options, found.classes)[found.class_ids]]
         if not self.overlapping:
             return found[: options.max_detections]
-        return found[suppress(found.boxes, found.scores, found.class_ids, options)]
+        groups = class_groups(options, found.classes)[found.class_ids]
+        return found[suppress(found.boxes, found.scores, groups, options)]

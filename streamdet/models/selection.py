@@ -22,35 +22,41 @@ def wanted_classes(options: DetectOptions, classes: Sequence[str]) -> NDArray[np
     return np.array([options.classes is None or name in options.classes for name in classes], bool)
 
 
+def class_groups(options: DetectOptions, classes: Sequence[str]) -> NDArray[np.int64]:
+    """(K,) int64: equal for classes that exclude each other."""
+    groups = {name: len(classes) + index for index, names in enumerate(options.exclusive) for name in names}
+    return np.array([groups.get(name, index) for index, name in enumerate(classes)], np.int64)
+
+
 def select_boxes(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], options: DetectOptions, wanted: NDArray[np.bool_]
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], options: DetectOptions, classes: Sequence[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """Keep what is sure enough, best first, and of overlapping boxes of a class only the best.
+    """Keep what is sure enough, best first, and of overlapping boxes of a class or group only the best.
 
     What two classes see in the same place is one object as well, see ONE_OBJECT_IOU.
 
     Args:
         boxes: (P, 4) float32, xyxy, pixels.
         scores: (P, K) float32, 0 to 1.
-        options: what is kept; its classes are told by `wanted`.
-        wanted: (K,) bool.
+        options: what is kept.
+        classes: K names.
 
     Returns:
         boxes (M, 4) float32, scores (M,) float32 descending, class ids (M,) int64.
     """
-    candidates, class_ids = np.nonzero((scores >= options.conf) & wanted)
+    candidates, class_ids = np.nonzero((scores >= options.conf) & wanted_classes(options, classes))
     picked = scores[candidates, class_ids]
     order = np.argsort(-picked, kind="stable")[: CANDIDATES_PER_DETECTION * options.max_detections]
     candidates, class_ids, picked = candidates[order], class_ids[order], picked[order]
     found = boxes[candidates]
-    keep = suppress(found, picked, class_ids, options)
+    keep = suppress(found, picked, class_groups(options, classes)[class_ids], options)
     return found[keep], picked[keep], class_ids[keep]
 
 
 def suppress(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], class_ids: NDArray[np.int64], options: DetectOptions
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], groups: NDArray[np.int64], options: DetectOptions
 ) -> NDArray[np.int64]:
-    """Rows of the boxes that stay, best first: within each class, and then over all of them."""
-    keep = nms(boxes, scores, options.iou, class_ids)
+    """Rows of the boxes that stay, best first: within each group, (M,) int64, and then over all of them."""
+    keep = nms(boxes, scores, options.iou, groups)
     keep = keep[nms(boxes[keep], scores[keep], max(options.iou, ONE_OBJECT_IOU))]
     return keep[: options.max_detections]

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamdet.models.options import DetectOptions
-from streamdet.models.selection import CANDIDATES_PER_DETECTION, ONE_OBJECT_IOU, select_boxes
+from streamdet.models.selection import (
+    CANDIDATES_PER_DETECTION,
+    ONE_OBJECT_IOU,
+    class_groups,
+    select_boxes,
+    wanted_classes,
+)
 
 Selected = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 _MOST_PAIRS = 1 << 24
@@ -80,7 +86,7 @@ def decode_boxes(distances: Tensor, centres: Tensor) -> Tensor:
 
 
 def select_boxes_together(
-    boxes_FP4: Tensor, scores_FPK: Tensor, options: DetectOptions, wanted: NDArray[np.bool_]
+    boxes_FP4: Tensor, scores_FPK: Tensor, options: DetectOptions, classes: Sequence[str]
 ) -> list[Selected]:
     """What `selection.select_boxes` keeps of each of F frames, found for all of them where they are, and copied once.
 
@@ -90,12 +96,13 @@ def select_boxes_together(
     Args:
         boxes_FP4: (F, P, 4) float32, xyxy, pixels.
         scores_FPK: (F, P, K) float32, 0 to 1.
-        options, wanted: as in select_boxes.
+        options, classes: as in select_boxes.
 
     Returns:
         of each frame boxes (M, 4) float32, scores (M,) float32 descending, class ids (M,) int64.
     """
     sure = scores_FPK >= options.conf
+    wanted = wanted_classes(options, classes)
     if not wanted.all():
         sure &= torch.from_numpy(wanted).to(sure.device)
     counts = sure.flatten(1).sum(1)
@@ -103,11 +110,12 @@ def select_boxes_together(
     compared = min(most, CANDIDATES_PER_DETECTION * options.max_detections)
     if len(counts) * compared**2 > _MOST_PAIRS:
         frames = zip(boxes_FP4.cpu().numpy(), scores_FPK.cpu().numpy(), strict=True)
-        return [select_boxes(boxes, scores, options, wanted) for boxes, scores in frames]
+        return [select_boxes(boxes, scores, options, classes) for boxes, scores in frames]
     table = _table(boxes_FP4, scores_FPK, sure, counts, most)
     best_first = table[..., 4].argsort(dim=1, descending=True, stable=True)[:, :compared]
     table = table.gather(1, best_first[..., None].expand(-1, -1, 6))
-    keep = _suppress_together(table, options.iou)
+    groups = torch.from_numpy(class_groups(options, classes)).to(table.device)
+    keep = _suppress_together(table, groups, options.iou)
     keep &= keep.cumsum(1) <= options.max_detections
     frames_kept = table.masked_fill(~keep[..., None], -1.0).cpu().numpy()
     kept = (frame[frame[:, 4] >= 0] for frame in frames_kept)
@@ -129,15 +137,19 @@ def _table(boxes_FP4: Tensor, scores_FPK: Tensor, sure: Tensor, counts: Tensor, 
     return table
 
 
-def _suppress_together(table: Tensor, iou: float) -> Tensor:
-    """`selection.suppress` in every frame of a table, (F, M, 6), best first: which boxes stay, (F, M) bool."""
+def _suppress_together(table: Tensor, groups: Tensor, iou: float) -> Tensor:
+    """`selection.suppress` in every frame of a table, (F, M, 6), best first: which boxes stay, (F, M) bool.
+
+    groups: (K,) int64, equal for classes that exclude each other.
+    """
     x1, y1, x2, y2, scores, class_ids = table.unbind(-1)
     widths = torch.minimum(x2[:, :, None], x2[:, None]) - torch.maximum(x1[:, :, None], x1[:, None])
     heights = torch.minimum(y2[:, :, None], y2[:, None]) - torch.maximum(y1[:, :, None], y1[:, None])
     common = widths.clamp(min=0) * heights.clamp(min=0)
     areas = (x2 - x1) * (y2 - y1)
     union = areas[:, :, None] + areas[:, None] - common
-    rivals = (common > iou * union) & (class_ids[:, :, None] == class_ids[:, None])
+    group_ids = groups[class_ids.long()]
+    rivals = (common > iou * union) & (group_ids[:, :, None] == group_ids[:, None])
     stay = _greedy(rivals, scores >= 0)
     return _greedy(common > max(iou, ONE_OBJECT_IOU) * union, stay)
 

@@ -35,7 +35,6 @@ from streamdet.models.recurrent.layout import (
 )
 from streamdet.models.recurrent.neck import AdditivePAN
 from streamdet.models.recurrent.state import State
-from streamdet.models.selection import wanted_classes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,8 +75,7 @@ class Outputs:
             return DenseOutputs(boxes, scores, self.classes).detections(options)
         # A GPU does all frames at once; few boxes on the CPU are faster frame by frame.
         B, T = self.scores.shape[:2]
-        wanted = wanted_classes(options, self.classes)
-        kept = select_boxes_together(self.boxes.flatten(0, 1), self.scores.flatten(0, 1), options, wanted)
+        kept = select_boxes_together(self.boxes.flatten(0, 1), self.scores.flatten(0, 1), options, self.classes)
         found = [Detections.of(*columns, self.classes) for columns in kept]
         return [found[b * T : (b + 1) * T] for b in range(B)]
 

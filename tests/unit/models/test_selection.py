@@ -8,10 +8,12 @@ from torchvision.ops import batched_nms, nms
 from streamdet.models.options import DetectOptions
 from streamdet.models.selection import ONE_OBJECT_IOU, select_boxes, wanted_classes
 
+CLASSES = ("person", "dog", "car", "truck")
 
-def _select(boxes, scores, wanted=None, **options):
+
+def _select(boxes, scores, classes=CLASSES, wanted=None, **options):
     boxes, scores = np.asarray(boxes, np.float32), np.asarray(scores, np.float32)
-    return select_boxes(boxes, scores, DetectOptions(**options), np.array(wanted or [True] * scores.shape[1]))
+    return select_boxes(boxes, scores, DetectOptions(classes=wanted, **options), classes[: scores.shape[1]])
 
 
 BOXES = [[0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60], [0, 2, 10, 10]]
@@ -37,11 +39,22 @@ def test_what_two_classes_see_in_one_place_is_one_object():
     assert kept.tolist() == pytest.approx([0.8, 0.6])
 
 
+def test_a_vehicle_is_boxed_once_whatever_its_classes():
+    """IoU 0.6: too little for one object of any classes, enough for one of a class."""
+    boxes = [[0, 0, 10, 20], [0, 0, 10, 12]]
+    car_and_truck, person_and_car = [[0, 0, 0.5, 0], [0, 0, 0, 0.4]], [[0.5, 0, 0, 0], [0, 0, 0.4, 0]]
+    assert _select(boxes, car_and_truck)[2].tolist() == [2]
+    assert _select(boxes, person_and_car)[2].tolist() == [0, 2]
+    assert _select(boxes, car_and_truck, exclusive=())[2].tolist() == [2, 3]
+    assert _select(boxes, person_and_car, exclusive=(("person", "car"),))[2].tolist() == [0]
+    assert _select(boxes, car_and_truck, conf=0.45)[2].tolist() == [2]
+
+
 def test_unwanted_classes_are_left_out():
     wanted = wanted_classes(DetectOptions(classes=("car",)), ("person", "car"))
     assert wanted.tolist() == [False, True]
     assert wanted_classes(DetectOptions(), ("person", "car")).all()
-    assert _select(BOXES, SCORES, wanted.tolist())[2].tolist() == [1]
+    assert _select(BOXES, SCORES, classes=("person", "car"), wanted=("car",))[2].tolist() == [1]
 
 
 def test_nothing_found_is_three_empty_columns():

@@ -36,13 +36,16 @@ def test_decode_boxes_fails_on_other_shapes():
         decode_boxes(torch.zeros(1, 3), torch.zeros(1, 2))
 
 
-def _assert_same_together(boxes, scores, wanted=None, **options):
+CLASSES = ("car", "person", "truck")
+
+
+def _assert_same_together(boxes, scores, **options):
     """All frames at once give what numpy finds in each, to the bit and in the same order."""
-    keep, wanted = DetectOptions(**options), np.array(wanted or [True] * scores.shape[2])
-    together = select_boxes_together(boxes, scores, keep, wanted)
+    keep, classes = DetectOptions(**options), CLASSES[: scores.shape[2]]
+    together = select_boxes_together(boxes, scores, keep, classes)
     assert len(together) == len(boxes)
     for frame, kept in enumerate(together):
-        alone = select_boxes(boxes[frame].numpy(), scores[frame].numpy(), keep, wanted)
+        alone = select_boxes(boxes[frame].numpy(), scores[frame].numpy(), keep, classes)
         columns: Any = zip(kept, alone, strict=True)
         for got, expected in columns:
             assert got.dtype == expected.dtype
@@ -89,8 +92,8 @@ def _random_frames(frames, cells, classes, sure, seed=0):
         (3, 500, 0.0, {}),
         (2, 300, 0.2, {"max_detections": 3}),
         (2, 60, 1.0, {"max_detections": 7}),
-        (4, 200, 0.1, {"wanted": [True, False, True]}),
-        (2, 700, 1.0, {"iou": 0.9}),
+        (4, 200, 0.1, {"classes": ("car", "truck")}),
+        (2, 700, 1.0, {"iou": 0.9, "exclusive": ()}),
     ],
     ids=["one", "clip", "streams", "nothing", "few wanted", "more than ten times as many", "classes", "flood"],
 )
@@ -102,7 +105,7 @@ def test_frames_of_no_boxes_are_among_others():
     boxes, scores = _random_frames(5, 80, 2, 0.3)
     scores[[0, 3]] = 0.0
     _assert_same_together(boxes, scores)
-    assert select_boxes_together(boxes[:0], scores[:0], KEEP, np.array([True, True])) == []
+    assert select_boxes_together(boxes[:0], scores[:0], KEEP, CLASSES[:2]) == []
 
 
 def test_a_chain_in_which_each_suppresses_the_next_keeps_every_second():
@@ -110,8 +113,8 @@ def test_a_chain_in_which_each_suppresses_the_next_keeps_every_second():
     left = torch.arange(120.0)[:, None] * 2
     boxes = torch.cat((left, torch.zeros(120, 1), left + 10, torch.full((120, 1), 10.0)), dim=1)
     scores = torch.linspace(0.9, 0.3, 120)[:, None]
-    _assert_same_together(boxes[None], scores[None])
-    ((_, kept, _),) = select_boxes_together(boxes[None], scores[None], KEEP, np.array([True]))
+    _assert_same_together(boxes[None], scores[None], iou=0.6, conf=0.25)
+    ((_, kept, _),) = select_boxes_together(boxes[None], scores[None], DetectOptions(iou=0.6, conf=0.25), CLASSES[:1])
     np.testing.assert_array_equal(kept, scores[::2, 0])
 
 
