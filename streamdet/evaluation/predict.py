@@ -29,8 +29,8 @@ Memory = Literal["carry", "reset", "shuffle"]
 CHUNK_FRAMES = 8
 LOWEST_SCORE = 0.02
 MAX_DETECTIONS = 100
-IOU = 0.6
-_KEEP = DetectOptions(conf=LOWEST_SCORE, iou=IOU, max_detections=MAX_DETECTIONS)
+# Not what a run shows: AP of a class counts second opinions on an object for what they are worth.
+_KEEP = DetectOptions(conf=LOWEST_SCORE, iou=0.6, exclusive=(), max_detections=MAX_DETECTIONS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
