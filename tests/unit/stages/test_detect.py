@@ -48,16 +48,10 @@ def _frames(source, count, *, first=0, seed=0, size=(48, 64), step=1, session=0)
 
 
 def _run(detector, items, **options):
-<<<<<<< HEAD
-    options = {"conf": 0.0, "max_detections": 20} | options
+    options = {"conf": 0.0, "iou": 0.6, "exclusive": (), "max_detections": 20} | options
     with Run(
         [Stage("given", lambda inbox: iter(items))], [detect(detector, DetectSettings(**options))], mode="inline"
     ) as run:
-=======
-    keep = DetectOptions(conf=0.0, iou=0.6, exclusive=(), max_detections=20, classes=options.pop("classes", None))
-    stage = detect(detector, options=keep, **options)
-    with Run([Stage("given", lambda inbox: iter(items))], [stage], mode="inline") as run:
->>>>>>> 96e19aa (Defaults of detection: score 0.35, IoU 0.45, and a vehicle is boxed once whatever its classes)
         return list(run)
 
 
