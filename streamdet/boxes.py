@@ -5,6 +5,7 @@ of boxes. Any real dtype is accepted.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -208,7 +209,14 @@ class Letterbox:
     model_height: int
 
     @classmethod
-    def fit(cls, width: int, height: int, image_size: int | tuple[int, int], multiple: int = 32) -> "Letterbox":
+    def fit(
+        cls,
+        width: int,
+        height: int,
+        image_size: int | tuple[int, int],
+        multiple: int = 32,
+        pixel_aspect: Fraction = Fraction(1),
+    ) -> "Letterbox":
         """Fit a frame.
 
         Args:
@@ -216,10 +224,12 @@ class Letterbox:
             image_size: the longer side in pixels, or (height, width) that the frame must fit into. Only as much is
                 padded as `multiple` needs, so that 16:9 at 320 is 192 x 320, not 320 x 320.
             multiple: what both sides of the model image are multiples of: the detector's coarsest stride, pixels.
+            pixel_aspect: width of a pixel of the frame over its height; those of the model image are square.
         """
         box_height, box_width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        scale = min(box_width / width, box_height / height)
-        scaled_width, scaled_height = max(1, round(width * scale)), max(1, round(height * scale))
+        shown_width = float(width * pixel_aspect)
+        scale = min(box_width / shown_width, box_height / height)
+        scaled_width, scaled_height = max(1, round(shown_width * scale)), max(1, round(height * scale))
         model_width, model_height = (-(-side // multiple) * multiple for side in (scaled_width, scaled_height))
         return cls(width, height, scaled_width, scaled_height, model_width, model_height)
 

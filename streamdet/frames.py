@@ -122,6 +122,7 @@ class Frame:
         wall_time: UTC time of capture or arrival; live sources only.
         captured_s: time.monotonic() of capture, as near as is known; no change of a clock moves it. Live sources only.
         dropped_before: frames dropped between this frame and the one before it.
+        pixel_aspect: width of a pixel over its height, as displayed: detectors see the picture as people do.
     """
 
     source: str
@@ -134,6 +135,7 @@ class Frame:
     wall_time: datetime | None = None
     dropped_before: int = 0
     captured_s: float | None = None
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     def pts_s(self) -> float:

@@ -56,6 +56,11 @@ _PLANAR = {
     "yuv444p12le": (12, 0, 0),
 }
 
+_BIG_ENDIAN = frozenset({"rgb565be", "rgb555be", "bgr565be", "bgr555be"})
+
+# Of which FFmpeg takes the whole range, whatever the tags say.
+_GREY = ("gray", "ya8", "ya16")
+
 # Rows that are converted at a time; even, so that no chroma sample is torn.
 _STRIP = 64
 
@@ -160,6 +165,10 @@ def samples_of(rgb: tuple[int, int, int], matrix: int, range_: int) -> tuple[int
 
 def _rgb_by_swscale(frame: av.VideoFrame, matrix: int, range_: int) -> Image:
     """RGB formats pass unchanged; all others are converted with the matrix and range given."""
+    if frame.format.name in _BIG_ENDIAN:  # swscale as it is in av 18 mixes their bytes up
+        frame = frame.reformat(format=frame.format.name.removesuffix("be") + "le")
+    if frame.format.name.startswith(_GREY):
+        range_ = FULL
     if frame.format.is_rgb or frame.format.has_palette:
         return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     rgb = frame.to_ndarray(

@@ -112,6 +112,12 @@ def reason(error: Exception) -> str:
     return redact(text or type(error).__name__)
 
 
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Width of a pixel over its height; 1 where nothing sensible is known."""
+    aspect = stream.sample_aspect_ratio
+    return aspect if aspect is not None and Fraction(1, 10) <= aspect <= 10 else Fraction(1)
+
+
 def frame_rate(stream: VideoStream) -> Fraction | None:
     """Frames per second, None where nothing sensible is known."""
     guess = stream.guessed_rate

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
@@ -45,12 +46,19 @@ class InputSpec:
     channel_order: Literal["rgb", "bgr"] = "rgb"
     scale: float = 1.0
 
-    def letterbox(self, width: int, height: int, image_size: int | tuple[int, int] | None = None) -> Letterbox:
+    def letterbox(
+        self,
+        width: int,
+        height: int,
+        image_size: int | tuple[int, int] | None = None,
+        pixel_aspect: Fraction = Fraction(1),
+    ) -> Letterbox:
         """How frames of a size become model images.
 
         Args:
             width, height: pixels of the frame.
             image_size: the longer side in pixels, or (height, width) that the frame must fit into; `size` when None.
+            pixel_aspect: width of a pixel of the frame over its height.
 
         Raises:
             ConfigError: if the detector does not take images of this size.
@@ -58,7 +66,7 @@ class InputSpec:
         if self.fixed is not None and image_size not in (None, self.fixed):
             raise ConfigError("the model takes images of {}x{} pixels only: leave the size out".format(*self.fixed))
         size = self.fixed or image_size or self.size
-        fitted = Letterbox.fit(width, height, size, self.multiple)
+        fitted = Letterbox.fit(width, height, size, self.multiple, pixel_aspect)
         if self.fit == "pad" and self.fixed is None:
             return fitted
         box = (size, size) if isinstance(size, int) else size

@@ -100,6 +100,8 @@ def frame_line(result: Result) -> bytes:
         "width": result.width,
         "height": result.height,
     }
+    if frame.pixel_aspect != 1:
+        line["pixel_aspect"] = f"{frame.pixel_aspect.numerator}/{frame.pixel_aspect.denominator}"
     if frame.wall_time is not None:  # a live source
         line["wall_time"] = frame.wall_time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line["latency_s"] = _rounded(result.latency_s, 4)

@@ -118,7 +118,7 @@ def _side_by_side(frames: dict[str, Frame]) -> Iterator[Clip]:
     """Let all of them go, those of one size in a clip."""
     sizes: dict[object, list[Frame]] = {}
     for frame in frames.values():
-        sizes.setdefault((frame.width, frame.height), []).append(frame)
+        sizes.setdefault(_shape(frame), []).append(frame)
     frames.clear()
     for alike in sizes.values():
         yield Clip(tuple((frame,) for frame in alike))
@@ -154,7 +154,7 @@ class _Waiting:
         """Let go all that waits, streams of equal size and length side by side."""
         groups: dict[tuple[object, int], list[str]] = {}
         for source, frames in self._frames.items():
-            groups.setdefault(((frames[0].width, frames[0].height), len(frames)), []).append(source)
+            groups.setdefault((_shape(frames[0]), len(frames)), []).append(source)
         for sources in groups.values():
             for start in range(0, len(sources), self._max_streams):
                 yield self._take(sources[start : start + self._max_streams])
@@ -163,7 +163,7 @@ class _Waiting:
         return [
             source
             for source, frames in self._frames.items()
-            if len(frames) == self._frames_per_clip and (frames[0].width, frames[0].height) == (like.width, like.height)
+            if len(frames) == self._frames_per_clip and _shape(frames[0]) == _shape(like)
         ]
 
     def _take(self, sources: Iterable[str]) -> Clip:
@@ -171,7 +171,12 @@ class _Waiting:
 
 
 def _kind(frame: Frame) -> tuple[object, int]:
-    return (frame.width, frame.height), frame.session
+    return _shape(frame), frame.session
+
+
+def _shape(frame: Frame) -> object:
+    """What frames of a clip have in common: how they are fitted into the detector's picture."""
+    return frame.width, frame.height, frame.pixel_aspect
 
 
 def _build(settings: BatchSettings, context: StageContext) -> Stage:

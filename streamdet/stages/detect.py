@@ -203,7 +203,7 @@ class _Watcher:
     def look(self, clip: Clip) -> Iterator[tuple[tuple[tuple[Frame, ...], ...], Letterbox, Outputs]]:
         """Run the detector; a clip of one stream is split where its picture cuts to another scene."""
         first = clip.streams[0][0]
-        letterbox = self._detector.spec.input.letterbox(first.width, first.height, self._image_size)
+        letterbox = self._detector.spec.input.letterbox(first.width, first.height, self._image_size, first.pixel_aspect)
         B, T = len(clip.streams), len(clip.streams[0])
         images = np.empty((B, T, letterbox.model_height, letterbox.model_width, 3), np.uint8)
         cuts = {0, T}

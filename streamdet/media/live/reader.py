@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from streamdet.errors import SourceError
 from streamdet.media.backoff import Backoff
 from streamdet.media.border import errors_of
-from streamdet.media.container import VideoPacket
+from streamdet.media.container import VideoPacket, pixel_aspect
 from streamdet.media.live.backlog import Backlog
 from streamdet.media.live.connection import Connection, RefusedError
 from streamdet.media.live.handover import Arrival, Cause, Handover, Link
@@ -123,8 +123,7 @@ class Reader:
                 self._timeline.reconnected()
                 self._gate = None
                 self._backlog = Backlog()
-                aspect = connection.stream.sample_aspect_ratio or Fraction(1)
-                link = Link(self._connections, connection.rate, aspect)
+                link = Link(self._connections, connection.rate, pixel_aspect(connection.stream))
                 self._connections += 1
                 for label, picture in deinterlaced(self._labelled(connection)):
                     arrived_s, sender_time = self._times.pop(label.index)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -225,11 +226,10 @@ class LiveSource:
             wall_time=arrival.sender_time or datetime.now(UTC) - age,
             dropped_before=dropped,
             captured_s=arrival.captured_s,
+            pixel_aspect=_pixel_aspect(arrival),
         )
 
     def _describe(self, arrival: Arrival, width: int, height: int) -> StreamInfo:
-        transposed, _, _ = orientation_of(arrival.picture)
-        aspect = arrival.link.pixel_aspect
         return StreamInfo(
             location=self._spec.shown,
             width=width,
@@ -237,6 +237,11 @@ class LiveSource:
             time_base=TIME_BASE,
             average_rate=arrival.link.rate,
             live=True,
-            pixel_aspect=1 / aspect if transposed else aspect,
+            pixel_aspect=_pixel_aspect(arrival),
             colour=colour_of(arrival.picture),
         )
+
+
+def _pixel_aspect(arrival: Arrival) -> Fraction:
+    aspect = arrival.link.pixel_aspect
+    return 1 / aspect if orientation_of(arrival.picture)[0] else aspect

@@ -15,9 +15,10 @@ from streamdet.errors import DecodeError, SourceOpenError
 from streamdet.frames import Frame, Picture, StreamInfo
 from streamdet.media.border import errors_of
 from streamdet.media.colour import colour_of
-from streamdet.media.container import reason
+from streamdet.media.container import pixel_aspect, reason
 from streamdet.media.locations import SourceSpec
 from streamdet.media.planes import picture_of
+from streamdet.media.read.aperture import aperture_of, cropped
 from streamdet.media.read.decoder import Decoder
 from streamdet.media.read.deinterlace import Label, LabelledFrame, deinterlaced
 from streamdet.media.read.orientation import orientation_of
@@ -88,7 +89,8 @@ class FileSource:
     def _decode_part(self) -> Generator[LabelledFrame]:
         """Decode, number and deinterlace the frames between start and end; not yet converted."""
         start, end = self._part.pts_range(beginning_s(self._decoder.container), self._decoder.time_base)
-        for label, frame in deinterlaced(self._number(start)):
+        aperture = aperture_of(self._spec, self._decoder.stream)
+        for label, frame in cropped(deinterlaced(self._number(start)), aperture):
             if end is not None and label.pts >= end:
                 return
             if start is None or label.pts >= start:
@@ -141,7 +143,12 @@ class FileSource:
                     picture=self._picture(frame),
                     duration=label.duration,
                     wall_time=datetime.now(UTC) if live else None,
+                    pixel_aspect=self._pixel_aspect(frame),
                 )
+
+    def _pixel_aspect(self, frame: av.VideoFrame) -> Fraction:
+        aspect = pixel_aspect(self._decoder.stream)
+        return 1 / aspect if orientation_of(frame)[0] else aspect
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
         try:
@@ -158,7 +165,6 @@ class FileSource:
         if left is None and ends_s is not None and decoder.rate is not None:
             left = round((ends_s - first_s) * decoder.rate)
         transposed, _, _ = orientation_of(frame)
-        aspect = stream.sample_aspect_ratio or Fraction(1)
         return StreamInfo(
             location=self._spec.shown,
             width=frame.height if transposed else frame.width,
@@ -170,7 +176,7 @@ class FileSource:
             live=decoder.live,
             # A pipe can be read only once.
             path=self._spec.location if self._spec.kind == "file" and Path(self._spec.location).is_file() else None,
-            pixel_aspect=1 / aspect if transposed else aspect,
+            pixel_aspect=self._pixel_aspect(frame),
             colour=colour_of(frame),
         )
 

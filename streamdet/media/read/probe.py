@@ -19,9 +19,11 @@ from av.video.stream import VideoStream
 from streamdet.errors import ConfigError
 from streamdet.media.border import errors_of
 from streamdet.media.colour import FULL, Colour, colour_of, resolve_colour
-from streamdet.media.container import demux, frame_rate, open_container, reason
+from streamdet.media.container import demux, frame_rate, open_container, pixel_aspect, reason
 from streamdet.media.locations import SourceSpec, expand_sources, list_images
+from streamdet.media.read.aperture import aperture_of, cropped
 from streamdet.media.read.decoder import Decoder
+from streamdet.media.read.deinterlace import Label
 from streamdet.media.read.images import ImageSource
 from streamdet.media.read.orientation import UPRIGHT, orientation_of, rotation_of
 from streamdet.media.timeline import Part, beginning_s, end_s
@@ -47,7 +49,7 @@ class VideoTrack:
         used: True for the one that is read.
         width, height: pixels, as displayed (rotation applied).
         rotation: degrees clockwise by which the stored picture is turned.
-        pixel_aspect: width of a pixel by its height; frames are shown by pixels all the same.
+        pixel_aspect: width of a pixel over its height.
         interlaced, variable_rate: None where unknown.
         frames: counted where the file was read, else what it announces; None where unknown.
         first_pts: of the first frame shown, in units of time_base.
@@ -138,6 +140,8 @@ def _probe_container(spec: SourceSpec) -> ProbeReport:
     with closing(Decoder(spec)) as decoder:
         frames = decoder.frames(decoder.packets())
         first = next(frames, None)
+        if first is not None:
+            [(_, first)] = cropped([(Label(0, 0, 0), first)], aperture_of(spec, decoder.stream))
         del frames  # it must not read on behind the close
         scan = _scan(spec, decoder.trust_pts) if spec.kind == "file" else _Scan()
         container = decoder.container
@@ -192,7 +196,7 @@ def _video_track(container: InputContainer, stream: VideoStream, first: VideoFra
         height=width if orientation[0] else height,
         rotation=rotation_of(orientation),
         pixel_format=first.format.name if first else context.pix_fmt,
-        pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+        pixel_aspect=pixel_aspect(stream),
         colour=_named(colour_of(first) if first else tags, width, height),
         interlaced=first.interlaced_frame if first else None,
         average_rate=frame_rate(stream),

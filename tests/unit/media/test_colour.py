@@ -135,3 +135,36 @@ def test_rgb_formats_pass_unchanged(pix_fmt):
     image = bars_and_ramp()
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pix_fmt)
     assert difference(rgb_from_frame(frame), image) == 0
+
+
+@pytest.mark.parametrize(("pix_fmt", "bits"), [("gray", 8), ("gray10le", 10), ("gray12le", 12), ("gray16le", 16)])
+@pytest.mark.parametrize("range_", [0, 1, 2])
+def test_grey_has_its_whole_range_as_ffmpeg_shows_it(pix_fmt, bits, range_):
+    ramp = np.arange(256).repeat(2 * 64 // 256 + 1)[:64] * 4
+    frame = av.VideoFrame(64, 16, pix_fmt)
+    frame.color_range = range_
+    view = np.frombuffer(memoryview(frame.planes[0]), np.uint8 if bits == 8 else "<u2").reshape(16, -1)
+    view[:, :64] = ramp * (2**bits - 1) // 255
+    image = rgb_from_frame(frame)
+    assert np.abs(image.astype(int) - ramp[None, :, None]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "shifts", "widths"),
+    [
+        ("rgb565be", (11, 5, 0), (5, 6, 5)),
+        ("rgb555be", (10, 5, 0), (5, 5, 5)),
+        ("bgr565be", (0, 5, 11), (5, 6, 5)),
+        ("rgb565le", (11, 5, 0), (5, 6, 5)),
+    ],
+)
+def test_packed_pixels_of_either_byte_order(pix_fmt, shifts, widths):
+    image = bars_and_ramp()
+    packed = sum(
+        (image[..., c].astype(np.uint16) >> (8 - width)) << shift
+        for c, (shift, width) in enumerate(zip(shifts, widths, strict=True))
+    )
+    frame = av.VideoFrame(64, 48, pix_fmt)
+    view = np.frombuffer(memoryview(frame.planes[0]), ">u2" if pix_fmt.endswith("be") else "<u2").reshape(48, -1)
+    view[:, :64] = packed
+    assert difference(rgb_from_frame(frame), image) <= 8

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,12 @@ def test_padding_is_grey_and_boxes_are_clipped():
     restored = box.restore(np.array([[-10, 100, 400, 192]], np.float32))
     assert restored.tolist() == [[0, 400, 1280, 720]]
     assert restored.dtype == np.float32
+
+
+@pytest.mark.parametrize("aspect", [Fraction(2), Fraction(64, 45), Fraction(1, 2)])
+def test_pixels_that_are_not_square_are_fitted_as_they_are_shown(aspect):
+    shown = Letterbox.fit(round(720 * aspect), 576, 320)
+    stored = Letterbox.fit(720, 576, 320, pixel_aspect=aspect)
+    assert (stored.scaled_width, stored.scaled_height) == (shown.scaled_width, shown.scaled_height)
+    whole = np.array([[0, 0, stored.scaled_width, stored.scaled_height]], np.float32)
+    assert stored.restore(whole) == pytest.approx(np.array([[0, 0, 720, 576]]))
