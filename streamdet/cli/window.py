@@ -1,17 +1,15 @@
 """--show: a window for each source, in a process of its own: whatever happens to a display, the job continues.
 
-The windows are those of Tk in the Python standard library, as the headless OpenCV has none. This module is also the
-program of that process: `python -m streamdet.cli.window TITLE` shows the PPM pictures that come on standard input.
+The windows are those of Tk in the Python standard library, as the headless OpenCV has none.
 """
 
 import os
 import queue
-import re
 import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import IO
+from pathlib import Path
 
 import cv2
 
@@ -21,7 +19,7 @@ from streamdet.jobs.events import Event
 from streamdet.result import Result
 
 _MAX_SIZE = (1280, 720)  # width and height in pixels; larger pictures are shown smaller
-_POLL_MS = 10
+_PROGRAM = Path(__file__).with_name("window_program.py")
 _CLOSE_TIMEOUT_S = 2.0
 
 
@@ -72,7 +70,7 @@ class _Viewer:
     """The process of one window. A picture that comes while the one before is on its way is left out."""
 
     def __init__(self, title: str) -> None:
-        words = [sys.executable, "-m", "streamdet.cli.window", title]
+        words = [sys.executable, "-I", str(_PROGRAM), title]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
         self._waiting: queue.Queue[Result | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._send, name=f"window {title}", daemon=True)
@@ -114,39 +112,3 @@ def _fitted(image: Image) -> Image:
         return image
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype("uint8", copy=False)
-
-
-def show_pictures(title: str, pictures: IO[bytes]) -> None:
-    """Show PPM pictures in a window until they end or the user closes it (with Escape or q as well)."""
-    import tkinter
-
-    waiting: queue.Queue[bytes | None] = queue.Queue(maxsize=1)
-    threading.Thread(target=_read, args=(pictures, waiting), daemon=True).start()
-    root = tkinter.Tk()
-    root.title(title)
-    for key in ("<Escape>", "q"):
-        root.bind(key, lambda _: root.destroy())
-    image = tkinter.PhotoImage()
-    tkinter.Label(root, image=image, borderwidth=0).pack()
-
-    def poll() -> None:
-        with suppress(queue.Empty):
-            data = waiting.get_nowait()
-            if data is None:
-                root.destroy()
-                return
-            image.configure(data=data, format="ppm")  # the one uncompressed format that every Tk reads
-        root.after(_POLL_MS, poll)
-
-    poll()
-    root.mainloop()
-
-
-def _read(pictures: IO[bytes], waiting: "queue.Queue[bytes | None]") -> None:
-    while header := re.fullmatch(rb"P6 (\d+) (\d+) 255\n", pictures.readline()):
-        waiting.put(header[0] + pictures.read(int(header[1]) * int(header[2]) * 3))
-    waiting.put(None)
-
-
-if __name__ == "__main__":
-    show_pictures(sys.argv[1], sys.stdin.buffer)
