@@ -3,7 +3,6 @@
 Shapes: B streams, T frames, H, W pixels of the model image.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from streamdet.boxes import Letterbox
-from streamdet.errors import ConfigError
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import (
     Clip,
@@ -36,6 +34,7 @@ from streamdet.models.memory import MemoryBank
 from streamdet.models.options import DetectOptions, Precision, Runtime
 from streamdet.result import Result
 from streamdet.runtimes.letterbox import shrink
+from streamdet.stages.classes import check_classes
 from streamdet.stages.entry import StageContext, StageEntry
 
 _SHORTEST_DT_S = 1e-3
@@ -110,7 +109,7 @@ def detect(detector: Detector, settings: DetectSettings | None = None) -> Stage:
         ConfigError: if the detector does not know a class.
     """
     settings = settings or DetectSettings()
-    _check_classes(settings.classes or (), detector.spec.classes)
+    check_classes(settings.classes or (), detector.spec.classes)
 
     def process(inbox: Inbox[Clip | Marker]) -> Iterator[Result | Marker]:
         watcher = _Watcher(detector, settings.image_size, settings.memory == "carry")
@@ -125,17 +124,6 @@ def detect(detector: Detector, settings: DetectSettings | None = None) -> Stage:
                         yield Result(frame, row.with_boxes(letterbox.restore(row.boxes)), _latency_s(frame))
 
     return Stage("detect", process)
-
-
-def _check_classes(wanted: Sequence[str], known: Sequence[str]) -> None:
-    mistakes = []
-    for name in wanted:
-        if name not in known:
-            near = difflib.get_close_matches(name.lower(), known, n=1)
-            hint = f"did you mean {near[0]}? The" if near else "the"
-            mistakes.append(f"unknown class {name}; {hint} model knows {', '.join(known)}")
-    if mistakes:
-        raise ConfigError("\n".join(mistakes))
 
 
 def _latency_s(frame: Frame) -> float | None:

@@ -6,7 +6,8 @@ import pytest
 
 from streamdet.frames import Checkpoint, StreamEnded, StreamGap, StreamInfo, StreamStarted
 from streamdet.result import Result
-from streamdet.stages.track import track
+from streamdet.stages.track import STAGE, track
+from streamdet.tracking.options import TrackOptions
 
 PERSON = (10, 10, 30, 40, 0.9, 0, -1)
 
@@ -63,3 +64,14 @@ def test_identities_go_on_after_a_checkpoint(run_stage, make_result, kind):
     after = [make_result([PERSON, (50, 10, 70, 40, 0.9, 0, -1)], index=begins_at + index) for index in range(2)]
     begun = StreamStarted("a", StreamInfo("a.mp4", 64, 48, Fraction(1, 25)), checkpoint, kind == "other file")
     assert identities(run_stage(track(), [begun, *after])) == [[1, 3], [1, 3]]
+
+
+def test_a_tracker_that_cannot_be_saved_says_so_and_saves_nothing(run_stage, make_result):
+    options = TrackOptions(tracker="ocsort")
+    assert STAGE.why_not_saved(TrackOptions()) is None
+    assert "tracker ocsort cannot be saved; expected tracker byte" in STAGE.why_not_saved(options)
+    *results, checkpoint = run_stage(
+        track(options), [*(make_result([PERSON], index=index) for index in range(5)), Checkpoint("a", 5)]
+    )
+    assert results[-1].detections.track_ids.tolist() == [1]
+    assert checkpoint.sections == {}
