@@ -108,7 +108,7 @@ def test_every_block_is_run_or_meant_not_to_be():
         (page, word)
         for page in PAGES
         for word in re.findall(r"^```(\S+)", (REPOSITORY / page).read_text(encoding="utf-8"), re.MULTILINE)
-        if word not in ("shell", "python", "json", "yaml")
+        if word not in ("shell", "python", "json", "yaml", "toml")
     }
     assert not unknown
 
