@@ -155,20 +155,32 @@ def _index(node: yaml.Node, at: Location, lines: dict[Location, int], mistakes: 
 
 def _apply(document: dict[str, Any], override: Override) -> None:
     *sections, last = override.key.split(".")
-    values = document
+    values: Any = document
     for depth, section in enumerate(sections):
-        inner = values.setdefault(section, {})
-        if not isinstance(inner, dict):
+        values = _inner(values, section, override.origin, ".".join(sections[:depth]))
+        if not isinstance(values, dict | list):
             raise ConfigError(f"{override.origin}: {'.'.join(sections[: depth + 1])} is a value, not a section")
-        values = inner
-    values[last] = override.value
+    if isinstance(values, list):
+        _inner(values, last, override.origin, ".".join(sections))
+        values[int(last)] = override.value
+    else:
+        values[last] = override.value
+
+
+def _inner(values: dict[str, Any] | list[Any], key: str, origin: str, at: str) -> Any:
+    """What a section holds under a key, a new section where there is none; or a list at a place, from 0."""
+    if isinstance(values, dict):
+        return values.setdefault(key, {})
+    if not key.isdecimal() or int(key) >= len(values):
+        raise ConfigError(f"{origin}: {at} is a list of {len(values)}; expected {at}.0 to {at}.{len(values) - 1}")
+    return values[int(key)]
 
 
 def _where(location: Location, path: str | Path | None, lines: Mapping[Location, int], applied: list[Override]) -> str:
     """Name what a mistake came from: the override that set it, else file, line and key."""
     for override in reversed(applied):
         key = tuple(override.key.split("."))
-        if key == location[: len(key)]:
+        if key == tuple(map(str, location[: len(key)])):
             return override.origin
     place = next((f":{lines[location[:n]]}" for n in range(len(location), 0, -1) if location[:n] in lines), "")
     return f"{path or 'job'}{place}: {_dotted(location)}"

@@ -29,10 +29,18 @@ _EXTRAS = {"faster_coco_eval": "faster-coco-eval", "tensorboard": "tensorboard"}
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The recipe, such as configs/finetune.yaml.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CONFIG.yaml|data.yaml",
+            help="The recipe, such as configs/finetune.yaml; or a YOLO data.yaml, on which street is fine-tuned.",
+        ),
+    ],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Set one value of the recipe; may be repeated."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Set one value of the recipe, such as steps=50; may be repeated."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -63,12 +71,11 @@ def train(
         raise ConfigError(f"training needs {', '.join(missing)}: pip install 'streamdet[train]'")
 
     from streamdet.runtimes.torch import resolve_device
-    from streamdet.training.config import TrainingConfig
     from streamdet.training.initialise import complete_recipe
     from streamdet.training.ranks import joined
-    from streamdet.yaml_file import load_yaml
+    from streamdet.training.recipe import read_recipe
 
-    config = complete_recipe(load_yaml(recipe, TrainingConfig, settings or ()))
+    config = complete_recipe(read_recipe(recipe, settings or ()))
     folder = output or Path("runs") / config.model.name
     if (folder / "resume.pt").exists() and not resume:
         raise ConfigError(f"{folder} holds a run already: --resume goes on with it, --output DIR starts another")

@@ -35,7 +35,7 @@ NAME_FILES = ("classes.txt", "obj.names", "predefined_classes.txt")
 _Count = Annotated[int, Field(gt=0, le=MAX_SIDE)]
 
 
-class _Description(BaseModel):
+class Description(BaseModel):
     """data.yaml; its `download`, which other programs run, is not looked at."""
 
     path: str = ""
@@ -123,20 +123,29 @@ def read_yolo(path: Path, order: Order, split: str | None = None) -> LabelledSet
     return LabelledSet(name, classes.names, read + labelled.videos, labelled.notes)
 
 
-def _describe(path: Path) -> tuple[_Description, Path]:
+def read_description(path: Path) -> Description:
+    """Read data.yaml.
+
+    Raises:
+        ConfigError: if it is none.
+    """
+    return read_yaml(path, Description)
+
+
+def _describe(path: Path) -> tuple[Description, Path]:
     """The description, and the folder that it is about."""
     if path.is_file():
-        return read_yaml(path, _Description), path.parent
+        return read_description(path), path.parent
     for folder in (path, path.parent):
         if (folder / "data.yaml").is_file():
-            description = read_yaml(folder / "data.yaml", _Description)
+            description = read_description(folder / "data.yaml")
             # The description of a whole set says what the classes of a part of it are called.
             own = {} if folder == path else {"path": "", "train": None, "val": None, "test": None}
             return description.model_copy(update=own), path
         for file in (folder / name for name in NAME_FILES):
             if file.is_file():
                 names = dict(enumerate(filter(None, read_lines(file))))
-                return _Description(names=names), path
+                return Description(names=names), path
     raise ConfigError(f"{path}: expected data.yaml with the names of its classes, or {', '.join(NAME_FILES)}")
 
 

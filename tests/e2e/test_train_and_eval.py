@@ -3,6 +3,7 @@
 import json
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -158,7 +159,7 @@ def test_trained_model_runs(folder, monkeypatch):
         (["train", "recipe.yaml", "--set", "sets.0.colour=1"], "colour"),
         (["eval", "nowhere"], "nowhere"),
         (["eval", "street.labels.json", "--memory", "maybe"], "expected carry, reset, shuffle"),
-        (["eval", "street.labels.json", "--model", "recipe.yaml"], "not a readable safetensors file"),
+        (["eval", "street.labels.json", "--model", "recipe.yaml"], "recipe.yaml is no file of a model"),
     ],
 )
 def test_mistake_is_named_and_writes_nothing(folder, monkeypatch, capsys, words, message):
@@ -167,3 +168,21 @@ def test_mistake_is_named_and_writes_nothing(folder, monkeypatch, capsys, words,
     assert main(words) == 2
     assert message in capsys.readouterr().err
     assert sorted(folder.rglob("*")) == before
+
+
+def test_training_on_a_data_yaml(streamdet, here):
+    for split in ("train", "val"):
+        for number in range(4):
+            picture = here / f"yard/{split}/images/{number:04}.jpg"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            assert cv2.imwrite(str(picture), np.full((64, 96, 3), 60 * number, np.uint8))
+            label = here / f"yard/{split}/labels/{number:04}.txt"
+            label.parent.mkdir(exist_ok=True)
+            label.write_text("0 0.5 0.5 0.3 0.6\n")
+    (here / "yard/data.yaml").write_text("train: train/images\nval: val/images\nnames: [forklift]\n")
+    small = ("--set", "steps=1", "--set", "phases.0.canvases=[[64, 96]]", "--set", "phases.0.lanes=2")
+    done = streamdet("train", "yard/data.yaml", *small)
+    assert done.status == 0, done.stderr
+    assert "train: 4 pictures are read as frames of 1 video at 25 frames/s (assumed)" in done.stderr
+    _, facts = load_checkpoint(here / "runs/yard/yard.safetensors")
+    assert (facts["phase"], facts["step"], facts["recipe"]["model"]["classes"]) == ("finetune", 1, ["forklift"])

@@ -74,6 +74,15 @@ def test_a_mistake_in_an_override_is_reported_under_it(tmp_path: Path) -> None:
     ]
 
 
+def test_an_override_of_a_value_in_a_list(tmp_path: Path) -> None:
+    path = write(tmp_path, "needed: 1\ninner: {sizes: [1, 2]}\n")
+    assert load_yaml(path, Outer, ["inner.sizes.1=5"]).inner.sizes == (1, 5)
+    assert mistakes(path, "inner.sizes.1=two") == ['--set inner.sizes.1=two: expected a whole number, got "two"']
+    outside = "inner.sizes is a list of 2; expected inner.sizes.0 to inner.sizes.1"
+    for key in ("inner.sizes.2", "inner.sizes.x", "inner.sizes.2.x"):
+        assert mistakes(path, f"{key}=5") == [f"--set {key}=5: {outside}"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
