@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from streamdet.models.recurrent.convlstm import ConvLSTMCell
+from streamdet.models.recurrent.convlstm import ConvLSTM
 
 _FIRST_GATE = 0.4
 """Of every channel and place before training, a share of 0.6."""
@@ -30,7 +30,7 @@ class RecurrentFusion(nn.Module):
             raise ValueError(f"recurrent_channels must be 1..{channels}, got {recurrent_channels}")
         self.passed_channels = channels - recurrent_channels
         self.recurrent_channels = recurrent_channels
-        self.cell = ConvLSTMCell(channels, recurrent_channels)
+        self.cell = ConvLSTM(channels, recurrent_channels)
         self.project = nn.Conv2d(recurrent_channels, recurrent_channels, 1)
         self.gate = nn.Conv2d(2 * recurrent_channels, recurrent_channels, 1)
         nn.init.zeros_(self.gate.weight)
@@ -52,14 +52,9 @@ class RecurrentFusion(nn.Module):
             P(h), (B, T, D, H, W) float32, or the features themselves at a stream's first frame, when there is nothing
             to remember; hidden and cell after the last frame.
         """
-        B, T, C, H, W = x_BTCHW.shape
-        projected = self.cell.project_input(x_BTCHW.reshape(B * T, C, H, W)).view(B, T, -1, H, W)
-        steps = []
-        for t in range(T):
-            hidden, cell = self.cell(projected[:, t], hidden, cell, dt_ratio[:, t])
-            steps.append(hidden)
-        hidden_BTDHW = torch.stack(steps, dim=1)
-        remembered = self.project(hidden_BTDHW.reshape(B * T, -1, H, W)).view(B, T, -1, H, W)
+        B, T, _, H, W = x_BTCHW.shape
+        h_BTDHW, (hidden, cell) = self.cell(x_BTCHW, hidden, cell, dt_ratio)
+        remembered = self.project(h_BTDHW.reshape(B * T, -1, H, W)).view(B, T, -1, H, W)
         nothing_yet = torch.zeros(B, T, dtype=torch.bool, device=x_BTCHW.device)
         nothing_yet[:, 0] = new
         remembered = torch.where(nothing_yet[:, :, None, None, None], x_BTCHW[:, :, self.passed_channels :], remembered)

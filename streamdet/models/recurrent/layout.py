@@ -24,6 +24,8 @@ PIXEL_DEVIATION = (58.395, 57.12, 57.375)
 TOWER_BLOCKS = 2
 CELL_LIMIT = 6.0
 """|c| of the ConvLSTM never exceeds this: tanh is flat there and a long stream cannot drift away."""
+MAX_LOG_KEEP = -1e-4
+"""log f of its forget gate is taken to be at most this: of f nearer to 1, 1 - f underflows."""
 _STEM = "backbone.conv1.0"
 
 Named = Iterator[tuple[str, tuple[int, ...]]]

@@ -14,8 +14,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from streamdet.models.recurrent.layout import BACKBONE_STRIDES, CELL_LIMIT, PIXEL_DEVIATION, PIXEL_MEAN, TOWER_BLOCKS
+from streamdet.models.recurrent.layout import BACKBONE_STRIDES, PIXEL_DEVIATION, PIXEL_MEAN, TOWER_BLOCKS
 from streamdet.models.recurrent.weights import Weights
+from streamdet.runtimes.graph.convlstm import convlstm_step
 from streamdet.runtimes.graph.layers import Conv, GraphBuilder, Order
 from streamdet.runtimes.graph.routing import backbone_graph
 
@@ -154,7 +155,8 @@ class _Step:
         )
         steps = []
         for of_frame in zip(*map(self.in_time, (x, exponent, elapsed)), strict=True):
-            hidden, cell = lstm_step(g, f"{name}.cell", hidden, cell, *of_frame)
+            x_t, e, u_log_r = of_frame
+            hidden, cell = convlstm_step(g, f"{name}.cell", x_t, hidden, cell, e, u_log_r)
             steps.append(hidden)
         remembered = g.convs(g.concat(steps, 0), [Conv(f"{name}.project")])
         *passed, seen = g.split(x, [size for size in (self.config.channels - D, D) if size], 1)
@@ -221,36 +223,3 @@ def _cells(sizes: list[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[n
     ]
     strides = [np.full(len(level), stride) for level, stride in zip(centres, BACKBONE_STRIDES, strict=True)]
     return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
-
-
-def lstm_step(
-    g: GraphBuilder, name: str, hidden: str, cell: str, x: str, exponent: str, elapsed: str
-) -> tuple[str, str]:
-    """project_input and forward of models.convlstm's ConvLSTMCell: the next hidden and cell.
-
-    W_x*x is left to every step: its four times as many channels are best made where they are needed. And ONNX has no
-    expm1: with u = tanh(s / 2), exp(s) = (1 + u) / (1 - u) and expm1(s) = 2 u / (1 - u), which is as exact near 0.
-    """
-    D = len(g.arrays[f"{name}.decay_exponent"])
-    from_hidden = g.convs(hidden, [Conv(f"{name}.hidden_depthwise"), Conv(f"{name}.hidden_pointwise")])
-    gates = g.add("Add", g.convs(x, [Conv(f"{name}.from_input")]), from_hidden)
-    i, f, o, candidate = (
-        g.add("Add", gate, later)
-        for gate, later in zip(g.split(gates, [D] * 4, 1), g.split(elapsed, [D] * 4, 1), strict=True)
-    )
-    peepholes = g.arrays[f"{name}.peephole"][:, :, None, None]
-    i, f, o = (
-        g.add("Add", gate, g.add("Mul", cell, g.constant(weight)))
-        for gate, weight in zip((i, f, o), peepholes, strict=True)
-    )
-    log_keep = g.add("Min", g.add("Neg", g.add("Softplus", g.add("Neg", f))), g.constant(-1e-4))
-    u = g.add("Tanh", g.add("Mul", g.add("Mul", exponent, g.constant(0.5)), log_keep))
-    rest = g.add("Sub", g.constant(1), u)
-    keep = g.add("Div", g.add("Add", g.constant(1), u), rest)
-    lost = g.add("Div", g.add("Mul", u, g.constant(-2)), rest)
-    # 1 - f, which expm1(log_keep) of the model is but for its sign; the limit is that of log_keep.
-    lost_in_training = g.add("Max", g.add("Sigmoid", g.add("Neg", f)), g.constant(-np.expm1(-1e-4)))
-    write = g.add("Mul", g.add("Sigmoid", i), g.add("Div", lost, lost_in_training))
-    cell = g.add("Add", g.add("Mul", keep, cell), g.add("Mul", write, g.add("Tanh", candidate)))
-    cell = g.add("Clip", cell, g.constant(-CELL_LIMIT), g.constant(CELL_LIMIT))
-    return g.add("Mul", g.add("Sigmoid", o), g.add("Tanh", cell)), cell

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamdet.models.recurrent.convlstm import ConvLSTMCell
+from streamdet.models.recurrent.convlstm import ConvLSTM
 from streamdet.models.recurrent.layout import CELL_LIMIT
 
 N, C, D, H, W = 2, 5, 4, 6, 7
@@ -29,7 +29,7 @@ def _convolve(x, weight):
 @pytest.fixture
 def cell():
     torch.manual_seed(0)
-    cell = ConvLSTMCell(C, D).double()
+    cell = ConvLSTM(C, D).double()
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.normal_(0, 0.5)
@@ -37,7 +37,7 @@ def cell():
 
 
 def _equations(cell, x, h, c):
-    """The five equations of the module's docstring, gate by gate, with W_h as one full 3 x 3 convolution."""
+    """Equations (1) to (6) of the module's docstring, gate by gate, with W_h as one full 3 x 3 convolution."""
     w_x = cell.from_input.weight.detach().numpy()
     b = cell.from_input.bias.detach().numpy()
     depthwise = cell.hidden_depthwise.weight.detach().numpy()[:, 0]
@@ -63,7 +63,7 @@ def test_cell_follows_its_equations(cell):
     for _ in range(7):
         x = rng.normal(size=(N, C, H, W))
         h, c = _equations(cell, x, h, c)
-        hidden, memory = cell(cell.project_input(torch.from_numpy(x)), hidden, memory, torch.ones(N).double())
+        _, (hidden, memory) = cell(torch.from_numpy(x), hidden, memory, torch.ones(N).double())
         np.testing.assert_allclose(hidden.detach().numpy(), h, rtol=0, atol=1e-12)
         np.testing.assert_allclose(memory.detach().numpy(), c, rtol=0, atol=1e-12)
 
@@ -71,9 +71,8 @@ def test_cell_follows_its_equations(cell):
 def test_gates_explain_the_step(cell):
     rng = np.random.default_rng(2)
     x, h, c = (torch.from_numpy(rng.normal(size=(N, k, H, W))) for k in (C, D, D))
-    projected = cell.project_input(x)
-    i, f, o, g = cell.preactivations(projected, h, c, torch.ones(N).double())
-    hidden, memory = cell(projected, h, c, torch.ones(N).double())
+    i, f, o, g = cell.preactivations(cell.from_input(x), h, c, torch.ones(N).double())
+    hidden, (_, memory) = cell(x, h, c, torch.ones(N).double())
     expected = f.sigmoid() * c + i.sigmoid() * g.tanh()
     torch.testing.assert_close(memory, expected)
     torch.testing.assert_close(hidden, o.sigmoid() * expected.tanh())
@@ -85,7 +84,7 @@ def test_cell_state_stays_within_its_limit(cell):
         cell.from_input.bias += 50.0  # every gate open, candidate at 1: c would grow by 1 a step
     h = c = torch.zeros(1, D, H, W).double()
     for _ in range(30):
-        h, c = cell(cell.project_input(torch.ones(1, C, H, W).double()), h, c, torch.ones(1).double())
+        _, (h, c) = cell(torch.ones(1, C, H, W).double(), h, c, torch.ones(1).double())
     assert float(c.detach().abs().max()) == CELL_LIMIT
     assert torch.isfinite(h).all()
 
@@ -101,7 +100,7 @@ def test_longer_time_forgets_more(cell):
         cell.elapsed_weight.zero_()
     forget = torch.sigmoid(cell.from_input.bias[D : 2 * D])[:, None, None]
     for ratio in (0.25, 1.0, 4.0):
-        _, after = cell(cell.project_input(x), h, c, torch.tensor([ratio]).double())
+        _, (_, after) = cell(x, h, c, torch.tensor([ratio]).double())
         torch.testing.assert_close(after, (forget**ratio * c).expand_as(after))
 
 
@@ -112,12 +111,12 @@ def test_two_short_steps_settle_like_one_long(cell):
         cell.peephole.zero_()
         cell.from_input.bias[D : 2 * D] = 0.5
         cell.elapsed_weight.zero_()
-    x = cell.project_input(torch.ones(1, C, H, W).double() * 0.3)
+    x = torch.ones(1, C, H, W).double() * 0.3
     settled = []
     for ratio in (0.2, 1.0, 3.0):
         h = c = torch.zeros(1, D, H, W).double()
         for _ in range(600):
-            h, c = cell(x, h, c, torch.tensor([ratio]).double())
+            _, (h, c) = cell(x, h, c, torch.tensor([ratio]).double())
         settled.append(c)
     torch.testing.assert_close(settled[0], settled[1])
     torch.testing.assert_close(settled[2], settled[1])
@@ -125,7 +124,7 @@ def test_two_short_steps_settle_like_one_long(cell):
 
 def test_gates_know_how_much_time_has_passed(cell):
     x, h, c = (torch.from_numpy(np.random.default_rng(3).normal(size=(N, k, H, W))) for k in (C, D, D))
-    projected, ratio = cell.project_input(x), torch.tensor([0.5, 8.0]).double()
+    projected, ratio = cell.from_input(x), torch.tensor([0.5, 8.0]).double()
     elapsed = cell.preactivations(projected, h, c, ratio)
     neutral = cell.preactivations(projected, h, c, torch.ones(N).double())
     for gate, with_time, without in zip(cell.elapsed_weight, elapsed, neutral, strict=True):
@@ -137,6 +136,32 @@ def test_saturated_forget_gate_is_finite(cell):
     with torch.no_grad():
         cell.from_input.bias[D : 2 * D] = 1e4
     h = c = torch.zeros(1, D, H, W).double()
-    h, c = cell(cell.project_input(torch.ones(1, C, H, W).double()), h, c, torch.tensor([3.0]).double())
+    _, (h, c) = cell(torch.ones(1, C, H, W).double(), h, c, torch.tensor([3.0]).double())
     assert torch.isfinite(h).all()
     assert torch.isfinite(c).all()
+
+
+def test_a_clip_is_its_frames_one_by_one(cell):
+    rng = np.random.default_rng(4)
+    x, ratio = torch.from_numpy(rng.normal(size=(N, 5, C, H, W))), torch.from_numpy(rng.uniform(0.2, 4, (N, 5)))
+    h, c = (torch.from_numpy(rng.normal(size=(N, D, H, W))) for _ in range(2))
+    whole, (last, memory) = cell(x, h, c, ratio)
+    for t in range(5):
+        frame, (h, c) = cell(x[:, t], h, c, ratio[:, t])
+        torch.testing.assert_close(frame, whole[:, t])
+    torch.testing.assert_close(h, last)
+    torch.testing.assert_close(c, memory)
+
+
+def test_another_time_follows_its_equation(cell):
+    """(5') as it is written, where nothing is near 0 or 1."""
+    rng = np.random.default_rng(5)
+    x, h, c = (torch.from_numpy(rng.normal(size=(N, k, H, W)) / 2) for k in (C, D, D))
+    ratio = torch.tensor([0.4, 3.0]).double()
+    i, f, o, g = cell.preactivations(cell.from_input(x), h, c, ratio)
+    f = f.sigmoid()
+    kept = f ** (ratio[:, None] ** cell.decay_exponent)[:, :, None, None]
+    expected = kept * c + i.sigmoid() * (1 - kept) / (1 - f) * g.tanh()
+    hidden, (_, memory) = cell(x, h, c, ratio)
+    torch.testing.assert_close(memory, expected.clamp(-CELL_LIMIT, CELL_LIMIT))
+    torch.testing.assert_close(hidden, o.sigmoid() * memory.tanh())
