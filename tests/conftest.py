@@ -9,13 +9,12 @@ import pytest
 # Two OpenMP threads that wait for each other on a busy machine are slower than one; must be set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# No test finds what an earlier run left in the user's cache; the workers of one run share what they compile and
-# measure. matplotlib's list of fonts stays where it is.
-if "PYTEST_XDIST_WORKER" not in os.environ:
-    _cache = tempfile.TemporaryDirectory(prefix="streamdet-cache-")
-    atexit.register(_cache.cleanup)
-    os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
-    os.environ["XDG_CACHE_HOME"] = _cache.name
+# No test finds what an earlier run left in the user's cache, nor what another worker measures meanwhile: two runs of one
+# test would be of two runtimes. matplotlib's list of fonts stays where it is.
+_cache = tempfile.TemporaryDirectory(prefix="streamdet-cache-")
+atexit.register(_cache.cleanup)
+os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
+os.environ["XDG_CACHE_HOME"] = _cache.name
 
 _SERVER_FIXTURES = {"rtsp_server", "rtsp_servers", "rtmp_server", "mosquitto"}
 

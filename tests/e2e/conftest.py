@@ -137,12 +137,17 @@ def streamdet(here: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Do
 
 @pytest.fixture
 def start(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a command as a process of its own; what still runs at the test's end is killed."""
+    """Start a command as a process of its own; what still runs at the test's end is killed.
+
+    `program` is what Python runs in place of `-m streamdet`.
+    """
     started: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+    def run(
+        *arguments: str | Path, program: tuple[str, str] = ("-m", "streamdet"), **options: Any
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamdet", *map(str, arguments)],
+            [sys.executable, *program, *map(str, arguments)],
             cwd=here,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             text=True,

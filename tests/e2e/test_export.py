@@ -56,7 +56,7 @@ def test_pruned_model_replaces_nothing_unasked(streamdet, tiny_model, here):
 
 
 def test_int8_is_calibrated_on_a_clip_and_finds_what_fp32_finds(streamdet, here):
-    words = ("--seconds", "4", "--fps", "10", "--width", "640", "--height", "360")
+    words = ("--seconds", "2", "--fps", "10", "--width", "384", "--height", "224")
     assert streamdet("scene", "-o", "s.mp4", *words).status == 0
     done = streamdet("export", "--int8", "s.mp4", "-o", "mine.safetensors")
     assert done.status == 0, done.stderr
@@ -72,20 +72,21 @@ def test_int8_is_calibrated_on_a_clip_and_finds_what_fp32_finds(streamdet, here)
         assert report["model"]["runtime"] == f"openvino cpu {precision}"
         lines = map(json.loads, (here / f"{precision}.jsonl").read_text().splitlines())
         found[precision] = [line["detections"] for line in lines if line["type"] == "frame"]
-    assert len(found["int8"]) == len(found["fp32"]) == 40
+    assert len(found["int8"]) == len(found["fp32"]) == 20
     counts = {precision: sum(map(len, frames)) for precision, frames in found.items()}
-    assert counts["fp32"] > 40
+    assert counts["fp32"] > 20
     assert counts["int8"] == pytest.approx(counts["fp32"], rel=0.1)
     assert found["int8"] != found["fp32"], "eight bits must show somewhere"
 
 
 @pytest.mark.parametrize(("form", "files"), [("onnx", {"x.onnx"}), ("openvino", {"x.xml", "x.bin"})])
 def test_int8_graph_is_a_third_as_large(streamdet, here, form, files):
-    assert streamdet("scene", "-o", "s.mp4", "--seconds", "2", "--fps", "10").status == 0
+    clip = ("scene", "-o", "s.mp4", "--seconds", "0.5", "--fps", "8", "--width", "384", "--height", "224")
+    assert streamdet(*clip).status == 0
     output = "x.onnx" if form == "onnx" else "x.xml"
     sizes = {}
     for words in ((), ("--int8", "s.mp4")):
-        done = streamdet("export", "--format", form, "--frames", "4", "-o", output, "--overwrite", *words)
+        done = streamdet("export", "--format", form, "--imgsz", "128x192", "-o", output, "--overwrite", *words)
         assert done.status == 0, done.stderr
         sizes[words] = max((here / name).stat().st_size for name in files)
     assert "against fp32, over " in done.stderr

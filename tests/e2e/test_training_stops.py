@@ -78,6 +78,7 @@ def test_interrupted_and_killed_run_ends_as_if_nothing_had_been(start, here, rec
         assert torch.equal(value, weights(here / "undisturbed")[name]), name
 
 
+@pytest.mark.soak
 def test_two_processes_train_what_one_does(here, recipe):
     """By torch's own launcher. Batch statistics and the memory's start are those of a process, so there are none."""
     steady = RECIPE.replace("batch_norm: train", "batch_norm: frozen").replace("alpha: [0, 1]", "alpha: [1, 1]")
