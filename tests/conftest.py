@@ -5,16 +5,22 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Two OpenMP threads that wait for each other on a busy machine are slower than one; must be set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# No test finds what an earlier run left in the user's cache, nor what another worker measures meanwhile: two runs of one
-# test would be of two runtimes. matplotlib's list of fonts stays where it is.
+# No test finds what an earlier run left in the user's cache, nor what another worker measures meanwhile: two runs of
+# one test might take different runtimes. matplotlib's list of fonts stays where it is.
 _cache = tempfile.TemporaryDirectory(prefix="streamdet-cache-")
 atexit.register(_cache.cleanup)
 os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
 os.environ["XDG_CACHE_HOME"] = _cache.name
+
+# No deadlines: a busy machine is no failure. .ci/run takes the thorough profile.
+settings.register_profile("quick", max_examples=40, deadline=None)
+settings.register_profile("thorough", max_examples=300, deadline=None)
+settings.load_profile("quick")
 
 _SERVER_FIXTURES = {"rtsp_server", "rtsp_servers", "rtmp_server", "mosquitto"}
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamdet.errors import ConfigError, SourceOpenError
@@ -41,7 +41,6 @@ def test_credentials_are_removed(text, shown):
     assert redact(shown) == shown
 
 
-@settings(deadline=None)
 @given(
     user=st.text(st.characters(categories=["L", "N"]), min_size=1),
     password=st.text(st.characters(min_codepoint=33, max_codepoint=126)),

@@ -2,7 +2,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamdet.media.timeline import Clock, Part, Timeline, exact
@@ -31,7 +31,6 @@ def test_times_that_grow_are_kept():
     assert placed(times) == times
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**40), 2**40)), min_size=1))
 def test_pts_always_grow(times):
     assert all(one < other for one, other in pairwise(placed(times)))

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import streamdet.models.recurrent.boxes
@@ -69,7 +69,6 @@ def _frames(draw):
     st.sampled_from([0.0, 0.2, 0.25, 1 / 3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 1.0]),
     st.integers(1, 20),
 )
-@settings(max_examples=300, deadline=None)
 def test_all_frames_at_once_are_each_alone(frames, conf, iou, max_detections):
     _assert_same_together(*frames, conf=conf, iou=iou, max_detections=max_detections)
 
