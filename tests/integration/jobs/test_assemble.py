@@ -5,7 +5,6 @@ from itertools import islice
 
 import numpy as np
 import pytest
-import torch
 
 from streamdet.errors import ConfigError, SourceOpenError
 from streamdet.frames import StreamEnded, StreamStarted
@@ -15,20 +14,9 @@ from streamdet.jobs.stream import stream
 from streamdet.jobs.streams import Streams
 from streamdet.media.locations import expand_sources
 from streamdet.media.read.source import open_source
-from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.result import Result
-from streamdet.runtimes.torch import TorchDetector
 from streamdet.stages.decode import DecodeSettings, Input
 from streamdet.stages.outputs import OutputLog
-
-
-@pytest.fixture(scope="module")
-def detector():
-    """Small and untrained: scores near 0.01 everywhere."""
-    torch.manual_seed(0)
-    config = ModelConfig(name="tiny", classes=("person", "car"), channels=16, recurrent_channels=8, image_size=96)
-    return TorchDetector(RecurrentDetector(config), "cpu")
 
 
 def job(*settings):

@@ -136,7 +136,7 @@ def alone(detector, seen: list, source: str) -> list[Result]:
             items += [frame for frames in item for frame in frames if frame.source == source]
         elif item.source == source:
             items.append(item)
-    stages = [batch(1), detect(detector, DetectSettings(conf=0.0, max_detections=5)), track()]
+    stages = [batch(1), detect(detector, DetectSettings(conf=0.0, max_detections=5)), track(min_score=0.0)]
     with Run([Stage("decode", lambda inbox: iter(items))], stages, "inline") as run:
         return [item for item in run if isinstance(item, Result)]
 
