@@ -28,7 +28,7 @@ class Lettering:
     """How a text is set.
 
     Attributes:
-        at: where its base line begins, from the rectangle's corner.
+        at: where its base line starts, from the rectangle's corner.
         colour: of the letters.
         scale, weight: of the font.
     """
@@ -128,7 +128,7 @@ class PlanarCanvas:
         """See Canvas."""
         left, top, right, bottom = rectangle
         right, bottom = min(right, self.width), min(bottom, self.height)
-        # How much of each pixel is ink; it begins on a sample of chroma, so that this lies on the same grid.
+        # How much of each pixel is ink; starts on a sample of chroma, so that both lie on the same grid.
         odd_x, odd_y = left % 2, top % 2
         height, width = bottom - top + odd_y, right - left + odd_x
         ink = np.zeros((height + height % 2, width + width % 2), np.uint8)

@@ -52,9 +52,10 @@ def open_detection_file(
         header: what JSON Lines start with.
         sources: names of the streams that go into it.
         delivery: gives what counts the lines at an address, or of a live file, by that and their unit.
-        live: a file of JSON Lines of a stream that goes on: while it cannot be written (a full disk), lines are
-            dropped and counted.
-        resume: of `checkpoint`, of a run that was interrupted: what came after it goes, and the file goes on there.
+        live: a file of JSON Lines of a live stream: while it cannot be written (a full disk), lines are dropped and
+            counted.
+        resume: of `checkpoint`, of a run that was interrupted: what came after it is removed, and the file continues
+            there.
 
     Raises:
         SinkError: it cannot be written.

@@ -54,7 +54,7 @@ class GrowingFile:
         try:
             self._put(data + self._tail)
         except OSError as error:
-            with suppress(OSError):  # these bytes have had their place on the disk before
+            with suppress(OSError):  # there was room for these bytes before
                 self._put(self._tail)
                 self._file.truncate()
             raise write_error(self._target, error) from error
@@ -97,7 +97,7 @@ class GrowingFile:
 
 
 class LastingFile:
-    """A file of lines that loses some while it cannot be written, and goes on."""
+    """A file of lines that loses some while it cannot be written, and continues."""
 
     def __init__(self, file: GrowingFile, delivery: Delivery) -> None:
         self._file = file

@@ -8,7 +8,7 @@ from streamdet.sinks.lines import Lines, checkpoint_of
 
 
 class MotFile:
-    """MOTChallenge: a line a box, frames from 1, -1 for a box without identity."""
+    """MOTChallenge: a line a box, frames from 1, -1 for a box without a track id."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines

@@ -1,4 +1,4 @@
-"""track: gives every box an identity that holds over frames."""
+"""track: gives every box a track id, the same for the same object in all frames."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class _Tracks(StreamWorker[TrackState]):
 
 
 def track(options: TrackOptions | None = None, min_score: float = 0.25) -> Stage:
-    """Result to Result with identities; one tracker a stream, which starts again after a gap.
+    """Result to Result with track ids; one tracker a stream, which starts again after a gap.
 
     Args:
         options: which tracker, and its thresholds.

@@ -1,5 +1,6 @@
 """Which tracker runs, and its thresholds, on the score scale of the detector."""
 
+import math
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -21,8 +22,9 @@ class Thresholds:
 class TrackOptions(Section):
     """How boxes of one frame are linked to those of the frames before.
 
-    Scores are those of the detectors that come with streamdet. Where `detect.conf` is below 0.25, because a detector's
-    scores are lower, they are lowered in proportion; none is below detect.conf.
+    Scores are those of the detectors that come with streamdet. A `detect.conf` below 0.25 may mean that a detector's
+    scores are lower, or that more boxes of the same one are wanted: they are then lowered by the square root of the
+    ratio. None is below detect.conf.
 
     Attributes:
         tracker: byte; botsort, bytetrack, cbiou or ocsort of the package trackers; or a plug-in's.
@@ -46,6 +48,6 @@ class TrackOptions(Section):
 
     def thresholds(self, conf: float) -> Thresholds:
         """The score thresholds for boxes that have at least this score, 0 to 1."""
-        scale = min(1.0, conf / _USUAL_CONF)
+        scale = min(1.0, math.sqrt(conf / _USUAL_CONF))
         high_score, start_score = (max(conf, scale * score) for score in (self.high_score, self.start_score))
         return Thresholds(high_score, start_score, scale * self.confirm_score)

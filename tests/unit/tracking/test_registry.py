@@ -26,7 +26,7 @@ def test_thresholds_follow_the_scores_of_the_detector():
     options = TrackOptions(high_score=0.5, start_score=0.4, confirm_score=0.7)
     for conf, expected in (
         (0.25, (0.5, 0.4, 0.7)),
-        (0.05, (0.1, 0.08, 0.14)),
+        (0.04, (0.2, 0.16, 0.28)),
         (0.45, (0.5, 0.45, 0.7)),
         (0, (0, 0, 0)),
     ):
