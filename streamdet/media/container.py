@@ -91,6 +91,8 @@ def open_stream(spec: SourceSpec, options: dict[str, str], timeout_s: tuple[floa
     except ValueError:
         raise ValueError(f"this build of FFmpeg has no {capture or 'camera'} input") from None
     device = f"/dev/video{spec.location}" if capture == "v4l2" else spec.location
+    if capture == "v4l2" and not Path(device).exists():
+        raise ValueError(f"there is no {device}")
     return _opened(device, spec.hwaccel, spec.shown, format=capture, options=options, timeout=timeout_s)
 
 
@@ -141,6 +143,8 @@ def _why_unreadable(spec: SourceSpec) -> str:
             # An mp4 keeps its index at the end unless told otherwise: it is useless until that is written.
             if file.read(8)[4:] == b"ftyp":
                 return "an MP4 file that is damaged or was never finished: its index (moov) is missing or broken"
+    if spec.location.lower().startswith("http"):
+        return "not a video: FFmpeg does not recognise its content; a web page with a video in it is none"
     return "not a video: FFmpeg does not recognise its content"
 
 

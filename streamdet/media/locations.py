@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from glob import glob, has_magic
+from glob import escape, glob, has_magic
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -14,10 +14,18 @@ Kind = Literal["file", "images", "network", "camera"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".asf", ".avi", ".flv", ".gif", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv"}
-    | {".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
+    {".264", ".265", ".3gp", ".apng", ".asf", ".avi", ".avif", ".dav", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264"}
+    | {".h265", ".heic", ".heif", ".hevc", ".ivf", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mkv", ".mov"}
+    | {".mp4", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv"}
+    | {".y4m"}
 )
-SCHEMES = frozenset({"http", "https", "rtmp", "rtmps", "rtsp", "rtsps"})
+SCHEMES = frozenset({"http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "tcp", "udp"})
+
+_STANDARD_INPUT = "/dev/stdin"
+_DEVICE = re.compile(r"/dev/video(\d+)")
+_PAGES = frozenset(
+    {"dailymotion.com", "facebook.com", "tiktok.com", "twitch.tv", "vimeo.com", "youtu.be", "youtube.com"}
+)
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _URL_START = r"(\b[a-z][a-z0-9+.-]*://)"
@@ -103,13 +111,39 @@ def _expand(argument: str, base: Path = Path()) -> Iterator[SourceSpec]:
         if scheme[1].lower() not in SCHEMES:
             known = ", ".join(sorted(SCHEMES))
             raise ConfigError(f"{redact(argument)}: unknown scheme {scheme[1]}://, expected one of {known}")
+        _check_url(argument)
         yield SourceSpec(argument, _name_of_url(argument), "network")
+    elif argument == "-":
+        yield SourceSpec(_STANDARD_INPUT, "stdin", "file")
+    elif device := _DEVICE.fullmatch(argument):
+        yield SourceSpec(device[1], f"camera-{device[1]}", "camera")
     elif argument.startswith("@"):
         yield from _expand_list(base / argument[1:])
     elif argument.isascii() and argument.isdigit():
         yield SourceSpec(str(int(argument)), f"camera-{int(argument)}", "camera")
     else:
         yield from _expand_path(str(base / argument))
+
+
+def _check_url(url: str) -> None:
+    """Refuse what no server could be asked for, and would be tried for ever.
+
+    Raises:
+        ConfigError: its password is not written as an address needs it, or it is a page about a video.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        hint = "host:port is not one"
+        if "@" in url:
+            hint = "in its password or user name write @ : / ? # as %40 %3A %2F %3F %23, and % as %25"
+        raise ConfigError(f"{redact(url)}: is no valid address: {hint}") from None
+    host = (parts.hostname or "").removeprefix("www.").removeprefix("m.")
+    if parts.scheme.startswith("http") and host in _PAGES:
+        raise ConfigError(
+            f"{redact(url)}: is a web page, not a video; download it first, such as with yt-dlp, and name the file"
+        )
 
 
 def _expand_list(path: Path) -> Iterator[SourceSpec]:
@@ -153,7 +187,11 @@ def _expand_many(location: str, folder: Path) -> Iterator[SourceSpec]:
 
 def _members(location: str) -> list[Path]:
     path = Path(location)
-    found = path.iterdir() if path.is_dir() else map(Path, glob(location, recursive=True))
+    if path.is_dir():
+        found = list(path.iterdir())
+    else:  # folders may be called such as cam[1]
+        folder = escape(str(path.parent)) if path.parent.is_dir() else str(path.parent)
+        found = [Path(name) for name in glob(str(Path(folder, path.name)), recursive=True)]
     return [member for member in found if member.is_file() and not member.name.startswith(".")]
 
 

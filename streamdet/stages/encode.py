@@ -204,6 +204,8 @@ def _targets(settings: EncodeSettings, names: Sequence[str]) -> dict[str, Target
     if is_playlist(path):
         playlist = Path(path)
         return {name: playlist if len(names) == 1 else _with_name(playlist, name) for name in names}
+    if settings.path == "-":
+        raise ConfigError("encode.path: video is not written to standard output; name a file, or use --detections -")
     videos = files_of(settings.path, names, ".annotated.mp4")
     for video in videos.values():
         output_format(video, settings.codec)

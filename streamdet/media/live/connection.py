@@ -5,6 +5,7 @@ packets show in a line of FFmpeg's log and nowhere else. Closing a container whi
 one thread does all of it.
 """
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -178,6 +179,10 @@ def _open(spec: SourceSpec, options: LiveOptions) -> InputContainer:
     except _NO_ANSWER as error:
         raise SourceTimeout(f"{spec.shown}: no video within {options.timeout_s:g} s") from error
     except (av.FFmpegError, RuntimeError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.EPROTONOSUPPORT and spec.location.lower().startswith("rtsp"):
+            other = "udp" if options.transport == "tcp" else "tcp"
+            what = f"does not send over {options.transport}; use --set decode.transport={other}"
+            raise SourceOpenError(f"{spec.shown}: {what}") from error
         raise _explained(spec, error) from error
 
 

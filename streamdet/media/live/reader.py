@@ -30,6 +30,8 @@ _SILENT_S = 2.0
 # A connection that lasted so long was a good one: the next failure is the first one again.
 _GOOD_S = 1.0
 
+_REMIND_S = 30.0
+
 # A sender's clock that is further off was never set; then arrival is the better guess.
 _MAX_CLOCK_ERROR = timedelta(hours=1)
 
@@ -53,6 +55,7 @@ class Reader:
         self._backoff = Backoff(options.first_retry_s, options.max_retry_s)
         self._connections = 0
         self._index = -1
+        self._told_s = 0.0  # when it was last said why there is no connection
         self._undecodable_before = 0
         self._connection: Connection | None = None
         self._up_since_s: float | None = None  # when the connection gave its first frame
@@ -92,6 +95,9 @@ class Reader:
                 except RefusedError as error:
                     why, pause_s = str(error), self._options.refused_retry_s
                 except SourceError as error:
+                    if self._spec.kind == "camera" and self._index < 0:  # a device that is not there will not come
+                        self._handover.end(error)
+                        return
                     why = str(error)
                 if self._was_good():
                     self._backoff.reset()
@@ -107,8 +113,10 @@ class Reader:
         """Note why there is no connection."""
         if self._stop.is_set():
             return
-        # A camera that is off for a week is not reported every ten seconds.
-        level = logging.DEBUG if why == self.problem else logging.WARNING
+        # A camera that is off for a week is not reported every ten seconds; one that never gave a frame, now and then.
+        silent = why == self.problem and (self._index >= 0 or monotonic() - self._told_s < _REMIND_S)
+        level = logging.DEBUG if silent else logging.WARNING
+        self._told_s = self._told_s if silent else monotonic()
         _log.log(level, "%s: %s; trying again in %.1f s", self._spec.name, why, pause_s)
         self.problem = why
 

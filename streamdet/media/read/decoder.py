@@ -65,6 +65,7 @@ class Decoder:
         rate: frames per second, None where unknown.
         trust_pts: False where the container stores none.
         clock: knows the packets that went in; tells when each frame that comes out is shown.
+        encrypted: True where a packet was (CENC).
         undecodable: packets so far that gave no frame because they, or the file around them, are broken.
 
     Raises:
@@ -87,6 +88,7 @@ class Decoder:
         self.trust_pts = self.container.format.name not in _WITHOUT_PTS
         self.clock = Clock(trust_pts=self.trust_pts)
         self.undecodable = 0
+        self.encrypted = False
         self._packets_in = 0
         self._frames_out = 0
         self._last_pts: int | None = None
@@ -114,6 +116,7 @@ class Decoder:
                     patience.spend()
                     # An empty packet would end the decoder: AVI marks dropped frames with them, and PyAV the end.
                     if packet.size:
+                        self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
                         yield packet
                         patience.restore()
                 return

@@ -181,6 +181,8 @@ class FileSource:
         )
 
     def _why_nothing(self) -> str:
+        if self._decoder.encrypted:
+            return "nothing in it can be decoded: it is encrypted (CENC), and its key is needed to decrypt it first"
         if self.undecodable:
             return f"nothing in it can be decoded ({self.undecodable} broken packets)"
         if self._part.start_s is not None:

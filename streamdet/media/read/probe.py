@@ -158,7 +158,9 @@ def _probe_container(spec: SourceSpec) -> ProbeReport:
             duration_s=container.duration / av.time_base if container.duration else None,
             video=tracks,
             audio=tuple(_audio_track(stream) for stream in container.streams.audio if stream.codec_context is not None),
-            problems=tuple(_problems(container, tracks, scan, decoder.undecodable, first)),
+            problems=("it is encrypted (CENC); without its key nothing can be decoded",)
+            if first is None and decoder.encrypted
+            else tuple(_problems(container, tracks, scan, decoder.undecodable, first)),
         )
 
 

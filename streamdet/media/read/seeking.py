@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from itertools import chain, islice
 from math import ceil
+from pathlib import Path
 
 import av
 
@@ -63,6 +64,8 @@ def never_shown(spec: SourceSpec) -> int | None:
     Returns:
         Their number; None where packets cannot be counted in place of frames.
     """
+    if not Path(spec.location).is_file():  # a pipe can be read only once
+        return None
     times: list[int | None] = []
     shown: list[int | None] = []
     broken = 0

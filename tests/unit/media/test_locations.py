@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamdet.errors import ConfigError, SourceOpenError
+from streamdet.media.live.kind import is_live
 from streamdet.media.locations import expand_sources, list_images, redact
 
 
@@ -138,3 +139,52 @@ def test_what_does_not_exist_fails(tmp_path, monkeypatch, argument, error, says)
         expand_sources([argument])
     assert "\n" not in str(caught.value)
     assert "u:p" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["rtsp://admin:a@b:c/d?e#f@cam.local:554/x", "rtsp://admin:pa/ss@cam.local/x", "rtsp://u:p#q@cam.local/x"]
+)
+def test_password_that_breaks_an_address_says_how_to_write_it(url):
+    with pytest.raises(ConfigError, match=r"write @ : / \? # as %40 %3A %2F %3F %23") as caught:
+        expand_sources([url])
+    assert "admin" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["rtsp://admin:a%40b%2F@cam/x", "rtsp://cam:554/x@y", "http://[::1]:80/a.mp4?t=a@b:c"])
+def test_address_that_is_right_passes(url):
+    assert expand_sources([url])[0].location == url
+
+
+@pytest.mark.parametrize("url", ["https://www.youtube.com/watch?v=x", "https://youtu.be/x", "http://m.twitch.tv/x"])
+def test_page_about_a_video_says_what_to_do(url):
+    with pytest.raises(ConfigError, match="is a web page, not a video; download it first"):
+        expand_sources([url])
+
+
+@pytest.mark.parametrize("url", ["udp://0.0.0.0:5000", "srt://cam.local:7001", "tcp://cam.local:9000"])
+def test_streams_without_a_server_are_live(url):
+    [spec] = expand_sources([url])
+    assert spec.kind == "network"
+    assert is_live(spec)
+
+
+def test_device_file_is_a_camera_and_a_dash_standard_input():
+    [device, dash] = expand_sources(["/dev/video3", "-"])
+    assert (device.kind, device.location, device.shown) == ("camera", "3", "camera 3")
+    assert (dash.kind, dash.name) == ("file", "stdin")
+
+
+def test_names_with_brackets_are_names(tmp_path):
+    folder = tmp_path / "cam[1]"
+    folder.mkdir()
+    for name in ("a[::1].mp4", "b.dav"):
+        (folder / name).touch()
+    specs = expand_sources([str(folder / "a[::1].mp4"), str(folder)])
+    assert [spec.name for spec in specs] == ["a[::1]", "a[::1]-2", "b"]
+    assert [spec.name for spec in expand_sources([str(folder / "*.dav")])] == ["b"]
+
+
+@pytest.mark.parametrize("ending", ["264", "265", "dav", "dv", "heic", "avif", "apng"])
+def test_folder_shows_what_cameras_and_phones_write(tmp_path, ending):
+    (tmp_path / f"a.{ending}").touch()
+    assert [spec.kind for spec in expand_sources([str(tmp_path)])] == ["file"]
