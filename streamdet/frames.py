@@ -123,6 +123,7 @@ class Frame:
         captured_s: time.monotonic() of capture, as near as is known; no change of a clock moves it. Live sources only.
         dropped_before: frames dropped between this frame and the one before it.
         pixel_aspect: width of a pixel over its height, as displayed: detectors see the picture as people do.
+        decoded_s: time.perf_counter() when its source gave it; None where it was not timed.
     """
 
     source: str
@@ -136,6 +137,7 @@ class Frame:
     dropped_before: int = 0
     captured_s: float | None = None
     pixel_aspect: Fraction = Fraction(1)
+    decoded_s: float | None = None
 
     @property
     def pts_s(self) -> float:

@@ -112,7 +112,7 @@ class Session:
             config.settings(DecodeSettings),
             side_by_side=config.settings(BatchSettings).max_streams or 1,
             on_error=on_error,
-            watch=lambda stage: self._tally.timed(self._journals.started_by(stage)),
+            watch=self._journals.started_by,
         )
         self._run = assemble(config, self._streams, detector, self._log, mode)
         self._running = ExitStack()

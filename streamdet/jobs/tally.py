@@ -1,12 +1,11 @@
 """What came out of a run: counted while it runs, for the summary and the report."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 from typing import Any
 
-from streamdet.flow import Inbox, Stage
-from streamdet.frames import Frame, StreamEnded, StreamStarted
+from streamdet.frames import StreamEnded, StreamStarted
 from streamdet.jobs.percentiles import Percentiles
 from streamdet.media.locations import SourceSpec
 from streamdet.result import Result
@@ -59,7 +58,6 @@ class Tally:
 
     def __init__(self, specs: Iterable[SourceSpec]) -> None:
         self.sources: dict[str, SourceTally] = {}
-        self._given_s: dict[str, dict[int, float]] = {}
         self._first_s: dict[str, float] = {}
         self._last_s: dict[str, float] = {}
         self._latencies_ms = Percentiles()
@@ -70,13 +68,13 @@ class Tally:
 
     def add(self, spec: SourceSpec) -> None:
         """One more source; before it gives anything."""
-        self._given_s[spec.name], self._ages_s[spec.name] = {}, Percentiles()
+        self._ages_s[spec.name] = Percentiles()
         self.sources[spec.name] = SourceTally(spec.name, spec.shown)
 
     def discard(self, name: str) -> None:
         """A source that could not join."""
-        for known in (self.sources, self._given_s, self._ages_s):
-            known.pop(name, None)
+        self.sources.pop(name, None)
+        self._ages_s.pop(name, None)
 
     def counted(self, name: str) -> dict[str, Any]:
         """What was counted of a source, as JSON holds it."""
@@ -104,22 +102,6 @@ class Tally:
             if value is not None:
                 known[name] = value
 
-    def timed(self, source: Stage) -> Stage:
-        """The same source stage; notes when it gives each frame."""
-
-        def process(inbox: Inbox[Any]) -> Iterator[Any]:
-            items = source.process(inbox)
-            try:
-                for item in items:
-                    if isinstance(item, Frame):
-                        self._given_s[item.source][item.index] = perf_counter()
-                    yield item
-            finally:  # a run that is stopped closes what it knows, which is this generator
-                if isinstance(items, Generator):
-                    items.close()
-
-        return replace(source, process=process)
-
     def count(self, item: Any) -> None:
         """One item came out of the run."""
         if isinstance(item, Result):
@@ -128,8 +110,8 @@ class Tally:
             source.read_s = self._end_s(item) - self._first_s.setdefault(item.source, item.pts_s)
             source.dropped += item.frame.dropped_before
             source.sessions = item.session + 1
-            given_s = self._given_s[item.source].pop(item.index)
-            self._latencies_ms.add(1000 * (perf_counter() - given_s))
+            if item.frame.decoded_s is not None:
+                self._latencies_ms.add(1000 * (perf_counter() - item.frame.decoded_s))
             if item.frame.captured_s is not None:
                 age_s = monotonic() - item.frame.captured_s
                 self._ages_s[item.source].add(age_s)
@@ -140,7 +122,6 @@ class Tally:
             source = self.sources[item.source]
             source.dropped, source.undecodable, source.error = item.dropped, item.undecodable, item.error
             source.ended, source.drops = True, dict(item.drops)
-            self._given_s[item.source].clear()
 
     def _end_s(self, result: Result) -> float:
         """When a frame gives way to the next one: it lasts as long as it says, or as the one before did."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event
+from time import perf_counter
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo
@@ -136,13 +137,16 @@ class _Life:
     step_s: float = 0.0
     drops: Mapping[str, int] = field(default_factory=dict)
 
-    def count(self, item: Frame | StreamGap) -> None:
+    def count(self, item: Frame | StreamGap) -> Frame | StreamGap:
+        """Gives it back; a frame with the time at which this was."""
         if isinstance(item, Frame):
+            item = replace(item, decoded_s=perf_counter())
             self.frames += 1
             self.dropped += item.dropped_before
             duration_s = float(item.duration * item.time_base)
             self.step_s = duration_s or (item.pts_s - self.last_s if self.last_s is not None else 0.0)
             self.last_s, self.size = item.pts_s, (item.width, item.height)
+        return item
 
     def checkpoint(self, source: str, *, last: bool = False) -> Checkpoint:
         return Checkpoint(source, self.frames, self.size, self.last_s, self.step_s, last)
@@ -193,8 +197,7 @@ def decode(inputs: Sequence[Input], part: Part | None = None, *, on_error: OnErr
                 if every_frames and life.frames > first and life.frames % every_frames == 0:
                     yield life.checkpoint(name)
                 life.undecodable = opened.undecodable
-                life.count(item)
-                yield item
+                yield life.count(item)
                 if source.leaving.is_set():
                     break
             life.undecodable = opened.undecodable
@@ -237,8 +240,7 @@ def decode_live(source: Input, options: LiveOptions, part: Part | None = None, *
                 continue
             if life.frames == 0 and isinstance(item, Frame):
                 yield source.started(opened.info, part)
-            life.count(item)
-            yield item
+            yield life.count(item)
 
     def process(inbox: Inbox[Item]) -> Iterator[Item]:
         life = _Life()

@@ -1,7 +1,6 @@
 """What is counted while a run goes on."""
 
 import time
-from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -20,7 +19,8 @@ INFO = StreamInfo("a.mp4", 4, 4, Fraction(1, 10), duration_s=5.0)
 
 def frame(index, dropped_before=0, duration=1):
     image = np.zeros((4, 4, 3), np.uint8)
-    return Frame("a", 0, index, index, Fraction(1, 10), RgbPicture(image), duration, dropped_before=dropped_before)
+    timing = {"dropped_before": dropped_before, "decoded_s": time.perf_counter()}
+    return Frame("a", 0, index, index, Fraction(1, 10), RgbPicture(image), duration, **timing)
 
 
 def test_counts_and_times():
@@ -31,7 +31,7 @@ def test_counts_and_times():
         frame(3, dropped_before=2),
         StreamEnded("a", 2, 2, 1, "broke off", {"late": 2}),
     ]
-    with Run([tally.timed(Stage("items", lambda inbox: iter(items)))], []) as run:
+    with Run([Stage("items", lambda inbox: iter(items))], []) as run:
         for item in run:
             tally.count(Result(item, Detections.empty(("x",))) if isinstance(item, Frame) else item)
     found = tally.sources["a"]
@@ -48,30 +48,13 @@ def test_no_frames_no_latency():
     assert Tally([]).latency_ms() is None
 
 
-def test_closing_the_timed_source_closes_the_source():
-    closed = []
-
-    def process(inbox):
-        try:
-            yield frame(0)
-            yield frame(1)
-        finally:
-            closed.append(True)
-
-    outputs = Tally([SourceSpec("a.mp4", "a", "file")]).timed(Stage("items", process)).process(iter(()))
-    assert isinstance(outputs, Generator)
-    next(outputs)
-    outputs.close()
-    assert closed == [True]
-
-
 @pytest.mark.parametrize(
     "frames", [[frame(0), frame(20), frame(40)], [frame(0), frame(1), frame(2, duration=45)]], ids=["stride", "long"]
 )
 def test_the_last_frame_lasts(frames):
     tally = Tally([SourceSpec("a.mp4", "a", "file")])
     items = [StreamStarted("a", INFO), *frames, StreamEnded("a", len(frames))]
-    with Run([tally.timed(Stage("items", lambda inbox: iter(items)))], []) as run:
+    with Run([Stage("items", lambda inbox: iter(items))], []) as run:
         for item in run:
             tally.count(Result(item, Detections.empty(("x",))) if isinstance(item, Frame) else item)
     assert tally.sources["a"].read_s == pytest.approx(6.0 if frames[1].pts == 20 else 4.7)
@@ -98,7 +81,7 @@ def test_live_frames_are_timed_from_their_capture_on_by_source():
     tally = Tally([SourceSpec("rtsp://h/a", "a", "network"), SourceSpec("b.mp4", "b", "file")])
     assert tally.latency_s() is None
     live = [replace(frame(n), captured_s=time.monotonic() - age_s, session=n) for n, age_s in enumerate((5, 20))]
-    with Run([tally.timed(Stage("items", lambda inbox: iter(live), 0, True))], []) as run:
+    with Run([Stage("items", lambda inbox: iter(live), 0, True)], []) as run:
         for item in run:
             tally.count(Result(item, Detections.empty(("x",))))
     assert tally.latency_s("b") is None
@@ -107,9 +90,9 @@ def test_live_frames_are_timed_from_their_capture_on_by_source():
     assert tally.sources["a"].sessions == 2
 
 
-def test_a_timed_source_stays_what_it_is():
+def test_a_source_that_joins_is_counted_and_one_that_could_not_is_forgotten():
     tally = Tally([])
-    tally.add(SourceSpec("rtsp://h/a", "a", "network"))
-    stage = tally.timed(Stage("decode", iter, 0, True))
-    assert (stage.name, stage.capacity, stage.stops_itself) == ("decode", 0, True)
-    assert tally.sources["a"].location == "rtsp://h/a"
+    for name in "ab":
+        tally.add(SourceSpec(f"rtsp://h/{name}", name, "network"))
+    tally.discard("b")
+    assert [source.location for source in tally.sources.values()] == ["rtsp://h/a"]
