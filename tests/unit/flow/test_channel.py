@@ -70,7 +70,7 @@ def test_take_gives_none_when_nothing_came_in_time() -> None:
     channel: Channel[int] = Channel(1)
     started_s = time.monotonic()
     assert channel.take(timeout_s=0.05) is None
-    assert 0.05 <= time.monotonic() - started_s < 5
+    assert time.monotonic() - started_s >= 0.05
     assert channel.take(timeout_s=0) is None
     channel.put(1)
     assert channel.take(timeout_s=0) == 1
