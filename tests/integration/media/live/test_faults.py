@@ -17,7 +17,8 @@ from rtsp_server import Files, Live
 from streamdet.media.live import reader, source
 from streamdet.media.live.options import LiveOptions
 
-FAST = LiveOptions(**QUICK)
+# Tried again at once, but not taken for lost where a busy machine only hesitates.
+FAST = LiveOptions(stale_after_s=30, timeout_s=15, **QUICK)
 SECRET = "s3cr3t-Pa55"
 
 
@@ -60,7 +61,7 @@ def open_files():
 @pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.soak)])
 def test_server_killed_and_started_again(rtsp_server, times):
     server, other = rtsp_server({"/live": Live()}), rtsp_server({"/live": Live()})
-    with Watcher(other.url("/live")) as undisturbed, Watcher(server.url("/live"), FAST) as watcher:
+    with Watcher(other.url("/live"), FAST) as undisturbed, Watcher(server.url("/live"), FAST) as watcher:
         undisturbed.wait_for_frames()
         watcher.wait_for_frames(3, session=0)
         before = open_files(), threading.active_count()
@@ -79,12 +80,12 @@ def test_server_killed_and_started_again(rtsp_server, times):
 
 def test_server_frozen_for_longer_than_the_timeout(rtsp_server):
     server = rtsp_server({"/live": Live()})
-    with Watcher(server.url("/live"), LiveOptions(stale_after_s=0.5, timeout_s=1, **QUICK)) as watcher:
+    with Watcher(server.url("/live"), LiveOptions(stale_after_s=2, timeout_s=3, **QUICK)) as watcher:
         watcher.wait_for_frames(10)
         server.sigstop()
         watcher.wait_until(lambda: watcher.source.stale)
         assert [(gap.reason, gap.session, gap.lost_s) for gap in watcher.gaps] == [("stale", 1, None)]
-        watcher.wait_until(lambda: "no video within 1 s" in (watcher.source.problem or ""))
+        watcher.wait_until(lambda: "no video within 3 s" in (watcher.source.problem or ""))
         assert watcher.source.stale
         server.sigcont()
         watcher.wait_for_frames(10, session=1)
@@ -97,7 +98,7 @@ def test_server_frozen_for_longer_than_the_timeout(rtsp_server):
 
 def test_server_that_only_hesitates_keeps_its_connection(rtsp_server):
     server = rtsp_server({"/live": Live()})
-    with Watcher(server.url("/live"), LiveOptions(stale_after_s=0.5, timeout_s=30)) as watcher:
+    with Watcher(server.url("/live"), LiveOptions(stale_after_s=2, timeout_s=60)) as watcher:
         watcher.wait_for_frames(10)
         server.sigstop()
         watcher.wait_until(lambda: watcher.source.stale)
@@ -177,7 +178,7 @@ def test_codec_and_size_that_change_with_a_restart(rtsp_server):
 
 def test_udp_that_loses_and_reorders_goes_on(rtsp_server, proxy):
     chaos, url = proxy(rtsp_server({"/live": Live(fps=60)}), udp_loss=0.05, udp_reorder=0.05)
-    with Watcher(url, LiveOptions(transport="udp")) as watcher:
+    with Watcher(url, LiveOptions(transport="udp", stale_after_s=60, timeout_s=60)) as watcher:
         watcher.wait_until(lambda: chaos.seen["lost"] > 5 and chaos.seen["reordered"] > 5)
     assert (watcher.gaps, watcher.source.session) == ([], 0)
     assert len(watcher.frames) > 50
@@ -208,7 +209,7 @@ def test_damage_of_loss_while_connecting_is_not_shown_either(rtsp_server, proxy,
 
 def test_corrupt_payload_is_survived(rtsp_server, proxy):
     chaos, url = proxy(rtsp_server({"/live": Live(fps=60)}), tcp_corrupt=0.3)
-    with Watcher(url, FAST) as watcher:
+    with Watcher(url, LiveOptions(**QUICK)) as watcher:
         watcher.wait_until(lambda: chaos.seen["corrupted"] > 40)
         chaos.tcp_corrupt = 0
         watcher.wait_for_frames(90)
