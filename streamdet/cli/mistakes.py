@@ -13,7 +13,7 @@ _ELSEWHERE = {
     "--conf-thres": "--conf",
     "--iou-thres": "--iou",
     "--save-txt": "--detections NAME.txt",
-    "--save-csv": "--detections NAME.csv",
+    "--save-csv": "--csv NAME.csv",
     "--save-json": "--detections NAME.json",
     "--project": "--output",
     "--name": "--output",

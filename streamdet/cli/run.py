@@ -22,6 +22,7 @@ _KEYS = {
     "output": "encode.path",
     "segment": "encode.segment_s",
     "detections": "record.path",
+    "csv": "table.path",
     "model": "detect.model",
     "conf": "detect.conf",
     "iou": "detect.iou",
@@ -125,8 +126,16 @@ def run(
         typer.Option(
             metavar="PATH|DIR|-|URL",
             rich_help_panel=OUTPUT,
-            help="Write the detections: .jsonl, .txt (MOTChallenge) or .json (COCO); - for standard output; "
+            help="Write the detections: .jsonl, .txt (MOTChallenge), .json (COCO) or .csv; - for standard output; "
             "mqtt://host/topic or http(s):// to send them. Default: not written.",
+        ),
+    ] = None,
+    csv: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|DIR",
+            rich_help_panel=OUTPUT,
+            help="Write a table as well, a row for each box, for spreadsheets: .csv or a folder. Default: not written.",
         ),
     ] = None,
     report: Annotated[
@@ -343,7 +352,7 @@ def _overrides(options: Mapping[str, Any]) -> Iterator[Override]:
 
 
 def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "PipelineConfig":
-    """The job with the stages that --no-video, --show, --output, --detections and --track take away or add."""
+    """The job with the stages that --no-video, --show, --output, --detections, --csv and --track take away or add."""
     stages = list(config.stages)
     if options["no_video"]:
         unused = ("encode",) if options["show"] else ("annotate", "encode")
@@ -356,4 +365,6 @@ def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "Pipeli
         stages += ["encode"] if "annotate" in stages else ["annotate", "encode"]
     if options["detections"] is not None and "record" not in stages:
         stages.append("record")
+    if options["csv"] is not None and "table" not in stages:
+        stages.append("table")
     return config.model_copy(update={"stages": tuple(stages)})

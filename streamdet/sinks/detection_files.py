@@ -9,12 +9,13 @@ from streamdet.media.locations import redact
 from streamdet.media.write.delivery import Delivery
 from streamdet.result import Result
 from streamdet.sinks.coco import CocoFile
+from streamdet.sinks.csv import CsvFile
 from streamdet.sinks.events import EventSender, is_event_address, open_transport
 from streamdet.sinks.jsonl import JsonLinesFile, RunHeader, run_line
 from streamdet.sinks.lines import GrowingFile, LastingFile, Lines, Stdout
 from streamdet.sinks.mot import MotFile
 
-Format = Literal["jsonl", "mot", "coco"]
+Format = Literal["jsonl", "mot", "coco", "csv"]
 STDOUT = "-"
 
 
@@ -48,7 +49,7 @@ def open_detection_file(
 
     Args:
         path: the file, replaced where it exists; "-" for standard output; the address of a broker or a web server.
-        form: jsonl takes any number of streams, mot and coco one.
+        form: jsonl takes any number of streams, the others one.
         header: what JSON Lines start with.
         sources: names of the streams that go into it.
         delivery: gives what counts the lines at an address, or of a live file, by that and their unit.
@@ -67,6 +68,8 @@ def open_detection_file(
     lines = _lines(str(path), delivery or _uncounted, live, resume_at)
     if form == "mot":
         return MotFile(lines)
+    if form == "csv":
+        return CsvFile(lines, header=resume is None)
     return JsonLinesFile(lines, None if resume else run_line(header, sources))
 
 

@@ -22,7 +22,7 @@ from streamdet.stages.targets import files_of, is_folder
 from streamdet.version import __version__
 from streamdet.yaml_file import Section
 
-_FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".txt": "mot", ".json": "coco"}
+_FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".txt": "mot", ".json": "coco", ".csv": "csv"}
 _ENDINGS = {name: ending for ending, name in _FORMATS.items()}
 
 
@@ -32,12 +32,12 @@ class RecordSettings(Section):
     Attributes:
         path: a file, a folder for several sources, - for standard output, or where they are sent to:
             mqtt://host/topic, or the http(s):// address of a webhook; None: <stem>.jsonl here.
-        format: None: by the ending of path, .jsonl, .txt (MOTChallenge) or .json (COCO results); jsonl where it has
-            none.
+        format: None: by the ending of path, .jsonl, .txt (MOTChallenge), .json (COCO results) or .csv; jsonl where it
+            has none.
     """
 
     path: str | None = Field(default=None, min_length=1)
-    format: Literal["jsonl", "mot", "coco"] | None = None
+    format: Literal["jsonl", "mot", "coco", "csv"] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,12 @@ class _Detections:
 
 
 def record(
-    form: Format, header: RunHeader, log: OutputLog, shared: str | None = None, names: Sequence[str] = ()
+    form: Format,
+    header: RunHeader,
+    log: OutputLog,
+    shared: str | None = None,
+    names: Sequence[str] = (),
+    stage: str = "record",
 ) -> Stage:
     """Write every stream's detections to its file; everything passes through.
 
@@ -80,15 +85,16 @@ def record(
     unless its stream is live: then it is tried again with every line. The others and the run continue.
 
     Args:
-        form: jsonl, mot (MOTChallenge) or coco (COCO results).
+        form: jsonl, mot (MOTChallenge), coco (COCO results) or csv.
         header: what JSON Lines begin with.
         log: is told of each file that fails.
         shared: "-" for standard output or an address, for all streams; then they have no files.
         names: of the streams that share it.
+        stage: its name, which its saved sections have as well.
     """
 
     def open_output(started: StreamStarted | None, target: Target) -> Output:
-        saved = None if started is None else started.saved("record")
+        saved = None if started is None else started.saved(stage)
         file = open_detection_file(
             target,
             form,
@@ -100,7 +106,7 @@ def record(
         )
         return _Detections(file)
 
-    return output_stage("record", open_output, log, shared)
+    return output_stage(stage, open_output, log, shared)
 
 
 def _resume(section: RecordState) -> Mapping[str, Any]:
@@ -143,11 +149,13 @@ def _format(settings: RecordSettings) -> Format:
         return "jsonl"
     ending = Path(path).suffix.lower()
     if ending not in _FORMATS:
-        raise ConfigError(f"detections {path}: expected a name that ends in .jsonl, .txt or .json, a folder, or -")
+        raise ConfigError(
+            f"detections {path}: expected a name that ends in .jsonl, .txt, .json or .csv, a folder, or -"
+        )
     return _FORMATS[ending]
 
 
-def _surviving(sections: Sequence[RecordState], target: Path, left: Left) -> list[RecordState | None]:
+def surviving(sections: Sequence[RecordState], target: Path, left: Left) -> list[RecordState | None]:
     """COCO results have their name when they are complete; other files grow under it."""
 
     def is_there(section: RecordState) -> bool:
@@ -157,19 +165,20 @@ def _surviving(sections: Sequence[RecordState], target: Path, left: Left) -> lis
     return [section if is_there(section) else None for section in sections]
 
 
-def _build(settings: RecordSettings, context: StageContext) -> Stage:
+def build_files(stage: str, settings: RecordSettings, context: StageContext) -> Stage:
+    """The stage of this name, by its settings and the job."""
     spec = context.detector.spec
     header = RunHeader(__version__, spec.name, spec.sha256 or None, spec.classes)
     shared = settings.path if _is_shared(settings.path) else None
-    return record(_format(settings), header, context.log, shared, context.sources)
+    return record(_format(settings), header, context.log, shared, context.sources, stage)
 
 
 STAGE = StageEntry(
     "record",
-    _build,
+    lambda settings, context: build_files("record", settings, context),
     settings=RecordSettings,
     needs=frozenset({"detections"}),
     uses=frozenset({"track_ids"}),
     state=RecordState,
-    output=OutputEntry("detections", plan_detections, _surviving),
+    output=OutputEntry("detections", plan_detections, surviving),
 )

@@ -107,7 +107,11 @@ def test_output_is_a_list_or_a_pipeline(streamdet, clips, here):
         (("-o", "rtsp://user:s3cret@host/x", "--codec", "hevc"), "output rtsp://host/x: codec hevc: expected h264"),
         (("-o", "http://user:s3cret@host/x"), "output http://host/x: expected rtsp:// or rtsps://, a file such as"),
         (("-o", "same.mp4", "--report", "./same.mp4"), "two outputs have this name"),
-        (("--detections", "found.csv"), "detections found.csv: expected a name that ends in .jsonl, .txt or .json"),
+        (
+            ("--detections", "found.xml"),
+            "detections found.xml: expected a name that ends in .jsonl, .txt, .json",
+        ),
+        (("--csv", "found.txt"), "table found.txt: expected a name that ends in .csv"),
         (("--report", "folder"), "output folder: expected a file name, this is a folder"),
         (("--codec", "mpeg4"), "--codec: expected 'h264', 'hevc' or 'av1', got \"mpeg4\""),
         (("--crf", "99"), "crf 99: expected 0 (best) to 51"),

@@ -124,7 +124,7 @@ def test_what_was_killed_ends_as_if_nothing_had_happened(start, streamdet, job, 
     assert hidden(here) == []
 
 
-@pytest.mark.parametrize("ending", ["txt", "json"])
+@pytest.mark.parametrize("ending", ["txt", "json", "csv"])
 def test_other_formats_go_on_too(start, streamdet, job, here, ending):
     assert streamdet(*job("a", "--detections", f"a.{ending}", "--no-track")).status == 0
     command = job("b", "--detections", f"b.{ending}", "--no-track")

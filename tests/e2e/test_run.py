@@ -1,5 +1,6 @@
 """`streamdet run` on real clips."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -51,6 +52,27 @@ def test_everything_at_once(streamdet, clips, tiny_model, here, read_video):
     ]
     assert all(output["bytes"] > 0 for output in report["outputs"])
     assert report["failures"] == []
+
+
+def test_a_table_beside_the_detections(streamdet, clips, tiny_model, here):
+    done = streamdet(
+        *("run", clips / "walk.mp4", clips / "fast.mp4", "--model", tiny_model, *LOW, "--no-video"),
+        *("--max-frames", "6", "--detections", "out/", "--csv", "out/"),
+    )
+    assert (done.status, done.stdout) == (0, "")
+    for name in ("walk", "fast"):
+        with (here / "out" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        lines = read_lines((here / "out" / f"{name}.jsonl").read_text())
+        found = [(line, box) for line in lines if line["type"] == "frame" for box in line["detections"]]
+        assert len(found) > 0
+        assert [
+            (row["source"], int(row["frame"]), float(row["time_s"]), row["class"], float(row["score"])) for row in rows
+        ] == [(name, line["frame"], line["time_s"], box["class"], box["score"]) for line, box in found]
+        assert [[float(row[edge]) for edge in ("x1", "y1", "x2", "y2")] for row in rows] == [
+            box["box"] for _, box in found
+        ]
+        assert [int(row["track"]) if row["track"] else None for row in rows] == [box["track"] for _, box in found]
 
 
 def test_a_part_of_the_source(streamdet, clips, tiny_model, here, read_video):

@@ -5,7 +5,7 @@ import pytest
 from streamdet.cli.run import with_stages
 from streamdet.jobs.config import job_model
 
-NONE = {"no_video": False, "show": False, "track": None, "output": None, "detections": None}
+NONE = {"no_video": False, "show": False, "track": None, "output": None, "detections": None, "csv": None}
 START = ("decode", "batch", "detect")
 
 
@@ -21,6 +21,7 @@ START = ("decode", "batch", "detect")
         (("annotate", "record"), {"output": "x.mp4"}, ("annotate", "record", "encode")),
         (("annotate", "encode"), {"detections": "x.jsonl"}, ("annotate", "encode", "record")),
         (("encode",), {"output": "x.mp4", "detections": "-"}, ("encode", "record")),
+        (("encode",), {"csv": "x.csv", "detections": "-"}, ("encode", "record", "table")),
         (("annotate", "encode", "record"), {"no_video": True, "detections": "-"}, ("record",)),
         (("track", "annotate", "encode"), {"no_video": True, "show": True}, ("track", "annotate")),
     ],
