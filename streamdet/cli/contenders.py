@@ -78,13 +78,13 @@ def open_contender(model: str, device: str, precision: "Precision" = "auto") -> 
     if path.suffix != ".ckpt":
         return load(model, device=device, precision=precision)
 
+    from streamdet.models.recurrent.build import build_detector
     from streamdet.models.recurrent.config import ModelConfig
-    from streamdet.models.recurrent.detector import RecurrentDetector
     from streamdet.runtimes.torch import TorchDetector
     from streamdet.training.nanodet import COCO_INDEX, initialise_from_nanodet
 
     config = ModelConfig(name="nanodet-m", classes=tuple(COCO_INDEX), recurrent_channels=0)
-    detector = RecurrentDetector(config)
+    detector = build_detector(config)
     initialise_from_nanodet(detector, path)
     detector.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return TorchDetector(detector, device, precision)

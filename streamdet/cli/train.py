@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from streamdet.datasets.labels import LabelledSet
+    from streamdet.models.recurrent.build import build_detector
     from streamdet.models.recurrent.detector import RecurrentDetector
     from streamdet.training.config import TrainingConfig
     from streamdet.training.loop import Progress as Position
@@ -133,13 +134,12 @@ def _train(
 def _begin(config: "TrainingConfig") -> "RecurrentDetector":
     import torch
 
-    from streamdet.models.recurrent.detector import RecurrentDetector
     from streamdet.training.initialise import open_model
 
     if config.initialise is not None:
         return open_model(config.initialise, config.model, data=config.data, seed=config.seed, say=log.info)
     torch.manual_seed(config.seed)
-    return RecurrentDetector(config.model)
+    return build_detector(config.model)
 
 
 class _Stop:

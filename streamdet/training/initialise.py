@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from streamdet.errors import CheckpointError
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.checkpoint import detector_of
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
@@ -48,7 +49,7 @@ def open_model(
         CheckpointError: if the file does not fit.
     """
     torch.manual_seed(seed)
-    detector = RecurrentDetector(model)
+    detector = build_detector(model)
     if path.suffix == _NANODET:
         initialise_from_nanodet(detector, data / path)
         return detector

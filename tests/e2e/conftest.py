@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from streamdet.cli import main
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.checkpoint import save_checkpoint
 from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 
 REPOSITORY = Path(__file__).parents[2]
 WIDTH, HEIGHT, FPS, AUDIO_RATE = 160, 96, 25, 48000
@@ -94,7 +94,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = ModelConfig(name="tiny", classes=("person", "car"), channels=16, recurrent_channels=8, image_size=96)
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_checkpoint(path, RecurrentDetector(config).eval(), {})
+    save_checkpoint(path, build_detector(config).eval(), {})
     return path
 
 

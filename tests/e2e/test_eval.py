@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from streamdet.cli import main
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.checkpoint import save_checkpoint
 from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.loading import load
 
 AP_KEYS = {"ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"}
@@ -36,7 +36,7 @@ def remembering_model(tmp_path_factory) -> Path:
     config = ModelConfig(
         name="small", classes=("person", "car", "bus"), channels=16, recurrent_channels=8, image_size=96
     )
-    detector = RecurrentDetector(config).eval()
+    detector = build_detector(config).eval()
     detector.set_alpha(1.0)
     for convolution in detector.head.score_convs:
         torch.nn.init.constant_(convolution.bias, -3.0)
@@ -101,7 +101,7 @@ def test_two_models_are_judged_on_the_classes_that_both_know(streamdet, labels, 
 
 def test_a_nanodet_checkpoint_is_a_model(streamdet, labels, here, tmp_path):
     """Its names and shapes, with weights of our own."""
-    ours = RecurrentDetector(ModelConfig(name="n", classes=("person",), recurrent_channels=0)).state_dict()
+    ours = build_detector(ModelConfig(name="n", classes=("person",), recurrent_channels=0)).state_dict()
     layers = {"0": "depthwise", "1": "dwnorm", "3": "pointwise", "4": "pwnorm"}
     theirs = {}
     for name, value in ours.items():

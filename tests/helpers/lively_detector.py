@@ -2,6 +2,7 @@
 
 import torch
 
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
 
@@ -14,7 +15,7 @@ def lively_detector(classes: tuple[str, ...] = ("person", "car"), **config: int)
         config: of `ModelConfig`.
     """
     torch.manual_seed(1)
-    model = RecurrentDetector(ModelConfig(name="lively", classes=classes, image_size=96, **config)).eval()
+    model = build_detector(ModelConfig(name="lively", classes=classes, image_size=96, **config)).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "memory" in name:

@@ -17,9 +17,9 @@ from streamdet.datasets.describe import describe
 from streamdet.datasets.open_set import open_set
 from streamdet.errors import CheckpointError, ConfigError, StreamdetError
 from streamdet.jobs.config import job_model
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.checkpoint import load_checkpoint, save_checkpoint
 from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.training.config import TrainingConfig
 from streamdet.training.nanodet import initialise_from_nanodet
 from streamdet.training.saved_run import read_run, write_run
@@ -193,7 +193,7 @@ def test_mutated_yaml_is_read_or_refused(path, model, here):
 def model_file(here):
     path = here / "tiny.safetensors"
     config = ModelConfig(name="tiny", classes=("person",), channels=8, recurrent_channels=8, recurrent_strides=(32,))
-    save_checkpoint(path, RecurrentDetector(config), {"steps": 3})
+    save_checkpoint(path, build_detector(config), {"steps": 3})
     return path
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from streamdet.models.recurrent.backbone import ShuffleUnit
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.models.recurrent.layout import INNER_WIDTHS
 
@@ -52,7 +53,7 @@ def prune(detector: RecurrentDetector, share: float) -> RecurrentDetector:
                     narrow = value[:, channels] if layer == _LAST_CONV else value[channels]
                     tensors[f"{name}.branch2.{layer}.{key}"] = narrow
     widths = tuple(len(channels) for channels in kept.values())
-    pruned = RecurrentDetector(detector.config.model_copy(update={"inner_widths": widths}))
+    pruned = build_detector(detector.config.model_copy(update={"inner_widths": widths}))
     pruned.load_state_dict(tensors)
     return pruned.eval()
 

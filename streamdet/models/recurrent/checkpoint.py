@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.models.recurrent.weights import CHECKPOINT_FORMAT, Weights, read_weights
 
@@ -65,7 +66,7 @@ def load_checkpoint(path: Path) -> tuple[RecurrentDetector, dict[str, Any]]:
 
 def detector_of(weights: Weights) -> RecurrentDetector:
     """A detector in torch, on the CPU in evaluation mode."""
-    detector = RecurrentDetector(weights.config)
+    detector = build_detector(weights.config)
     detector.load_state_dict({name: torch.tensor(x) for name, x in weights.arrays.items()}, strict=False)
     detector.int8_ranges = dict(weights.int8_ranges)
     detector.sha256 = weights.sha256

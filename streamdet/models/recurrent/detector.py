@@ -1,10 +1,11 @@
-"""The recurrent detector: backbone, memory, neck, head.
+"""The recurrent detector: backbone, memory, neck, head, each of which is given to it.
 
 Shapes: B streams, T frames, H, W pixels, K classes, P cells of all levels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,7 +17,6 @@ from streamdet.detections import Detections
 from streamdet.models.contract import DetectorSpec, check_images, check_state
 from streamdet.models.options import KEEP, DetectOptions
 from streamdet.models.outputs import DenseOutputs
-from streamdet.models.recurrent.backbone import ShuffleNetBackbone
 from streamdet.models.recurrent.boxes import (
     cell_centres,
     decode_boxes,
@@ -25,14 +25,7 @@ from streamdet.models.recurrent.boxes import (
 )
 from streamdet.models.recurrent.config import PADDING_GREY, ModelConfig
 from streamdet.models.recurrent.fusion import RecurrentFusion
-from streamdet.models.recurrent.head import AnchorFreeHead
-from streamdet.models.recurrent.layout import (
-    BACKBONE_CHANNELS,
-    BACKBONE_STRIDES,
-    INNER_WIDTHS,
-    PIXEL_DEVIATION,
-    PIXEL_MEAN,
-)
+from streamdet.models.recurrent.layout import BACKBONE_STRIDES, PIXEL_DEVIATION, PIXEL_MEAN
 from streamdet.models.recurrent.neck import AdditivePAN
 from streamdet.models.recurrent.state import State
 
@@ -97,22 +90,29 @@ class RecurrentDetector(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        backbone: nn.Module,
+        neck: AdditivePAN,
+        memory: Mapping[str, RecurrentFusion],
+        head: nn.Module,
+    ) -> None:
+        """Put one together; `build.build_detector` makes the parts from a configuration.
+
+        Args:
+            config: its architecture.
+            backbone: (N, 3, H, W) normalised RGB to a map of each of BACKBONE_STRIDES, finest first.
+            neck: brings these maps to one width, and mixes them.
+            memory: of each level that has one, by its stride.
+            head: mixed maps to class logits (N, P, K) and distance logits (N, P, 4, Q).
+        """
         super().__init__()
         self.config = config
         self.sha256 = ""
         self.int8_ranges: dict[str, tuple[float, float]] = {}
-        self.backbone = ShuffleNetBackbone(config.inner_widths or INNER_WIDTHS)
-        self.neck = AdditivePAN(BACKBONE_CHANNELS, config.channels)
-        self.memory = nn.ModuleDict(
-            {
-                str(stride): RecurrentFusion(config.channels, config.recurrent_channels)
-                for stride in config.memory_strides
-            }
-        )
-        self.head = AnchorFreeHead(
-            config.channels, len(config.classes), config.distance_bins, levels=len(BACKBONE_STRIDES)
-        )
+        self.backbone, self.neck = backbone, neck
+        self.memory, self.head = nn.ModuleDict(memory), head
         self.register_buffer("mean", torch.tensor(PIXEL_MEAN)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(PIXEL_DEVIATION)[:, None, None], persistent=False)
 

@@ -9,8 +9,8 @@ import torch
 from streamdet.datasets.labels import LabelledVideo
 from streamdet.errors import ConfigError
 from streamdet.evaluation.predict import predict
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
 
 FRAMES = 20
@@ -33,7 +33,7 @@ class Pictures:
 def detector():
     torch.manual_seed(3)
     config = ModelConfig(name="tiny", classes=("person", "car"), channels=16, recurrent_channels=8, image_size=96)
-    model = RecurrentDetector(config).eval()
+    model = build_detector(config).eval()
     model.set_alpha(1.0)
     for bias in (conv.bias for conv in model.head.score_convs):
         torch.nn.init.constant_(bias, -3.0)  # scores near the lowest that is kept, so that memory decides

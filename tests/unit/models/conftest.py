@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
 
@@ -11,7 +12,7 @@ from streamdet.models.recurrent.detector import RecurrentDetector
 def _opinionated() -> RecurrentDetector:
     """Random weights whose scores and boxes spread over their range, else equal outputs would prove nothing."""
     torch.manual_seed(3)
-    model = RecurrentDetector(ModelConfig(name="test", classes=("person", "car", "bus")))
+    model = build_detector(ModelConfig(name="test", classes=("person", "car", "bus")))
     noise = torch.randint(0, 256, (2, 1, 3, 64, 96), dtype=torch.uint8)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from streamdet.models.compress.int8 import calibrate
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.checkpoint import save_checkpoint
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
@@ -16,7 +17,7 @@ def make_model(**changes) -> RecurrentDetector:
     """Random weights, statistics and gates; scores all over 0 to 1; most of the memory blended in."""
     generator = torch.Generator().manual_seed(3)
     settings = {"classes": ("person", "car", "bus"), "channels": 16, "recurrent_channels": 10, "image_size": 128}
-    model = RecurrentDetector(ModelConfig(name="small", **(settings | changes)))
+    model = build_detector(ModelConfig(name="small", **(settings | changes)))
 
     def fill(tensor, low, high):
         tensor.data.copy_(low + (high - low) * torch.rand(tensor.shape, generator=generator))

@@ -2,15 +2,15 @@ import pytest
 import torch
 
 from streamdet.errors import ConfigError
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
 
 
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    model = RecurrentDetector(ModelConfig(name="test", classes=("person", "car"), image_size=256)).eval()
+    model = build_detector(ModelConfig(name="test", classes=("person", "car"), image_size=256)).eval()
     model.set_alpha(1.0)
     return model
 

@@ -3,9 +3,9 @@ import torch
 
 from streamdet.errors import CheckpointError
 from streamdet.models.compress.pruning import prune
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.checkpoint import load_checkpoint, save_checkpoint
 from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.training.config import TrainingConfig
 from streamdet.training.initialise import complete_recipe, open_model, open_teacher
 
@@ -17,7 +17,7 @@ IMAGES = torch.randint(0, 256, (1, 3, 3, 64, 96), generator=torch.Generator().ma
 def old(tmp_path_factory):
     """A detector whose scores are not those of the start."""
     torch.manual_seed(5)
-    detector = RecurrentDetector(OLD)
+    detector = build_detector(OLD)
     for conv in detector.head.score_convs:
         conv.bias.data = torch.tensor([-1.0, -2.0])
     path = tmp_path_factory.mktemp("old") / "old.safetensors"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from streamdet.errors import ConfigError, PipelineError
-from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.build import build_detector
 from streamdet.training import loop
 from streamdet.training.config import TrainingConfig
 from streamdet.training.loop import Trainer
@@ -40,7 +40,7 @@ def trainer(footages):
 
     def make():
         torch.manual_seed(0)
-        return Trainer(RecurrentDetector(config.model), config, footages, torch.device("cpu"))
+        return Trainer(build_detector(config.model), config, footages, torch.device("cpu"))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "BLOCK_STEPS", 2)
@@ -216,6 +216,6 @@ def test_eighty_steps_learn_the_block(footages, tmp_path):
     config = TrainingConfig.model_validate(recipe)
     torch.manual_seed(0)
     losses = []
-    trainer = Trainer(RecurrentDetector(config.model), config, footages, torch.device("cpu"))
+    trainer = Trainer(build_detector(config.model), config, footages, torch.device("cpu"))
     trainer.run(tmp_path, lambda _, figures: losses.append(figures["loss"]))
     assert losses[-1] < losses[0] * 0.75

@@ -6,8 +6,8 @@ import torch
 
 from streamdet.datasets.cut import cut
 from streamdet.errors import SinkError
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.training import opinion
 from streamdet.training.opinion import Teacher
@@ -24,7 +24,7 @@ class Counting(TorchDetector):
 @pytest.fixture
 def detector():
     torch.manual_seed(0)
-    model = RecurrentDetector(ModelConfig(name="t", classes=("person", "car"), channels=16, recurrent_channels=8))
+    model = build_detector(ModelConfig(name="t", classes=("person", "car"), channels=16, recurrent_channels=8))
     for conv in model.head.score_convs:
         conv.bias.data.fill_(0.0)
     return Counting(model, "cpu")

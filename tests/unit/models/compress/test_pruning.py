@@ -3,8 +3,8 @@ import torch
 
 from streamdet.models.compress.pruning import parameters, prune
 from streamdet.models.recurrent.backbone import ShuffleUnit
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.models.recurrent.layout import INNER_WIDTHS
 
 
@@ -82,5 +82,5 @@ def test_share_that_is_none_fails(detector, share):
 
 def test_detector_is_built_as_wide_as_its_config_says():
     widths = tuple(range(1, 17))
-    built = RecurrentDetector(ModelConfig(name="x", classes=("car",), inner_widths=widths))
+    built = build_detector(ModelConfig(name="x", classes=("car",), inner_widths=widths))
     assert tuple(unit.branch2[0].out_channels for unit in _units(built)) == widths

@@ -2,8 +2,10 @@ import pytest
 import torch
 
 from streamdet.models.options import DetectOptions
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.neck import AdditivePAN
 
 TOLERANCE = {"rtol": 0, "atol": 2e-5}
 
@@ -48,7 +50,7 @@ def test_alpha_zero_is_the_per_frame_detector(detector, images):
     """Bit for bit, whatever the memory holds."""
     detector.set_alpha(0.0)
     config = detector.config.model_copy(update={"recurrent_channels": 0})
-    per_frame = RecurrentDetector(config).eval()
+    per_frame = build_detector(config).eval()
     per_frame.load_state_dict({k: v for k, v in detector.state_dict().items() if not k.startswith("memory.")})
     expected, _ = per_frame.step(images)
     _, past = detector.step(images)
@@ -89,7 +91,7 @@ def test_a_first_frame_is_seen_as_the_per_frame_detector_sees_it(detector, image
 def test_memory_of_coarse_levels_helps_the_finest(images):
     """It lies before the neck, which hands it down: small objects are remembered although stride 8 has no memory."""
     config = ModelConfig(name="coarse", classes=("person",), recurrent_strides=(16, 32))
-    model = RecurrentDetector(config).eval()
+    model = build_detector(config).eval()
     model.set_alpha(1.0)
     _, past = model.step(images[:, :5])
     fresh, _ = model.step(images[:, 5:])
@@ -114,7 +116,7 @@ def test_memory_replaces_what_is_seen_as_far_as_the_gate_is_open(detector):
 
 def test_every_channel_can_pass_through_memory(images):
     config = ModelConfig(name="all", classes=("person",), channels=32, recurrent_channels=32)
-    model = RecurrentDetector(config).eval()
+    model = build_detector(config).eval()
     model.set_alpha(1.0)
     outputs, state = model.step(images)
     assert outputs.scores.shape[:2] == (2, 6)
@@ -154,5 +156,22 @@ def test_detections_are_sorted_and_named(detector, images):
 
 
 def test_default_model_is_small():
-    model = RecurrentDetector(ModelConfig(name="street", classes=("person", "car", "motorcycle", "bus", "truck")))
+    model = build_detector(ModelConfig(name="street", classes=("person", "car", "motorcycle", "bus", "truck")))
     assert sum(p.numel() for p in model.parameters()) < 1_500_000
+
+
+def test_another_backbone_is_put_in_from_outside(images):
+    """Its maps have the strides and channels of the neck's laterals; nothing else asks what made them."""
+
+    class Means(torch.nn.Module):
+        def forward(self, x):
+            return tuple(torch.nn.functional.avg_pool2d(x, stride) for stride in (8, 16, 32))
+
+    config = ModelConfig(name="means", classes=("person",), channels=16, recurrent_channels=8)
+    usual = build_detector(config)
+    neck, memory = AdditivePAN((3, 3, 3), 16), dict(usual.memory.items())
+    model = RecurrentDetector(config, Means(), neck, memory, usual.head).eval()
+    model.set_alpha(1.0)
+    outputs, state = model.step(images)
+    assert outputs.scores.shape == (2, 6, 8 * 12 + 4 * 6 + 2 * 3, 1)
+    assert state.ages.tolist() == [6, 6]

@@ -1,7 +1,7 @@
 import pytest
 
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.models.recurrent.layout import tensor_shapes
 
 
@@ -18,6 +18,6 @@ from streamdet.models.recurrent.layout import tensor_shapes
 )
 def test_tensors_are_those_of_torch(changes):
     config = ModelConfig(**{"name": "x", "classes": ("a",)} | changes)
-    state = RecurrentDetector(config).state_dict()
+    state = build_detector(config).state_dict()
     expected = {name: tuple(x.shape) for name, x in state.items() if not name.endswith("num_batches_tracked")}
     assert tensor_shapes(config) == expected
