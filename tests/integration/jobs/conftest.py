@@ -5,8 +5,8 @@ import torch
 
 from streamdet.jobs.config import load_job
 from streamdet.jobs.plan import plan
+from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
-from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.runtimes.torch import TorchDetector
 
 
@@ -15,7 +15,7 @@ def detector():
     """Small and untrained: scores near 0.01 everywhere."""
     torch.manual_seed(0)
     config = ModelConfig(name="tiny", classes=("person", "car"), channels=16, recurrent_channels=8, image_size=96)
-    return TorchDetector(RecurrentDetector(config), "cpu")
+    return TorchDetector(build_detector(config), "cpu")
 
 
 @pytest.fixture
