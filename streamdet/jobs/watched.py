@@ -12,7 +12,7 @@ from streamdet.jobs.events import JobProblem
 from streamdet.jobs.plan import SourceJob
 from streamdet.jobs.session import Session
 from streamdet.jobs.sources import find_sources
-from streamdet.media.locations import SourceSpec
+from streamdet.media.locations import SourceSpec, expand_sources
 
 _LOOK_EVERY_S = 1.0
 
@@ -79,12 +79,13 @@ class Watching:
                 del self._locations[name]
                 self._session.remove(name)
         for location in missing:
+            [spec] = expand_sources([location], [job.name for job in self._session.jobs])
             try:
-                [name] = self._session.add([location])
+                self._session.add([location])
             except (StreamdetError, ValueError) as error:
-                self._session.tell(JobProblem(f"a source cannot join: {error}"))
+                self._session.tell(JobProblem(f"{spec.name}: cannot join: {error}"))
             else:
-                self._locations[name] = location
+                self._locations[spec.name] = location
 
 
 def _version(path: Path) -> tuple[int, int] | None:
