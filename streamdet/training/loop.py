@@ -1,4 +1,7 @@
-"""The training loop: phases of blocks of 50 steps, each block reproducible, so that a run resumes exactly."""
+"""The training loop: phases of blocks of 50 steps, each block reproducible, so that a run resumes exactly.
+
+A run is saved after each block, and where it is stopped within one.
+"""
 
 import copy
 import math
@@ -76,6 +79,8 @@ class Trainer:
         self._skipped_in_a_row = 0
         self._optimizer: torch.optim.Optimizer | None = None
         self._initial: dict[str, Tensor] = {}
+        self._block_state: State | None = None
+        self._means = Means()
         self._stop_wanted = self._stopped = False
 
     @property
@@ -100,7 +105,9 @@ class Trainer:
         on_step: Callable[[], None] = _nothing,
         on_block: Callable[[], None] = _nothing,
     ) -> None:
-        """Train until the last phase is done, or until `stop`; a checkpoint is written after every block.
+        """Train until the last phase is done, or until `stop`; a checkpoint is written after every block and at a stop.
+
+        Several processes that are stopped within a block resume from its start: each knows its own streams only.
 
         Args:
             folder: where `save` writes.
@@ -119,6 +126,8 @@ class Trainer:
                 self._optimizer = self._make_optimizer(phase)
                 self._initial = copy.deepcopy(self.average.state_dict())
             if not self._block(phase, report, on_step):
+                if self.ranks.world == 1:
+                    self.save(folder)
                 return
             if self.progress.step >= phase.steps:
                 self._return_to_initial(phase.keep_initial)
@@ -157,6 +166,8 @@ class Trainer:
             "average": self.average.state_dict(),
             "initial": self._initial,
             "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
+            "block_state": None if self._block_state is None else _to_tensors(self._block_state),
+            "means": self._means.sums(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -169,6 +180,9 @@ class Trainer:
         if state["optimizer"] is not None:
             self._optimizer = self._make_optimizer(self.config.phases[self.progress.phase])
             self._optimizer.load_state_dict(state["optimizer"])
+        saved = state["block_state"]
+        self._block_state = None if saved is None else _from_tensors(saved).to(self.device)
+        self._means = Means(state["means"])
 
     def _make_optimizer(self, phase: PhaseConfig) -> torch.optim.Optimizer:
         rates = {"backbone": phase.backbone_rate, "neck": phase.backbone_rate, "memory": phase.memory_rate}
@@ -190,8 +204,9 @@ class Trainer:
                 value.lerp_(self._initial[name], share)
 
     def _block(self, phase: PhaseConfig, report: Report, on_step: Callable[[], None]) -> bool:
-        """The next 50 steps, or the rest of the phase; False where it was stopped before their end."""
-        start = self.progress.step
+        """50 steps, or the rest of them or of the phase; False where it was stopped before their end."""
+        done = self.progress.step % BLOCK_STEPS
+        start = self.progress.step - done
         key = [self.config.seed, self.progress.phase, start // BLOCK_STEPS]
         torch.manual_seed(hash(tuple(key)) % (1 << 31))
         steps = min(BLOCK_STEPS, phase.steps - start)
@@ -211,21 +226,24 @@ class Trainer:
         )
         self._set_modes(phase)
         if start == 0 and phase.alpha[0] == 0.0 < phase.alpha[1]:
-            self._start_memory(next(batches))
-        state: State | None = None
-        means = Means()
-        with Prefetch(batches, steps) as prefetched:
+            first = next(batches)
+            if done == 0:
+                self._start_memory(first)
+        for _ in range(done):  # what was trained on before the run was stopped
+            next(batches)
+        with Prefetch(batches, steps - done) as prefetched:
             for batch in prefetched:
                 scheduled = self._schedule(phase)
-                figures, state = self._step(phase, batch, state)
+                figures, self._block_state = self._step(phase, batch, self._block_state)
                 self.progress.step += 1
-                means.add(scheduled | figures)
+                self._means.add(scheduled | figures)
                 on_step()
                 at_end = self.progress.step == start + steps
                 if self.progress.step % REPORT_STEPS == 0 or at_end:
-                    report(self.progress, means.take() | {"skipped_steps": self.skipped_steps})
+                    report(self.progress, self._means.take() | {"skipped_steps": self.skipped_steps})
                 if self._stopped and not at_end:
                     return False
+        self._block_state = None
         return True
 
     @torch.no_grad()
@@ -346,6 +364,15 @@ class Trainer:
                 average.lerp_(current, 1 - decay)
             else:
                 average.copy_(current)
+
+
+def _to_tensors(state: State) -> dict[str, Tensor]:
+    """For `torch.save`, which reads nothing but tensors without risk."""
+    return {name: torch.from_numpy(array) for name, array in state.to_arrays().items()}
+
+
+def _from_tensors(tensors: dict[str, Tensor]) -> State:
+    return State.from_arrays({name: tensor.cpu().numpy() for name, tensor in tensors.items()})
 
 
 def _to(target: Targets, device: torch.device) -> Targets:

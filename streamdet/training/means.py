@@ -6,9 +6,10 @@ from collections.abc import Mapping
 class Means:
     """The mean of each figure over the steps that had it."""
 
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
+    def __init__(self, saved: Mapping[str, tuple[float, int]] | None = None) -> None:
+        """Empty, or with what `sums` gave."""
+        self._sums = {name: total for name, (total, _) in (saved or {}).items()}
+        self._counts = {name: count for name, (_, count) in (saved or {}).items()}
 
     def add(self, figures: Mapping[str, float]) -> None:
         """Figures of one more step."""
@@ -21,3 +22,7 @@ class Means:
         means = {name: value / self._counts[name] for name, value in self._sums.items()}
         self._sums, self._counts = {}, {}
         return means
+
+    def sums(self) -> dict[str, tuple[float, int]]:
+        """Of each figure its sum and the steps that had it, since the last `take`."""
+        return {name: (total, self._counts[name]) for name, total in self._sums.items()}

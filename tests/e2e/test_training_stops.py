@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,12 +59,14 @@ def weights(folder):
 def test_interrupted_run_ends_as_if_nothing_had_been(start, here, recipe, killed):
     run = here / "runs" / "tiny"
     process = start("train", "recipe.yaml", "--progress")
-    wait_for_step(process, run, 60)
+    wait_for_step(process, run, 10)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
     assert "stopping" in stderr
-    assert "saved: per-frame step 50 of 110" in stderr
+    step = re.search(r"saved: per-frame step (\d+) of 110", stderr)
+    assert step is not None
+    assert int(step[1]) >= 10
     assert "go on with: streamdet train recipe.yaml --output runs/tiny --resume" in stderr
     assert "Traceback" not in stderr
 

@@ -147,7 +147,7 @@ def test_training_that_never_is_finite_stops_and_says_what_to_do(trainer, tmp_pa
     assert "loss" not in rows[0]
 
 
-@pytest.mark.parametrize(("after", "saved"), [(3, (1, 0)), (6, (1, 2))])
+@pytest.mark.parametrize(("after", "saved"), [(0, (0, 1)), (2, (0, 3)), (3, (1, 0)), (4, (1, 1)), (6, (1, 3))], ids=str)
 def test_stopped_run_goes_on_exactly(trainer, whole, tmp_path, after, saved):
     stopped, steps = trainer(), []
 
@@ -156,6 +156,8 @@ def test_stopped_run_goes_on_exactly(trainer, whole, tmp_path, after, saved):
         if len(steps) == after:
             stopped.stop()
 
+    if after == 0:
+        stopped.stop()
     stopped.run(tmp_path, lambda *_: None, on_step=stop_after_step)
     assert len(steps) == after + 1  # one more step says it to the other processes
     assert (stopped.saved.phase, stopped.saved.step) == saved
