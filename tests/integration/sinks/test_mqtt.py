@@ -41,6 +41,7 @@ def test_every_line_is_a_message(mosquitto, delivery, who):
         events = sender(broker, delivery, "me:p%40ss%2Fw%3Ad@" if who else "")
         for number in range(500):
             events.append(line(number))
+        wait_until(sent(delivery, 500))
         events.close()
         wait_until(lambda: len(heard.messages) == 500)
     assert numbers(heard.messages) == list(range(500))
@@ -70,7 +71,7 @@ def test_a_killed_broker_gets_what_it_missed(mosquitto, delivery):
 
 def test_a_broker_that_stands_still(mosquitto, delivery):
     broker = mosquitto()
-    events = sender(broker, delivery, timeout_s=0.5)
+    events = sender(broker, delivery, timeout_s=2.0)
     with broker.subscribe(TOPIC) as heard:
         events.append(line(0))
         wait_until(lambda: delivery.sent == 1)

@@ -80,6 +80,7 @@ def test_every_line_arrives_once_and_in_order(delivery):
         events = sender(hook, delivery, "me:p%40ss@")
         for number in range(1000):
             events.append(line(number))
+        wait_until(lambda: delivery.sent == 1000)
         events.close()
     assert hook.lines == list(range(1000))
     assert len(hook.posts) < 1000  # those that wait go together
