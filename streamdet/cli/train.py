@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import torch
 
     from streamdet.datasets.labels import LabelledSet
-    from streamdet.models.recurrent.build import build_detector
     from streamdet.models.recurrent.detector import RecurrentDetector
     from streamdet.training.config import TrainingConfig
     from streamdet.training.loop import Progress as Position
@@ -134,6 +133,7 @@ def _train(
 def _begin(config: "TrainingConfig") -> "RecurrentDetector":
     import torch
 
+    from streamdet.models.recurrent.build import build_detector
     from streamdet.training.initialise import open_model
 
     if config.initialise is not None:
