@@ -8,6 +8,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from streamdet.media.write.audio import AudioCopier
+from streamdet.media.write.extras import Extras
 from streamdet.media.write.formats import OutputFormat
 
 
@@ -22,6 +23,7 @@ def rewrite_faststart(
     samples: int,
     late: AudioCopier,
     until_s: Fraction | None,
+    extras: Extras,
 ) -> None:
     """Copy all packets of a fragmented mp4, and the tracks that could not be in it, into a plain mp4.
 
@@ -35,6 +37,7 @@ def rewrite_faststart(
         samples: number of all packets.
         late: audio tracks that begin long after the video.
         until_s: where those end; None: with their file.
+        extras: tags and chapters.
 
     Raises:
         av.FFmpegError, OSError, ValueError: there is no room, or the source cannot be read.
@@ -46,6 +49,7 @@ def rewrite_faststart(
     ):
         streams = _copy_streams(fragments, output)
         late.add_to(output)
+        extras.add_to(output)
         for packet in fragments.demux(*streams):
             if not packet.size or packet.pts is None or packet.dts is None:
                 continue

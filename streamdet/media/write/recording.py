@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from streamdet.media.planes import Planes
 from streamdet.media.timeline import DEFAULT_RATE
 from streamdet.media.write.audio import AudioCopier, AudioTrack, video_goes_on
 from streamdet.media.write.encoder import EncoderSettings, VideoEncoder, VideoPacket
+from streamdet.media.write.extras import Extras, extras_of
 from streamdet.media.write.formats import OutputFormat
 from streamdet.media.write.interrupted import packets_again
 from streamdet.media.write.output_times import OutputTimes
@@ -36,6 +38,8 @@ class Recording:
         tracks: audio to copy.
         size: of the video, (width, height).
         pts, time_base: of the first frame, which is still to be added.
+        extras_from: file that tags and chapters come from.
+        part_s: start and end of the part of the source that is written, seconds from its beginning.
         origin_s: moment of the source that is the file's 0; None: the source's own 0.
         indexed: the file is complete as it is at its end: an mp4 needs no rewriting.
 
@@ -43,6 +47,7 @@ class Recording:
         times: where frames were placed.
         frames: number of video packets written so far.
         late: audio tracks that the file cannot hold while it grows.
+        extras: tags and chapters.
         end: time at which the last frame ends, in the output's time base.
         cut_s: time at which audio ends because the source's video goes on while the written one does not; None where
             it is copied to its end.
@@ -59,6 +64,8 @@ class Recording:
         size: tuple[int, int],
         pts: int,
         time_base: Fraction,
+        extras_from: Path | None = None,
+        part_s: tuple[float | None, float | None] = (None, None),
         origin_s: Fraction | None = None,
         indexed: bool = False,
     ) -> None:
@@ -87,6 +94,14 @@ class Recording:
         self._audio = AudioCopier([track for track in tracks if track not in late], self.times.shift_s)
         self._audio.add_to(self._output)
         self.late = AudioCopier(late, self.times.shift_s)
+        self.extras = Extras()
+        if extras_from is not None:
+            self.extras = extras_of(extras_from, *part_s, self.times.shift_s)
+            if origin_s is not None:  # a segment has times of its own
+                self.extras = replace(self.extras, chapters=[])
+            # Chapters of mp4 are a track, which is not known while the file grows.
+            growing = replace(self.extras, chapters=[]) if container.is_mp4 else self.extras
+            growing.add_to(self._output)
         self.frames = 0
         self.end = 0
         self.cut_s: Fraction | None = None

@@ -40,7 +40,8 @@ class VideoWriter:
 
     Args:
         path: `.mp4`, `.m4v`, `.mov`, `.mkv` or `.webm` (AV1 only); a file that is there is replaced at the end.
-        info: of the stream: colour tags are kept, audio is copied from its path bit for bit.
+        info: of the stream: colour tags are kept, audio is copied from its path bit for bit. Tags (title, creation
+            time) and chapters are kept as far as the container can; a warning names what is not, such as subtitles.
         options: how the video is encoded, and whether audio is copied.
         start_s, end_s: part of the source that is written, seconds from its beginning; audio is cut likewise.
         origin_s: moment of the source that is the file's 0; None: the source's own 0.
@@ -200,6 +201,8 @@ class VideoWriter:
             size=size,
             pts=pts,
             time_base=time_base,
+            extras_from=None if self._info.path is None else Path(self._info.path),
+            part_s=self._part_s,
             origin_s=self._origin_s,
             indexed=self._in_place,
         )
@@ -253,6 +256,7 @@ class VideoWriter:
                 samples=recording.samples,
                 late=recording.late,
                 until_s=recording.cut_s,
+                extras=recording.extras,
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             _log.warning("%s: stays fragmented, its index could not be put first: %s", self.path, reason(error))
