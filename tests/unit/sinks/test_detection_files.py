@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,14 @@ def test_json_lines_are_as_documented(tmp_path, make_result, started):
         '{"type":"gap","source":"a","session":1,"reason":"reconnected","lost_s":2.1}',
         '{"type":"end","source":"a","frames":1394,"dropped":0}',
     ]
+
+
+def test_pixels_that_are_not_square_are_told(tmp_path, make_result):
+    path = tmp_path / "out.jsonl"
+    square = make_result([ROW])
+    wide = replace(square, frame=replace(square.frame, pixel_aspect=Fraction(64, 45)))
+    write_all(path, "jsonl", [square, wide])
+    assert [line.get("pixel_aspect") for line in lines(path)[1:]] == [None, "64/45"]
 
 
 def test_a_box_without_identity_has_none(tmp_path, make_result):

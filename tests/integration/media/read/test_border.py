@@ -14,7 +14,7 @@ from streamdet.media.locations import expand_sources
 from streamdet.media.read.decoder import Decoder
 from streamdet.media.read.probe import probe
 from streamdet.media.read.source import open_source
-from streamdet.stages.decode import decode
+from streamdet.stages.decode import Input, decode
 
 
 def _exif(orientation):
@@ -77,8 +77,8 @@ def test_source_of_which_a_library_raises_anything_fails_alone(make_clip, monkey
             yield packet
 
     monkeypatch.setattr(Decoder, "packets", packets)
-    specs = expand_sources([str(broken), str(good)])
-    with Run([decode(specs)], [], "inline") as run:
+    inputs = [Input(spec) for spec in expand_sources([str(broken), str(good)])]
+    with Run([decode(inputs)], [], "inline") as run:
         items = list(run)
     ended = {item.source: item for item in items if isinstance(item, StreamEnded)}
     assert "broken.mp4: cannot be read" in ended["broken"].error
