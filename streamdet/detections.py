@@ -158,7 +158,7 @@ class Detections:
         """Rows by index, array of indices, mask (array or list) or slice, such as `found[found.scores > 0.5]`.
 
         Raises:
-            ValueError: a mask has not one value a box.
+            ValueError: a mask does not have one value a box.
             TypeError: it is none of these.
         """
         chosen = rows if isinstance(rows, slice) else _indices(rows, len(self))

@@ -88,7 +88,7 @@ class StreamInfo:
         path: the local file that audio can be copied from, None where there is none.
         pixel_aspect: width of a pixel over its height, as displayed; DVDs and DV tapes have other ones than 1.
         colour: (matrix, range, primaries, transfer), FFmpeg's integers of the source's tags.
-        start_s, end_s: the part of the source that is read, in seconds from its beginning; None: from its start, to its
+        start_s, end_s: the part of the source that is read, in seconds from its start; None: from its start, to its
             end.
     """
 

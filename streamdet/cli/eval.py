@@ -144,7 +144,7 @@ def _check(contenders: Sequence[Contender], degrade: str | None, latency_ms: str
     from streamdet.evaluation.degrade import KINDS
 
     if len(set(contenders)) < len(contenders):
-        raise ConfigError(f"--compare: both are {contenders[0].label}; expected two models or two ways of memory")
+        raise ConfigError(f"--compare: both are {contenders[0].label}; expected two models, or two values of memory")
     if degrade not in (None, *KINDS):
         raise ConfigError(f"--degrade: expected {', '.join(KINDS)}, got {degrade}")
     if latency_ms is None:
@@ -257,7 +257,7 @@ def _print(labels: Sequence[str], reports: Sequence[Mapping[str, Any]], interval
         clips = max(interval.clips for interval in intervals.values())
         if clips < _FEW_CLIPS:
             log.warning(
-                "clips of up to 100 frames to draw from: %d; below %d the intervals are rough, below %d there are none",
+                "the set gives %d clips of up to 100 frames; below %d the intervals are rough, below %d there are none",
                 clips,
                 _FEW_CLIPS,
                 FEWEST_CLIPS,

@@ -41,7 +41,7 @@ def guard(command: Callable[[], int]) -> int:
         return WRONG if isinstance(error, ConfigError | ModelError) else FAILED
     except Exception as error:
         log.error(
-            "%s: %s (a mistake in streamdet; -v shows where)",
+            "%s: %s (a bug in streamdet; -v shows where)",
             type(error).__name__,
             error,
             exc_info=log.isEnabledFor(logging.DEBUG),
@@ -56,7 +56,7 @@ def _brief(text: str) -> str:
 
 
 def _silence_stdout() -> None:
-    """The reader has gone: what is still buffered goes nowhere, so that Python's flush at exit has nothing to say."""
+    """The reader has closed: discard what is still buffered, so that Python's flush at exit does not fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

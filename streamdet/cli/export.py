@@ -87,7 +87,7 @@ def export(
         return _prune(model, prune, output, overwrite=overwrite)
     if int8 and form is None:
         if imgsz is not None or frames != 1 or batch != "1":
-            raise ConfigError("--imgsz, --frames and --batch are of a graph: expected --format beside them")
+            raise ConfigError("--imgsz, --frames and --batch are for a graph: expected --format as well")
         return _int8(model, int8, output, overwrite=overwrite)
     form = form or "onnx"
     if form not in _ENDINGS:
@@ -111,9 +111,9 @@ def export(
 
 
 def _prune(model: str, share: float, output: Path | None, *, overwrite: bool) -> int:
-    """Write a pruned model, and say what is left of it and what to do next."""
+    """Write a pruned model, and say how large it is and what to do next."""
     if not 0 < share < 1:
-        raise ConfigError(f"--prune: expected a share above 0 and below 1, such as 0.3, got {share:g}")
+        raise ConfigError(f"--prune: expected a fraction above 0 and below 1, such as 0.3, got {share:g}")
 
     from streamdet.models.compress.pruning import inner_channels, parameters, prune
     from streamdet.models.recurrent.checkpoint import detector_of
@@ -124,15 +124,17 @@ def _prune(model: str, share: float, output: Path | None, *, overwrite: bool) ->
     pruned = prune(detector, share)
     before, after = inner_channels(detector), inner_channels(pruned)
     if after == before:
-        raise ConfigError(f"--prune {share:g} takes nothing away, as widths are multiples of 16: expected more")
+        raise ConfigError(
+            f"--prune {share:g} removes nothing, because widths are multiples of 16; expected a larger fraction"
+        )
     _save(path, pruned, {"pruned": {"model": detector.name, "sha256": detector.sha256, "share": share}})
     log.info(
-        "%d of %d inner channels are left, %s of %s parameters",
+        "%d of %d inner channels remain, %s of %s parameters",
         after,
         before,
         *(f"{parameters(each):,}" for each in (pruned, detector)),
     )
-    log.info("wrote %s; it finds less until it is trained on: a recipe with initialise: %s", path, path)
+    log.info("wrote %s; it finds less until it is trained further, by a recipe with initialise: %s", path, path)
     return DONE
 
 
@@ -188,7 +190,7 @@ def _write(
 def _say(parity: "Parity", *, int8: bool) -> None:
     if int8:
         log.info(
-            "against fp32, over %d frames in %s: what is found differs by %.2g px and %.2g of the score on average",
+            "against fp32, over %d frames in %s: boxes differ by %.2g px and scores by %.2g on average",
             parity.frames,
             parity.runtime,
             parity.box_px,

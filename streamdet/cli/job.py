@@ -86,11 +86,11 @@ def _say_event(event: Event) -> None:
         case SourceResumed():
             log.info("%s: continues from frame %d", event.source, event.frames)
         case NothingToResume():
-            log.info("nothing to continue; starts at the beginning")
+            log.info("nothing to continue; starting from the beginning")
         case SourceJoined():
-            log.info("%s: joins", event.source)
+            log.info("%s: joined", event.source)
         case SourceLeft():
-            log.info("%s: leaves", event.source)
+            log.info("%s: left", event.source)
         case OutputChanged(problem=None):
             log.info("%s: works again", event.target)
         case OutputChanged():
@@ -147,7 +147,7 @@ def run_job(
         if Path(target) not in outcome.written or delivery.dropped:
             log.info("%s", delivery, extra={"fields": delivery.to_dict()})
     if status > FAILED:
-        log.warning("stopped before the end; what was written is complete up to there")
+        log.warning("stopped before the end; the outputs are complete up to that point")
     if outcome.resumable:
         log.info("the same command with --resume continues it")
     if config.report is not None:
@@ -177,7 +177,7 @@ def _say(config: PipelineConfig, outcome: Outcome, runtime: str) -> None:
             log.warning("%s: %s could not be decoded", source.location, packets)
         if source.seems_cut_off and source.error is None and config.settings(DecodeSettings).max_frames is None:
             log.warning(
-                "%s: ends after %.1f s, but announces %.1f s: it may be cut off",
+                "%s: ends after %.1f s, but its header says %.1f s: it may be cut off",
                 source.location,
                 source.read_s,
                 source.announced_s,
@@ -209,7 +209,7 @@ def _say_pace(outcome: Outcome, runtime: str) -> None:
     frames = outcome.tally.frames_of_this_run
     figures = {"frames": frames, "wall_s": round(stats.wall_s, 3), "fps": round(outcome.fps, 2)}
     log.info(
-        "%d frames in %.1f s, %.1f fps with %s; %s bounds the run (busy %.0f %% of it)",
+        "%d frames in %.1f s, %.1f fps with %s; %s limits the speed (busy %.0f %% of the time)",
         frames,
         stats.wall_s,
         outcome.fps,

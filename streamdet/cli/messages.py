@@ -45,7 +45,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
-        """A reader of standard error that has gone must not end the run."""
+        """A reader of standard error that is gone must not end the run."""
 
 
 def start_messages(*, verbose: bool = False, quiet: bool = False, log_format: str = "text") -> None:

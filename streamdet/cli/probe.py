@@ -80,7 +80,7 @@ def _describe_set(path: Path, labelled: "LabelledSet", sheet: Path | None, *, as
     from streamdet.datasets.describe import describe, description_table
 
     if path.is_dir() and _holds_pictures(path):
-        log.info("%s: described by its labels; to look into one of its videos or images, name that", path)
+        log.info("%s: described by its labels; to describe one of its videos or images, name it", path)
     description = describe(labelled)
     if sheet is not None:
         contact_sheet(labelled, sheet)

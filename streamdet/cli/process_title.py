@@ -21,7 +21,7 @@ def hide_credentials(words: Sequence[str]) -> None:
     import ctypes
 
     try:
-        # Fields 48 and 49, where the arguments begin and end in memory; the second may hold spaces, in brackets.
+        # Fields 48 and 49, where the arguments start and end in memory; the second may hold spaces, in brackets.
         fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         begin, end = int(fields[45]), int(fields[46])
     except (OSError, ValueError, IndexError):

@@ -16,14 +16,14 @@ _UNASKED_EVERY_S = 60.0  # elsewhere: a log of hours shows that the command is a
 
 
 class ShownProgress(Protocol):
-    """Told how videos go on, each by its name. A context manager."""
+    """Told how videos continue, each by its name. A context manager."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
     def begin(self, name: str, frames: int | None, done: int = 0) -> None:
-        """A video begins; frames: how many it will be, None where nothing is known; done: of these, before now."""
+        """A video starts; frames: how many it will be, None where nothing is known; done: of these, before now."""
 
     def advance(self, name: str) -> None:
         """One more frame of it is done."""

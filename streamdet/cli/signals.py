@@ -63,7 +63,7 @@ class StopOnSignal:
         """Say, once, that a signal came; not in the handler, which may have interrupted a message."""
         if self.received is not None and not self._announced:
             self._announced = True
-            log.info("stopping: what is in flight is finished first; again to stop at once")
+            log.info("stopping after the frames in progress; repeat to stop at once")
 
     @property
     def exit_status(self) -> int | None:

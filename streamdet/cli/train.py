@@ -78,7 +78,7 @@ def train(
     config = complete_recipe(read_recipe(recipe, settings or ()))
     folder = output or Path("runs") / config.model.name
     if (folder / "resume.pt").exists() and not resume:
-        raise ConfigError(f"{folder} holds a run already: --resume goes on with it, --output DIR starts another")
+        raise ConfigError(f"{folder} already holds a run: --resume continues it, --output DIR starts another")
     words = ["streamdet", "train", str(recipe), *(word for key in settings or () for word in ("--set", key))]
     again = shlex.join([*words, "--output", str(folder), "--resume"])
     with joined(resolve_device(device)) as (ranks, place):
@@ -92,7 +92,7 @@ def _check_lanes(config: "TrainingConfig", world: int) -> None:
     for phase in config.phases:
         if phase.lanes < world:
             raise ConfigError(
-                f"phase {phase.name} has {phase.lanes} lanes, too few for {world} processes; expected one each at least"
+                f"phase {phase.name} has {phase.lanes} lanes for {world} processes; expected at least one for each"
             )
 
 
@@ -117,7 +117,7 @@ def _train(
         footages = open_footage(config, folder / "cache", log.info)
     trainer = Trainer(detector, config, footages, device, ranks)
     if resume and not trainer.resume(folder):
-        log.info("nothing was saved in %s: from the start", folder)
+        log.info("no saved run in %s: starting from the beginning", folder)
     if device.type != "cpu":
         elsewhere = ", ".join(f.name for f in footages if f.name not in trainer.painter.resident) or "none"
         log.info("frames on %s: %s; sent one by one: %s", device, ", ".join(trainer.painter.resident), elsewhere)
@@ -126,7 +126,7 @@ def _train(
             trainer.run(folder, lambda *_: None)
         return stop.exit_status or DONE
     if not validation:
-        log.warning("nothing is held out to judge on: see hold_out and role in the recipe's sets")
+        log.warning("no frames are held out for evaluation: see hold_out and role in the recipe's sets")
     return _run(trainer, validation, folder, progress, again)
 
 
@@ -191,5 +191,5 @@ def _run(
             complete = trainer.finished and figures.judgement_at(trainer.progress) is not None
             if not complete and (trainer.saved.phase, trainer.saved.step) != (0, 0):
                 phase, step = figures.place(trainer.saved)
-                log.info("saved: %s step %d of %d; go on with: %s", phase.name, step, phase.steps, again)
+                log.info("saved: %s step %d of %d; continue with: %s", phase.name, step, phase.steps, again)
     return DONE if complete else stop.exit_status or DONE

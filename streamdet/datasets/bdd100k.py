@@ -79,7 +79,7 @@ def read_bdd100k(path: Path) -> LabelledSet:
     if path.is_dir():
         files = sorted(path.glob("*.json"))
         if not files:
-            raise ConfigError(f"{path}: expected <video>.json, one a video")
+            raise ConfigError(f"{path}: expected <video>.json for each video")
         videos = tuple(_read_track_file(file, _read_frames(file)) for file in files)
         return LabelledSet(name=path.name, classes=_CLASSES, videos=videos)
     frames = _read_frames(path)

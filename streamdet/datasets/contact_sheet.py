@@ -84,7 +84,7 @@ def _draw_sheet(labelled: LabelledSet, path: Path, draw: _Draw) -> None:
         if labels is not None
     ]
     if not annotated:
-        raise ConfigError(f"{labelled.name}: no frame is annotated, there is nothing to draw")
+        raise ConfigError(f"{labelled.name}: no frame is labelled, so there is nothing to draw")
     count = min(_TILES, len(annotated))
     rows = -(-count // _COLUMNS)
     sheet = np.zeros((rows * _TILE_HEIGHT, _COLUMNS * _TILE_WIDTH, 3), np.uint8)

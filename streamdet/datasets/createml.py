@@ -35,7 +35,7 @@ class _File(RootModel[list[_Picture]]):
 
 
 def read_createml(path: Path, order: Order) -> LabelledSet:
-    """Read the JSON; every picture that it lists was looked at.
+    """Read the JSON; every picture that it lists was reviewed.
 
     Raises:
         ConfigError: if the file is malformed or its pictures are not found.

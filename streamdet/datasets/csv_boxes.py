@@ -2,7 +2,7 @@
 
 The columns are told by their names, whatever the case: the picture (filename, image, ImageID, ...), xmin ymin xmax
 ymax (x1 y1 x2 y2) or x y width height, the class, and where there are, width and height of the picture, a track id,
-IsGroupOf (a region in which nothing counts). Numbers that are all at most 1 are shares of the picture. A row without
+IsGroupOf (a region in which nothing counts). Numbers that are all at most 1 are fractions of the picture. A row without
 numbers says that nothing is in its picture.
 
 Source: https://storage.googleapis.com/openimages/web/download_v7.html
@@ -51,7 +51,7 @@ def read_csv_boxes(path: Path, order: Order) -> LabelledSet:
     corners = next((names for names in (*_CORNERS, *_SIDES) if set(names) <= set(header)), None)
     if picture is None or label is None or corners is None:
         raise ConfigError(
-            f"{path}: is no CSV of boxes that is read: expected a first row with the names of its columns, such as "
+            f"{path}: is not a supported CSV of boxes: expected a first row with the names of its columns, such as "
             f"filename, class, xmin, ymin, xmax, ymax; it has {', '.join(header[:12])}"
         )
     rows: dict[str, list[tuple[str, _Row]]] = defaultdict(list)

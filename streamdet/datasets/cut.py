@@ -29,7 +29,7 @@ def cut(video: LabelledVideo, start: int = 0, stop: int | None = None) -> Labell
     """
     first, last, _ = slice(start, stop).indices(len(video))
     if first >= last:
-        raise ConfigError(f"{video.name}: frames {start} to {stop} are none of its {len(video)}")
+        raise ConfigError(f"{video.name}: frames {start} to {stop} are not among its {len(video)}")
     inside = ((max(a, first) - first, min(b, last) - first) for a, b in video.segments)
     return replace(
         video,

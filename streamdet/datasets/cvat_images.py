@@ -1,6 +1,6 @@
 """CVAT for images 1.1: one XML of images with shapes, beside the pictures, or beside the video of the task.
 
-Every image that the file lists was looked at. Shapes have no identities here. Of polygons, masks, skeletons and
+Every image that the file lists was reviewed. Shapes have no identities here. Of polygons, masks, skeletons and
 other shapes the boxes around them are read.
 
 Source: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/
@@ -51,7 +51,7 @@ def _read_image(path: Path, image: ElementTree.Element, finder: PictureFinder) -
         if box:
             marks.append(Mark(item.get("label") or "", box))
     if not marks and image.find("tag") is not None:
-        raise ConfigError(f"{where}: has tags of the whole picture, no shapes; expected boxes or outlines")
+        raise ConfigError(f"{where}: has tags for whole pictures but no shapes; expected boxes or outlines")
     return Picture(name, finder.find(name), marks, (int(width), int(height)))
 
 

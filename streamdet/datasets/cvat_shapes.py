@@ -40,7 +40,7 @@ def shape_box(where: str, item: ElementTree.Element) -> XYXY | None:
             seen = [joint for joint in item.iterfind("points") if joint.get("outside", "0") != "1"]
             points = [point for joint in seen for point in _points(where, joint)]
             return box_around(points) if points else None
-    raise ConfigError(f"{where}: is no shape that CVAT has; expected box, polygon, mask, ...")
+    raise ConfigError(f"{where}: is not a shape of CVAT; expected box, polygon, mask, ...")
 
 
 def _numbers(where: str, item: ElementTree.Element, keys: Sequence[str]) -> list[float]:

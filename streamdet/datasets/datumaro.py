@@ -102,7 +102,7 @@ def _read_item(path: Path, item: _Item, classes: list[str], finder: PictureFinde
         if box is not None:
             marks.append(Mark(classes[shape.label_id], box, shape.attributes.track_id))
     if not marks and item.annotations:
-        raise ConfigError(f"{where}: has labels of the whole picture, no shapes; expected boxes or outlines")
+        raise ConfigError(f"{where}: has labels for whole pictures but no shapes; expected boxes or outlines")
     found = finder.find(media.path or str(item.id))
     if not isfile(found):
         found = finder.find(str(item.id))

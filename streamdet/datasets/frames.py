@@ -59,7 +59,7 @@ class VideoFile:
             raise ConfigError(f"{self.path}: has {len(pts)} frames, expected at least {stop}")
         if start >= stop:
             return
-        # The file may begin before its first frame, never after it; and a unit earlier, for the float's rounding.
+        # The file may start before its first frame, never after it; and a unit earlier, for the float's rounding.
         start_s = float((pts[start] - pts[0] - 1) * time_base)
         expected = start
         with open_source(self._spec, start_s=start_s if start_s > 0 else None) as source:

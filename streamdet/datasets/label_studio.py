@@ -3,7 +3,7 @@
 Numbers are percent of the picture, turned about the top left corner. In a video a box moves linearly between the
 listed frames, which count from 1, until one is not `enabled`; the id of a region is its track id. Of polygons,
 ellipses and keypoints the boxes around them are read. Of several annotations of a task the first that was not
-cancelled counts; a task without one was not looked at.
+cancelled counts; a task without one was not reviewed.
 
 Source: https://labelstud.io/guide/export
 """
@@ -142,7 +142,7 @@ def _box(where: str, region: _Region) -> XYXY | None:
     if value.points:
         return box_around([(x * across, y * down) for x, y in value.points])
     if value.x is None or value.y is None:
-        raise ConfigError(f"{where}: is no shape that is read; expected a rectangle, an ellipse or a polygon")
+        raise ConfigError(f"{where}: is not a supported shape; expected a rectangle, an ellipse or a polygon")
     x, y = value.x * across, value.y * down
     if value.radiusX is not None and value.radiusY is not None:
         return box_around_ellipse(x, y, value.radiusX * across, value.radiusY * down, value.rotation)
@@ -163,7 +163,7 @@ def _read_video(path: Path, task: _Task, classes: Sequence[str]) -> LabelledVide
         if label is None:
             continue
         if keys is None:
-            raise ConfigError(f"{path}: {task.place}: {region.type} is no box of a video that is read")
+            raise ConfigError(f"{path}: {task.place}: {region.type} is not a supported box of a video")
         told = region.value.framesCount or count
         if abs(told - count) > max(2, count / 50):
             raise ConfigError(

@@ -46,7 +46,7 @@ def read_labelme(path: Path, order: Order) -> LabelledSet:
     """
     files = [path] if path.is_file() else sorted(path.rglob("*.json"))
     if not files:
-        raise ConfigError(f"{path}: expected JSON files of LabelMe, one a picture")
+        raise ConfigError(f"{path}: expected a JSON file of LabelMe for each picture")
     folder = path.parent if path.is_file() else path
     finder = PictureFinder(folder)
     pictures = [_read_picture(file, finder, folder) for file in files]

@@ -41,11 +41,11 @@ def link(frames: Sequence[FrameBoxes | None], segments: Sequence[tuple[int, int]
     greatest (Hungarian); no link crosses a break in time or a frame without labels.
 
     Args:
-        frames: F entries; None where nobody annotated.
+        frames: F entries; None where there are no labels.
         segments: (start, stop) frame ranges without a break in time; they cover all frames.
 
     Returns:
-        F arrays, (N,) int64: the track id of every box of the frame; empty where nobody annotated.
+        F arrays, (N,) int64: the track id of every box of the frame; empty where there are no labels.
     """
     track_ids = [np.zeros(0, np.int64) if frame is None else frame.track_ids.copy() for frame in frames]
     next_id = 1 + max((int(ids.max()) for ids in track_ids if len(ids)), default=-1)

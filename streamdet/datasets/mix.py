@@ -64,7 +64,7 @@ def mix(sets: Sequence[LabelledSet], weights: Sequence[float]) -> Mix:
         if not 0 < weight < math.inf:
             raise ConfigError(f"{labelled.name}: weight {weight}, expected a number above 0")
         if not frames.sum():
-            raise ConfigError(f"{labelled.name}: has no annotated frame to train or judge on")
+            raise ConfigError(f"{labelled.name}: has no labelled frame for training or evaluation")
         shares.append(weight / sum(weights) * frames / frames.sum())
     return Mix(
         classes=sets[0].classes,

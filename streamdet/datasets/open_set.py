@@ -122,7 +122,7 @@ def _read(path: Path, format: str, order: Order, split: str | None) -> LabelledS
     if format in PICTURE_READERS:
         return PICTURE_READERS[format](path, order)
     if order != Order():
-        raise ConfigError(f"{path}: {format} says itself which frames follow each other; stills and fps are not for it")
+        raise ConfigError(f"{path}: {format} defines which frames follow each other; stills and fps do not apply")
     return READERS[format](path)
 
 
@@ -210,7 +210,7 @@ def _find_files(folder: Path, found: Iterable[Path]) -> _Parts:
 
 
 def _is_box_track(file: Path) -> bool:
-    """Whether a JSON is one video of BDD100K, by its beginning: others are too large to read twice."""
+    """Whether a JSON is one video of BDD100K, by its start: others are too large to read twice."""
     with file.open("rb") as opened:
         head = opened.read(1 << 16)
     return head.lstrip().startswith(b"[") and b'"frameIndex"' in head

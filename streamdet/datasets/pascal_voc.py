@@ -34,7 +34,7 @@ def read_pascal_voc(path: Path, order: Order) -> LabelledSet:
         folder, only = path.parents[2] / "Annotations", {line.split()[0] for line in read_lines(path) if line}
     files = [path] if path.suffix.lower() == ".xml" else _list(folder, only)
     if not files:
-        raise ConfigError(f"{path}: expected XML files of Pascal VOC, one a picture")
+        raise ConfigError(f"{path}: expected an XML file of Pascal VOC for each picture")
     finder = PictureFinder(folder.parent if folder.name == "Annotations" else folder)
     pictures = [_read_picture(file, finder, folder) for file in files]
     return labelled_pictures(path, path.stem if path.is_file() else path.name, pictures, order)

@@ -70,7 +70,7 @@ def labelled_pictures(
         ConfigError: if there is no picture, none is annotated, or none of the files is there.
     """
     if not any(picture.marks is not None for picture in pictures):
-        raise ConfigError(f"{where}: no picture in it is annotated")
+        raise ConfigError(f"{where}: none of its pictures has labels")
     if not any(os.path.isfile(picture.path) for picture in pictures):
         raise ConfigError(f"{where}: none of its pictures is found near it, such as {pictures[0].name}")
     _check_distinct(where, pictures)

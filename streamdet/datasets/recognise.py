@@ -1,4 +1,4 @@
-"""Which format a file of labels is in, by the keys at its beginning: one that is read, or one that is only known."""
+"""Which format a file of labels is in, by the keys at its start: one that is read, or one that is only known."""
 
 import re
 from dataclasses import dataclass
@@ -128,7 +128,7 @@ def recognise_file(path: Path, expected: str) -> str:
         raise _foreign(path, _SUFFIXES[suffix], advice)
     if path.name.startswith("gt") and suffix == ".txt":
         raise _foreign(path, "MOTChallenge", "name the folder of the sequence, with gt/gt.txt and img1/ in it")
-    raise ConfigError(f"{path}: is no file of labels; expected {expected}")
+    raise ConfigError(f"{path}: is not a file of labels; expected {expected}")
 
 
 def _recognise_json(path: Path, content: bytes) -> str:

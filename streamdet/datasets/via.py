@@ -50,7 +50,7 @@ class _Shape(BaseModel):
             radius_x, radius_y = self.rx or self.r, self.ry or self.r
             if radius_x is not None and radius_y is not None:
                 return box_around_ellipse(self.cx, self.cy, radius_x, radius_y)
-        raise ConfigError(f"{where}: shape {self.name!r} lacks its numbers, or is no shape of VIA")
+        raise ConfigError(f"{where}: shape {self.name!r} has no coordinates, or is not a shape of VIA")
 
 
 class _Region(BaseModel):
@@ -76,7 +76,7 @@ class _File(RootModel[_Project | dict[str, _Picture]]):
 
 
 def read_via(path: Path, order: Order) -> LabelledSet:
-    """Read a project or an annotation file; every picture that it lists was looked at.
+    """Read a project or an annotation file; every picture that it lists was reviewed.
 
     Raises:
         ConfigError: if the file is malformed, does not tell the classes, or its pictures are not found.

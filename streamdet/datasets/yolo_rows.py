@@ -1,6 +1,6 @@
 """The rows of YOLO text files: boxes, outlines, turned boxes, keypoints, and what trackers and detectors write.
 
-A row begins with the class. Then follow, as shares of the picture: `x y w h`, centre first; the corners of an
+A row starts with the class. Then follow, as fractions of the picture: `x y w h`, centre first; the corners of an
 outline or of a turned box, `x1 y1 x2 y2 ...`; or a box and its keypoints, `x y w h` and `x y [visibility]` each. A
 fifth number of a box is a track id where it is whole in all rows, else the confidence of a detector; after
 a confidence a track id may follow. What the rows of a set are is told by all of them together.
@@ -32,7 +32,7 @@ class Row:
 
     @property
     def ends_in_id(self) -> bool:
-        """Whether the last number can be a track id rather than a share of the picture."""
+        """Whether the last number can be a track id rather than a fraction of the picture."""
         return self.numbers[-1].is_integer() and (self.last.lstrip("-").isdigit() or self.numbers[-1] > 1)
 
     @property
@@ -95,7 +95,7 @@ class RowKinds:
         return ""
 
     def read(self, row: Row) -> tuple[XYXY, int | None]:
-        """Box, as shares of the picture, and track id.
+        """Box, as fractions of the picture, and track id.
 
         Raises:
             ConfigError: if the row is of no kind, or its numbers are no shares.
@@ -105,7 +105,9 @@ class RowKinds:
         shape = row.numbers[1:_BOX] if count in self.keypoints else row.numbers[1 : count - width]
         track = int(row.numbers[-1]) if tracked else None
         if max(map(abs, shape)) > _FAR:
-            raise ConfigError(f"{row.where}: expected shares of the picture from 0 to 1, found {max(shape, key=abs):g}")
+            raise ConfigError(
+                f"{row.where}: expected fractions of the picture from 0 to 1, found {max(shape, key=abs):g}"
+            )
         if len(shape) == _BOX - 1:
             x, y, w, h = shape
             return (x - w / 2, y - h / 2, x + w / 2, y + h / 2), track

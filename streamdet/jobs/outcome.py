@@ -18,7 +18,7 @@ class Failure:
         what: source, run, state, report, or the kind of an output: video, detections.
         source: name of the stream; None for the run as a whole.
         message: one line.
-        expected: True where a pipe's reader has gone, as `head` does: an end, but nobody's mistake.
+        expected: True where a pipe's reader is gone, as `head` does: an end, but nobody's mistake.
     """
 
     what: str

@@ -80,7 +80,7 @@ def plan_outputs(
     exact = [path for path in files if path not in unnamed]
     mistakes += _taken([*exact, *more], inputs, replaces, _RESUME_HINT)
     for piece in [] if replaces else [piece for _, plan in plans for piece in plan.earlier]:
-        mistakes.append(f"output {piece} is there already; choose another name, or replace it with --overwrite")
+        mistakes.append(f"output {piece} already exists; choose another name, or replace it with --overwrite")
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     reasons = (plan.not_resumable for _, plan in plans if plan.not_resumable is not None)
@@ -146,7 +146,7 @@ def _taken(paths: Sequence[Path], inputs: Iterable[Path], overwrite: bool, hint:
         elif read := next((each for each in inputs if _same(path, each)), None):
             yield f"output {path} is the input {read} itself; choose another name"
         elif os.path.lexists(path) and not overwrite:
-            yield f"output {path} is there already; choose another name, or replace it with --overwrite{hint}"
+            yield f"output {path} already exists; choose another name, or replace it with --overwrite{hint}"
 
 
 def _same(path: Path, other: Path) -> bool:

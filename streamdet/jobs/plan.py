@@ -147,6 +147,6 @@ def _check_state_files(config: PipelineConfig, specs: Sequence[SourceSpec]) -> N
         if len(specs) != 1:
             raise ConfigError(f"--state-in and --state-out carry the state of one source, got {len(specs)}")
         if specs[0].kind not in ("file", "images"):
-            raise ConfigError(f"--state-in and --state-out are for files; {specs[0].shown} is none")
+            raise ConfigError(f"--state-in and --state-out are for files; {specs[0].shown} is not a file")
         if reason := _why_not_saved(config):
             raise ConfigError(f"--state-in and --state-out: {reason}")

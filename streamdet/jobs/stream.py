@@ -97,12 +97,12 @@ def stream(
 ) -> Results:
     """Find objects in videos, frame by frame, in constant memory.
 
-    Reading and detecting go on in threads while the caller looks at a result; they end when the iterator does.
+    Reading and detecting continue in threads while the caller looks at a result; they end when the iterator does.
     Cameras and live streams never end: a loop over them is left with `break`, or by removing them.
 
     Args:
         source: a file, a folder or glob of images or videos, an address, a camera's number, or several of them. Files
-            are read one after another, live sources side by side.
+            are read in turn, live sources side by side.
         detector: from `load`, or what `load` takes.
         conf: lowest score of a box.
         iou: boxes of one class, or of car, motorcycle, bus and truck, that overlap more are one.
@@ -110,7 +110,7 @@ def stream(
         classes: only these.
         image_size: longer side, or height and width, in pixels that the detector sees; None: its own.
         memory: "reset" forgets after every frame.
-        track: give boxes identities that hold from frame to frame.
+        track: give boxes track ids that hold from frame to frame.
         start_s, end_s, max_frames, stride: the part of each source that is read.
         frames_per_clip: frames of a file that the detector takes at once; a result comes when its clip is full.
         mode: of live sources, "every-frame" keeps up with none that is faster than the detector; auto is "freshest".

@@ -12,7 +12,7 @@ from streamdet.stages.decode import DecodeSettings, Input, OnError, decode, deco
 
 
 class Streams:
-    """What a run reads. Each live source has a decode stage of its own; files share some, one after another.
+    """What a run reads. Each live source has a decode stage of its own; files share some, in turn.
 
     Args:
         inputs: the sources at the start.
@@ -81,10 +81,10 @@ class Streams:
             RuntimeError: the run has not started, or is over.
         """
         if self._run is None:
-            raise RuntimeError("a stream joins a run that is running")
+            raise RuntimeError("a stream can only join a run that is running")
         live = is_live(source.spec)
         if live and not self.live:
-            raise ValueError(f"{source.spec.shown}: is live, and this run was made for files")
+            raise ValueError(f"{source.spec.shown}: is a live source; this run is for files")
         stage = self._decode_live(source) if live else self._decode([source])
         with self._changing:
             if source.spec.name in self._inputs:

@@ -31,7 +31,7 @@ class SourcesFile:
 
 
 class Watching:
-    """While the block runs, a file is looked at every second, and what it names takes effect.
+    """While the block runs, a file is checked every second, and its changes take effect.
 
     Args:
         file: None: nothing is done.
@@ -65,7 +65,7 @@ class Watching:
                 try:
                     self._change_to(find_sources(self._file.read()))
                 except StreamdetError as error:
-                    self._session.tell(JobProblem(f"{error}\nthe streams stay as they are"))
+                    self._session.tell(JobProblem(f"{error}\nthe streams stay unchanged"))
                 except RuntimeError:  # the session is over
                     return
 

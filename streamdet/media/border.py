@@ -18,7 +18,7 @@ def errors_of(shown: str) -> Iterator[None]:
         shown: the source, as messages may show it.
 
     Raises:
-        DecodeError: in place of any other exception.
+        DecodeError: instead of any other exception.
     """
     try:
         yield

@@ -154,7 +154,7 @@ def _expand_list(path: Path) -> Iterator[SourceSpec]:
         raise SourceOpenError(f"{path}: cannot read this list of sources: {reason}") from error
     entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not entries:
-        raise ConfigError(f"{path}: this list names no sources, expected one a line")
+        raise ConfigError(f"{path}: this list names no sources; expected one on each line")
     for entry in entries:
         if entry.startswith("@"):
             raise ConfigError(f"{path}: {entry}: a list cannot hold another list")

@@ -21,7 +21,7 @@ def exact(seconds: float) -> Fraction:
 
 
 def beginning_s(container: InputContainer) -> Fraction:
-    """When a file begins, in seconds of its pts: the first moment of its audio or video, where players show 0:00."""
+    """When a file starts, in seconds of its pts: the first moment of its audio or video, where players show 0:00."""
     begins = [
         stream.start_time * stream.time_base
         for stream in container.streams
@@ -31,7 +31,7 @@ def beginning_s(container: InputContainer) -> Fraction:
 
 
 def end_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """When a stream ends, in seconds from its file's beginning; None where unknown."""
+    """When a stream ends, in seconds from its file's start; None where unknown."""
     ends = []
     if container.duration:
         ends.append(Fraction(container.duration, av.time_base))
@@ -45,7 +45,7 @@ class Part:
     """The part of a source that is read.
 
     Attributes:
-        start_s, end_s: seconds from the beginning of the file (see `beginning_s`); a frame at time t is in the part if
+        start_s, end_s: seconds from the start of the file (see `beginning_s`); a frame at time t is in the part if
             start_s <= t < end_s.
         max_frames: number of frames delivered at most.
         stride: deliver every stride-th frame of the part.
@@ -80,7 +80,7 @@ class Part:
 
         Args:
             left: frames of the source from the first one in the part on.
-            first_s: when that comes, seconds from the beginning of the file.
+            first_s: when that comes, seconds from the start of the file.
             rate: frames per second.
         """
         before_end = None if self.end_s is None or rate is None else ceil((exact(self.end_s) - first_s) * rate)
@@ -161,7 +161,7 @@ class Clock:
         if not self._started:
             self._started = True
             before = [time for time in self._waiting if dts is not None and time < dts]
-            # A recording that begins between keyframes gives no picture up to the first one.
+            # A recording that starts between keyframes gives no picture up to the first one.
             keyframes = [time for time in self._keyframes if dts is not None and time <= dts]
             start = max(keyframes, default=min(before, default=0))
             self._waiting = deque(time for time in before if time >= start)
@@ -177,14 +177,14 @@ Stated: TypeAlias = tuple[Item, int | None, int]
 
 
 class Timeline:
-    """Places frames: each when its container says, or where that cannot be, as near to it as time can go on.
+    """Places frames: each when its container says, or where that cannot be, as near to it as time can continue.
 
     - A time that is there and grows is kept exactly.
     - Without one (raw H.264), frames follow each other at the frame rate.
     - One that stands still, or goes back for a single frame, comes between its neighbours.
     - One that jumps ahead for a single frame is no time: it follows the one before.
-    - Where times go back and go on from there (a wrapped or concatenated stream), all from there on are moved so that
-      time goes on.
+    - Where times go back and continue from there (a wrapped or concatenated stream), all later ones are moved so that
+      time continues.
 
     To tell these apart takes the frame that follows; only then one is held back, and at the start two.
 

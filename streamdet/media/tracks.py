@@ -16,7 +16,7 @@ from streamdet.media.locations import SourceSpec
 
 _log = logging.getLogger(__name__)
 
-# Packets of all tracks that are looked at where a container does not say how many pictures a track has.
+# Packets of all tracks that are processed where a container does not say how many pictures a track has.
 _LOOKED_AT = 400
 
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails

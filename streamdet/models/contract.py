@@ -201,13 +201,15 @@ def check_images(images_BTCHW: Any) -> None:
     if len(shape) != 5 or shape[2] != 3 or kind != "uint8":
         raise ValueError(f"images must be (B, T, 3, H, W) uint8, got {shape} {kind}")
     if not shape[0] or not shape[1]:
-        raise ValueError(f"images must hold a stream and a frame at least, got {shape[0]} streams of {shape[1]} frames")
+        raise ValueError(
+            f"images must hold at least one stream and one frame, got {shape[0]} streams of {shape[1]} frames"
+        )
 
 
 def check_state(state: Memory, streams: int, layout: Hashable) -> None:
     """Refuse with a ValueError a state that is not of so many streams and this layout."""
     if (state.streams, state.layout) != (streams, layout):
         raise ValueError(
-            f"the state is of other streams or images: expected {streams} streams of {layout}, "
+            f"the state belongs to other streams or images: expected {streams} streams of {layout}, "
             f"got {state.streams} of {state.layout}"
         )

@@ -17,7 +17,7 @@ from streamdet.models.contract import Memory
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NoMemory:
-    """The state of a detector that looks at every frame by itself: how many frames each stream has seen.
+    """The state of a per-frame detector: how many frames each stream has seen.
 
     Attributes:
         ages: (B,) int64.

@@ -1,4 +1,4 @@
-"""Calibration of a detector for int8 on videos: every other moment is looked at, the rest is to try it on.
+"""Calibration of a detector for int8 on videos: every other moment is used for it, the others to check the result.
 
 Shapes: T frames, H, W pixels.
 """
@@ -40,7 +40,7 @@ def unseen(videos: Sequence[Path], input_spec: InputSpec, size: tuple[int, int],
         videos: those of `calibrate_on`.
         input_spec: which images the detector takes.
         size: (height, width) of the model images, pixels.
-        least: number of frames; short videos show some again and again, and very short ones what was looked at.
+        least: number of frames; short videos repeat some, and very short ones show what was used for calibration.
 
     Returns:
         (H, W, 3) uint8 RGB each.

@@ -38,7 +38,7 @@ class Way(NamedTuple):
 
 # In order of preference: a later one has to be faster by a tenth, so that bf16 earns its rounding.
 _ENGINES = (Way("openvino", "fp32"), Way("openvino", "bf16"), Way("onnxruntime", "fp32"))
-# torch takes seconds to load, and is what is left where no engine works. int8 finds a little less: for those who ask.
+# torch takes seconds to load, and remains where no engine works. int8 finds a little less: only on request.
 _TORCH = Way("torch", "fp32")
 _ON_REQUEST = (Way("openvino", "int8"), Way("torch", "bf16"))
 _WORTH_IT = 0.9
@@ -76,7 +76,7 @@ def ready(weights: Weights, *, device: str, runtime: Runtime, precision: Precisi
         try:
             return _open(weights, remembered)
         except ConfigError as error:
-            log.warning("%s %s does not work any more: %s", *remembered, error)
+            log.warning("%s %s no longer works: %s", *remembered, error)
     return _fastest(weights, ways, memory)
 
 

@@ -42,7 +42,7 @@ def step_in(
 class CudaStep:
     """A model's step on its GPU; a call takes and gives what contract.Detector.step does.
 
-    The first step of a shape runs kernel by kernel. From the second one on it is a graph: one launch in place of
+    The first step of a shape runs kernel by kernel. From the second one on it is a graph: one launch instead of
     hundreds, which at this model's size take longer than their work. Outputs and memory are the caller's; the GPU may
     still be at work on them, in the order of the caller's CUDA stream. Threads may share one.
     """
@@ -134,7 +134,9 @@ class CudaStep:
         try:
             return _Graph(self._step, (images_BTCHW, state, dt_s), self._memory, self._captures)
         except RuntimeError as error:  # out of memory too: without graphs there is more of it
-            _log.warning("%s goes on without CUDA graphs, slower: %s", self._device, str(error).splitlines()[0])
+            _log.warning(
+                "%s continues without CUDA graphs, which is slower: %s", self._device, str(error).splitlines()[0]
+            )
             self._graphs_work = False
             self._replayed.synchronize()
             self._graphs.clear()

@@ -24,7 +24,7 @@ class OnnxRuntimeEngine:
             import onnxruntime
         except (ImportError, OSError) as error:
             raise ConfigError(
-                f"runtime onnxruntime is not to be had ({error}); install it: pip install 'streamdet[onnxruntime]'"
+                f"runtime onnxruntime is not available ({error}); install it: pip install 'streamdet[onnxruntime]'"
             ) from error
         self._onnxruntime = onnxruntime
 

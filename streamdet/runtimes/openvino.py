@@ -33,7 +33,7 @@ def import_openvino() -> Any:
     try:
         import openvino
     except (ImportError, OSError) as error:
-        raise ConfigError(f"runtime openvino is not to be had ({error}); install it: pip install openvino") from error
+        raise ConfigError(f"runtime openvino is not available ({error}); install it: pip install openvino") from error
     finally:
         if hidden:
             del sys.modules[telemetry]
@@ -69,7 +69,7 @@ class OpenVINOEngine:
         """
         self._core = openvino_core()
         if precision == "bf16" and not self._can("BF16"):
-            raise ConfigError("precision bf16 needs a processor that computes in it; use fp32 or auto")
+            raise ConfigError("precision bf16 needs a processor that supports it; use fp32 or auto")
         self._precision = precision
         self._settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],

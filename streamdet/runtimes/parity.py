@@ -73,7 +73,7 @@ def compare(
         raise ValueError(f"{steps * T} frames are needed, got {len(frames)}")
     boxes_px, scores, memory = _differences(model, shape, execute, np.stack(frames[: steps * T]), found_only=int8)
     if not len(scores):
-        raise ModelError("nothing is found in these frames, which says nothing about int8: choose others")
+        raise ModelError("nothing was detected in these frames, so int8 cannot be checked; choose another clip")
     middle = np.mean if int8 else np.max
     parity = Parity(steps * T, float(middle(boxes_px)), float(middle(scores)), memory, runtime)
     most_box_px, most_score = _MOST_INT8 if int8 else _MOST

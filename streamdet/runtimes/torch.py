@@ -67,7 +67,9 @@ class TorchDetector:
     ) -> tuple[Outputs, State]:
         """See contract.Detector; images, times and state may be torch tensors on any device."""
         if not isinstance(state, State | None):
-            raise TypeError(f"the state is a {type(state).__name__}, which torch does not take; see state_from_arrays")
+            raise TypeError(
+                f"the state is a {type(state).__name__}, which runtime torch cannot use; see state_from_arrays"
+            )
         try:
             return self._step(_tensor(images_BTCHW), state, None if dt_s is None else _tensor(dt_s))
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
@@ -102,5 +104,7 @@ def resolve_device(device: str) -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"device {device} is unknown; expected auto, cpu, cuda or cuda:N") from error
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {device} is not there: torch sees {torch.cuda.device_count()} GPUs; use cpu or auto")
+        raise ConfigError(
+            f"device {device} does not exist: torch sees {torch.cuda.device_count()} GPUs; use cpu or auto"
+        )
     return resolved

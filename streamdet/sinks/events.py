@@ -62,7 +62,7 @@ class EventSender:
         self._changed = threading.Condition()  # guards what follows
         self._lines: deque[bytes] = deque()
         self._bytes = 0
-        self._end_s: float | None = None  # until when what is left may take
+        self._end_s: float | None = None  # until when the rest may take
         self._thread = threading.Thread(target=self._run, name=f"send to {delivery.shown}", daemon=True)
         self._thread.start()
 
@@ -92,7 +92,7 @@ class EventSender:
         lost = self._delivery.dropped.total()
         if lost:
             why = self._delivery.failing or f"{self._delivery.shown}: failed for a time"
-            raise SinkError(f"{why}; {lost} lines did not arrive")
+            raise SinkError(f"{why}; {lost} lines were not delivered")
 
     def _run(self) -> None:
         backoff = Backoff()

@@ -33,7 +33,7 @@ class GrowingFile:
         path: where the bytes go.
         target: the name that messages say.
         tail: what the file ends with at every moment; new pieces go before it.
-        resume_at: bytes of a file that is there already that stay.
+        resume_at: bytes of a file that already exists that stay.
     """
 
     def __init__(self, path: Path, target: Path, tail: bytes = b"", resume_at: int | None = None) -> None:
@@ -73,12 +73,12 @@ class GrowingFile:
         try:
             self._sync()
             if not self._has_its_name():
-                raise SinkError(f"{self._target}: was removed while it was written")
+                raise SinkError(f"{self._target}: was removed while it was being written")
         finally:
             self._file.close()
 
     def _has_its_name(self) -> bool:
-        """What is removed can be written to all the same, and nobody will ever see it."""
+        """What is removed can be written to anyway, and nobody will ever see it."""
         try:
             return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
         except OSError:
@@ -133,7 +133,7 @@ class Stdout:
         try:
             _write_all(self._write, data)
         except BrokenPipeError as error:
-            raise SinkError("standard output: its reader has gone") from error
+            raise SinkError("standard output: its reader has closed it") from error
         except OSError as error:
             raise SinkError(f"standard output: cannot be written: {error.strerror}") from error
 

@@ -106,7 +106,7 @@ class MqttTransport:
             if not answers:
                 raise DeliveryError("the broker has closed the connection")
             if answers[0].is_failure:
-                raise DeliveryError(f"the broker refuses: {answers[0]}", refused=True)
+                raise DeliveryError(f"the broker refused: {answers[0]}", refused=True)
         except DeliveryError:
             _hang_up(client)
             raise

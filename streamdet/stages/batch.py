@@ -37,7 +37,7 @@ class BatchSettings(Section):
     def _one_way_at_a_time(cls, max_streams: int | None, info: ValidationInfo) -> int | None:
         # A cut to another scene splits a clip, which only one stream at a time can be.
         if (max_streams or 1) > 1 and (info.data.get("frames_per_clip") or 1) > 1:
-            raise ValueError(f"expected 1, or frames_per_clip 1 beside it, got {max_streams}")
+            raise ValueError(f"expected 1, or frames_per_clip 1 as well, got {max_streams}")
         return max_streams
 
 
@@ -67,7 +67,7 @@ def batch(frames_per_clip: int, max_streams: int = 1) -> Stage:
 def batch_newest(max_streams: int, deadline_s: float) -> Stage:
     """Frame to Clip of one frame a stream; markers pass, in order. For live sources: frames that are new.
 
-    A clip is begun when the next stage is free; until then every source keeps its newest frame. It goes out when all
+    A clip is started when the next stage is free; until then every source keeps its newest frame. It goes out when all
     streams have given a frame, when max_streams have, when one would give a second, or when its time is up. Sources
     take turns (see `Inbox.wait_until_wanted`), so that each comes into a clip however many there are.
 

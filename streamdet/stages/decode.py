@@ -117,7 +117,7 @@ class Input:
         continues = self.continues
         if continues is not None and self.other_file and continues.size != (info.width, info.height):
             _log.warning(
-                "%s: starts without memory: it has %dx%d pixels, the file before has %dx%d",
+                "%s: starts without state: it has %dx%d pixels, the file before has %dx%d",
                 *(self.spec.name, info.width, info.height, *continues.size),
             )
             continues = None
@@ -156,7 +156,7 @@ class _Life:
 
     @contextmanager
     def may_fail(self, on_error: OnError) -> Iterator[None]:
-        """Note a SourceError in place of raising it."""
+        """Note a SourceError instead of raising it."""
         try:
             yield
         except SourceError as problem:

@@ -36,7 +36,7 @@ def _duration_s(value: Any) -> Any:
     """Read 90, "90s", "10m" or "1h"."""
     found = re.fullmatch(r"(\d{1,9})([smh]?)", value) if isinstance(value, str) else None
     if isinstance(value, str) and found is None:
-        raise ValueError(f"expected a length of time such as 90s, 10m or 1h, got {value}")
+        raise ValueError(f"expected a duration such as 90s, 10m or 1h, got {value}")
     return value if found is None else int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
@@ -194,7 +194,7 @@ def _targets(settings: EncodeSettings, names: Sequence[str]) -> dict[str, Target
         raise ConfigError(f"output {redact(path)}: expected rtsp:// or rtsps://, a file such as .mp4, or a folder")
     if (is_rtsp(path) or is_playlist(path)) and (settings.codec != "h264" or settings.segment_s is not None):
         what = f"codec {settings.codec}: expected h264" if settings.codec != "h264" else "segments: expected a file"
-        raise ConfigError(f"output {redact(path)}: {what}; what goes there is H.264, and one stream")
+        raise ConfigError(f"output {redact(path)}: {what}; it takes H.264 and one stream")
     if settings.window_s is not None and not is_playlist(path):
         raise ConfigError(
             f"encode.window_s is for playlists; expected an output that ends in .m3u8, got {redact(path)}"

@@ -209,5 +209,5 @@ class _Outputs:
     def _give_up(self, target: Target) -> None:
         self._given_up.add(target)
         if broken := self._open.pop(target, None):
-            with suppress(SinkError):  # what is wrong with it is said already
+            with suppress(SinkError):  # what is wrong with it is already reported
                 broken.close()

@@ -21,7 +21,7 @@ def register(entry: StageEntry) -> None:
         ValueError: the name is that of a stage of this package.
     """
     if entry.name in _OWN:
-        raise ValueError(f"a stage of streamdet is called {entry.name} already; expected another name")
+        raise ValueError(f"{entry.name} is the name of a stage of streamdet; choose another one")
     _added[entry.name] = entry
 
 
@@ -58,7 +58,7 @@ def _loaded(point: EntryPoint) -> StageEntry:
     except Exception as error:  # whatever a plug-in does while it is loaded
         raise ConfigError(f"stage {point.name}: plug-in {point.value} cannot be loaded: {error}") from error
     if not isinstance(entry, StageEntry) or entry.name != point.name:
-        raise ConfigError(f"stage {point.name}: plug-in {point.value} is no StageEntry of this name")
+        raise ConfigError(f"stage {point.name}: plug-in {point.value} is not a StageEntry with this name")
     return entry
 
 

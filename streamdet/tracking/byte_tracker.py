@@ -176,7 +176,7 @@ class ByteTracker:
 
 
 def _margins(tracks: NDArray[Any]) -> NDArray[np.float64]:
-    """(N, 2) pixels in x and y: one standard deviation of the predicted centre, at most a share of the box."""
+    """(N, 2) pixels in x and y: one standard deviation of the predicted centre, at most a fraction of the box."""
     std: NDArray[np.float64] = np.sqrt(tracks["covariance"][:, :2, 0])
     most: NDArray[np.float64] = _MOST_MARGIN * np.maximum(tracks["mean"][:, 2:, 0], 1.0)
     return np.minimum(std, most)

@@ -70,6 +70,6 @@ class FrameCache:
             part.replace(self.path)
         except OSError as error:
             size = f"{self.size_bytes / 1e9:.1f} GB"
-            raise SinkError(f"{self.path}: {size} of frames cannot be kept there: {error.strerror}") from None
+            raise SinkError(f"{self.path}: {size} of frames cannot be saved there: {error.strerror}") from None
         finally:
             part.unlink(missing_ok=True)

@@ -57,7 +57,7 @@ def open_model(
     new = _take_over(detector, detector_of(load_weights(name)), name)
     if new:
         known = ", ".join(cls for cls in model.classes if cls not in new) or "none of the classes"
-        say(f"{name} knows {known}; new to it, and learnt from nothing: {', '.join(new)}")
+        say(f"{name} knows {known}; new classes, trained from nothing: {', '.join(new)}")
     return detector
 
 
@@ -83,7 +83,9 @@ def _take_over(detector: RecurrentDetector, source: RecurrentDetector, name: str
     wanted, given = (config.model_dump(exclude=_FREE) for config in (detector.config, source.config))
     wrong = [f"{key} {given[key]}, the recipe's model {wanted[key]}" for key in wanted if wanted[key] != given[key]]
     if wrong:
-        raise CheckpointError(f"{name} has {wrong[0]}; to start from it, the recipe's model must be built like it")
+        raise CheckpointError(
+            f"{name} has {wrong[0]}; to start from it, the recipe's model must have the same architecture"
+        )
     tensors = source.state_dict()
     own = detector.state_dict()
     rows = [(to, source.classes.index(cls)) for to, cls in enumerate(detector.classes) if cls in source.classes]

@@ -64,6 +64,6 @@ def _write(path: Path, found: list[Detections]) -> None:
             )
         part.replace(path)
     except OSError as error:
-        raise SinkError(f"{path}: what the teacher found cannot be kept there: {error.strerror}") from None
+        raise SinkError(f"{path}: the detections of the teacher cannot be saved there: {error.strerror}") from None
     finally:
         part.unlink(missing_ok=True)

@@ -44,10 +44,10 @@ def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]
             say(f"{part.name}: {note}")
         kept = [kept for video in labelled.videos for kept in _outside(video, part.hold_out.get(video.name))]
         if not any(labels is not None for video in kept for labels in video.labels):
-            raise ConfigError(f"set {part.name}: no annotated frame is left to train on")
+            raise ConfigError(f"set {part.name}: has no labelled frame to train on")
         videos = tuple(link_boxes(video) for video in kept)
         if teacher is not None:
-            say(f"{part.name}: asking the teacher about {sum(len(v) for v in videos)} frames")
+            say(f"{part.name}: running the teacher on {sum(len(v) for v in videos)} frames")
             videos = tuple(add_teacher_labels(v, teacher.ask(part.name, v), labelled.classes) for v in videos)
         say(f"{part.name}: caching frames")
         rule = IgnoreRule(part.ignore_below_px, part.ignore_areas)

@@ -50,7 +50,7 @@ def read_run(folder: Path, config: TrainingConfig, device: torch.device) -> dict
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         saved = TrainingConfig.model_validate_json(state["config"])
     except ValidationError as error:
-        raise ConfigError(f"{path}: was begun by another version of streamdet: {error.errors()[0]['msg']}") from None
+        raise ConfigError(f"{path}: was started by another version of streamdet: {error.errors()[0]['msg']}") from None
     except Exception as error:  # torch's unpickler raises almost anything on a damaged file
         raise CheckpointError(f"{path} is not a readable saved run: {type(error).__name__}") from error
     differences = list(_differences(saved.model_dump(mode="json"), config.model_dump(mode="json"), ""))

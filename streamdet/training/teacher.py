@@ -30,7 +30,7 @@ def add_teacher_labels(video: LabelledVideo, found: Sequence[Detections], classe
         ValueError: if there is not one Detections a frame.
     """
     if len(found) != len(video):
-        raise ValueError(f"{video.name} has {len(video)} frames, the teacher looked at {len(found)}")
+        raise ValueError(f"{video.name} has {len(video)} frames, the teacher ran on {len(found)}")
     index = {name: i for i, name in enumerate(classes)}
     labels = tuple(
         None if own is None else _merge(own, frame, index, video.labelled)

@@ -70,7 +70,7 @@ def test_unknown_class(wrong):
 
 def test_output_is_there_already(wrong, here):
     (here / "walk.annotated.mp4").write_text("mine")
-    assert "output walk.annotated.mp4 is there already; choose another name, or replace it with --over" in wrong()
+    assert "output walk.annotated.mp4 already exists; choose another name, or replace it with --over" in wrong()
     assert (here / "walk.annotated.mp4").read_text() == "mine"
 
 

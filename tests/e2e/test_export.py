@@ -16,7 +16,7 @@ def test_onnx(streamdet, tiny_model, here):
     images = onnx.load(here / "tiny.onnx").graph.input[0].type.tensor_type.shape.dim
     assert [dim.dim_value for dim in images] == [1, 1, 64, 96, 3]
     again = streamdet("export", "--model", tiny_model)
-    assert (again.status, "tiny.onnx is there already" in again.stderr) == (2, True)
+    assert (again.status, "tiny.onnx already exists" in again.stderr) == (2, True)
     assert streamdet("export", "--model", tiny_model, "--overwrite", "-q").stderr == ""
 
 
@@ -33,7 +33,7 @@ def test_pruned_model_runs_in_every_form(streamdet, tiny_model, clips, here):
     done = streamdet("export", "--prune", "0.4", "--model", tiny_model, "-o", "lean.safetensors")
     assert done.status == 0, done.stderr
     left, before, lean_size, full_size = re.search(
-        r"(\d+) of (\d+) inner channels are left, ([\d,]+) of ([\d,]+) parameters", done.stderr
+        r"(\d+) of (\d+) inner channels remain, ([\d,]+) of ([\d,]+) parameters", done.stderr
     ).groups()
     assert int(left) / int(before) == pytest.approx(0.6, abs=0.05)
     assert int(lean_size.replace(",", "")) < int(full_size.replace(",", ""))
@@ -51,7 +51,7 @@ def test_pruned_model_replaces_nothing_unasked(streamdet, tiny_model, here):
     assert streamdet(*words, "-q").status == 0
     assert [path.name for path in here.iterdir()] == ["tiny-pruned.safetensors"]
     done = streamdet(*words)
-    assert (done.status, "tiny-pruned.safetensors is there already" in done.stderr) == (2, True)
+    assert (done.status, "tiny-pruned.safetensors already exists" in done.stderr) == (2, True)
     assert streamdet(*words, "--overwrite", "-q").status == 0
 
 
@@ -103,9 +103,9 @@ def test_int8_of_a_clip_in_which_nothing_is_found_fails(streamdet, tiny_model, c
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--prune", "0"), "--prune: expected a share above 0 and below 1, such as 0.3, got 0"),
-        (("--prune", "30"), "--prune: expected a share above 0 and below 1, such as 0.3, got 30"),
-        (("--prune", "nan"), "--prune: expected a share above 0 and below 1, such as 0.3, got nan"),
+        (("--prune", "0"), "--prune: expected a fraction above 0 and below 1, such as 0.3, got 0"),
+        (("--prune", "30"), "--prune: expected a fraction above 0 and below 1, such as 0.3, got 30"),
+        (("--prune", "nan"), "--prune: expected a fraction above 0 and below 1, such as 0.3, got nan"),
         (("--prune", "0.0005"), "--prune 0.0005 takes nothing away"),
         (("--prune", "0.3", "-o", "x.onnx"), "--output: expected a name that ends in .safetensors, got x.onnx"),
         (("--prune", "0.3", "-o", "none/x.safetensors"), "none"),

@@ -129,8 +129,8 @@ def test_a_pipeline_file_that_is_changed_adds_and_removes_streams(start, here, r
     _, stderr = interrupt(process)
     assert process.returncode == 130, stderr
     assert "job.yaml:3: detekt: unknown key; did you mean detect?" in stderr
-    assert "the streams stay as they are" in stderr
-    assert "127.0.0.1-a: leaves" in stderr
+    assert "the streams stay unchanged" in stderr
+    assert "127.0.0.1-a: left" in stderr
     for name in ("a", "b", "c", "a-2"):
         *_, end = lines(found(name))
         assert (end["type"], end["frames"]) == ("end", frames(found(name)))

@@ -37,7 +37,7 @@ def test_video_to_a_server_and_detections_to_a_broker(
         )
         wait_until(lambda: len(heard.messages) == 1 + 2 * 31)
     assert done.status == 1
-    assert "/in/fast: not published: the server does not take the stream (404 Not Found)" in done.stderr
+    assert "/in/fast: not published: the server refused the stream (404 Not Found)" in done.stderr
     lines = [json.loads(message) for message in heard.messages]
     assert [line["type"] for line in lines if line.get("source", "walk") == "walk"] == ["run"] + ["frame"] * 30 + [
         "end"

@@ -32,7 +32,7 @@ def test_demo_keeps_a_clip_of_the_user(streamdet, here):
     (here / "demo.mp4").write_bytes(b"mine")
     done = streamdet("demo", "--seconds", "1")
     assert done.status == 2
-    assert "demo.mp4 is there already" in done.stderr
+    assert "demo.mp4 already exists" in done.stderr
     assert (here / "demo.mp4").read_bytes() == b"mine"
 
 
@@ -47,8 +47,8 @@ def test_scene(streamdet, here, read_video):
     assert [image["frame_id"] for image in labels["images"]] == list(range(12))
     again = streamdet(*arguments)
     assert again.status == 2
-    assert "s.mp4 is there already" in again.stderr
-    assert "s.labels.json is there already" in again.stderr
+    assert "s.mp4 already exists" in again.stderr
+    assert "s.labels.json already exists" in again.stderr
 
 
 def test_scene_fails(streamdet, here):

@@ -21,7 +21,7 @@ def test_a_labelled_set_is_described(streamdet, street, here):
     assert done.status == 0, done.stderr
     for word in ("frames", "identities", "Boxes by size", "person", "160x96 (1)"):
         assert word in done.stdout
-    assert done.stderr == "set: described by its labels; to look into one of its videos or images, name that\n"
+    assert done.stderr == "set: described by its labels; to describe one of its videos or images, name it\n"
 
 
 def test_as_json_and_with_a_sheet(streamdet, street, here):
@@ -33,7 +33,7 @@ def test_as_json_and_with_a_sheet(streamdet, street, here):
     assert np.any(cv2.imread(str(here / "sheet.png")))
     again = streamdet("probe", "set/labels.json", "--sheet", "sheet.png")
     assert again.status == 2
-    assert "sheet.png is there already" in again.stderr
+    assert "sheet.png already exists" in again.stderr
     assert streamdet("probe", "set/labels.json", "--sheet", "sheet.png", "--overwrite").status == 0
 
 

@@ -202,7 +202,7 @@ def test_another_job_is_refused_with_the_reason(streamdet, killed, here, clips):
 def test_without_resume_it_says_how_and_overwrite_starts_anew(streamdet, killed, here):
     done = streamdet(*killed)
     assert done.status == 2
-    assert "b.jsonl is there already" in done.stderr
+    assert "b.jsonl already exists" in done.stderr
     assert "--resume" in done.stderr
     (here / "b.jsonl").rename(here / "kept")
     done = streamdet(*killed)

@@ -78,7 +78,7 @@ def test_training_goes_on_from_the_embedded_model_with_other_classes(folder, mon
     names = "class_names: {car: vehicle, bus: vehicle, truck: vehicle}"
     settings.append(f"sets=[{{name: street, path: street.labels.json, hold_out: {{street: [12, 16]}}, {names}}}]")
     assert main(["train", "recipe.yaml", *(word for setting in settings for word in ("--set", setting))]) == 0
-    assert "street knows person; new to it, and learnt from nothing: vehicle" in capsys.readouterr().err
+    assert "street knows person; new classes, trained from nothing: vehicle" in capsys.readouterr().err
     detector, facts = load_checkpoint(folder / "runs" / "mine" / "mine.safetensors")
     assert detector.classes == ("person", "vehicle")
     assert facts["recipe"]["model"]["channels"] == detector.config.channels

@@ -83,7 +83,7 @@ def read_checkpoint(path: Path) -> SavedCheckpoint:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     digest, data = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
     if hashlib.sha256(data).digest() != digest:
-        raise ConfigError(f"{path}: is torn, or no checkpoint of streamdet")
+        raise ConfigError(f"{path}: is damaged, or not a checkpoint of streamdet")
     try:
         tensors = load(data)
         described = json.loads(tensors.pop(_ABOUT).tobytes())
@@ -103,7 +103,7 @@ def read_checkpoint(path: Path) -> SavedCheckpoint:
         )
         return SavedCheckpoint(checkpoint, dict(described["about"]))
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: is no checkpoint of streamdet: {error}") from error
+        raise ConfigError(f"{path}: is not a checkpoint of streamdet: {error}") from error
 
 
 def _split(section: StateSection) -> tuple[dict[str, Any], Arrays]:

@@ -126,7 +126,7 @@ class Journal:
         self._let_go()
 
     def leave(self, outputs: Iterable[Path]) -> bool:
-        """The run was stopped: note which outputs have their names all the same, with what there is of them.
+        """The run was stopped: note which outputs have their names anyway, with what there is of them.
 
         Returns:
             Whether there is anything to continue.
@@ -164,7 +164,7 @@ class Journal:
 
     @contextmanager
     def _may_fail(self) -> Iterator[None]:
-        """The source is processed without its journal; that is said once."""
+        """The source is processed without its journal; that is reported once."""
         try:
             yield
         except (OSError, SinkError) as error:
@@ -198,7 +198,7 @@ def check_unfinished(folder: Path, output: Path) -> None:
         ConfigError: one did.
     """
     if holds_checkpoints(folder):
-        raise ConfigError(f"{output}: a run that was interrupted left it unfinished; --resume continues it{HINT[1:]}")
+        raise ConfigError(f"{output}: an interrupted run left it unfinished; --resume continues it{HINT}")
 
 
 def check_free(folder: Path) -> None:
@@ -235,7 +235,7 @@ def read_job(folder: Path) -> Noted | None:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}{HINT}") from error
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: is no journal of streamdet{HINT}") from error
+        raise ConfigError(f"{path}: is not a journal of streamdet{HINT}") from error
 
 
 def check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -295,5 +295,7 @@ def _locked(folder: Path) -> IO[bytes]:
         pass
     except BlockingIOError as error:
         file.close()
-        raise ConfigError(f"{folder}: another run is at work on this job; wait for its end, or stop it") from error
+        raise ConfigError(
+            f"{folder}: another run of this job is in progress; wait for it to end, or stop it"
+        ) from error
     return file

@@ -194,7 +194,7 @@ def _opened(spec: SourceSpec, options: LiveOptions) -> InputContainer:
     if spec.location.lower().startswith("rtsp"):
         settings |= {"rtsp_transport": options.transport, "allowed_media_types": "video"}
         settings |= {"timeout": str(round(options.timeout_s * 1e6))}
-        # Reading RTSP goes on after a timeout; other protocols are out of step then.
+        # Reading RTSP continues after a timeout; other protocols are out of step then.
         read_timeout_s = min(_LOOK_AROUND_S, read_timeout_s)
     return open_stream(spec, settings, (options.timeout_s, read_timeout_s))
 

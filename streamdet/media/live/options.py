@@ -17,7 +17,7 @@ class LiveOptions:
         transport: what RTSP carries the video over.
         wait_for_keyframe: after packets lost over UDP, drop what shows the damage: all up to the next keyframe.
         stale_after_s: without a new frame for so long, the stream is reported as stale.
-        timeout_s: a server that does not answer, or sends nothing, for so long is given up and connected to anew.
+        timeout_s: a server that does not answer, or sends nothing, for this long is given up and connected again.
         first_retry_s, max_retry_s: wait before the first new attempt, which doubles up to the longest; less a random
             part of up to a half, so that many sources do not all come at once.
         refused_retry_s: wait after a refused user name or password; cameras lock out who asks too often.

@@ -73,11 +73,11 @@ class Reader:
         return self._undecodable_before + (connection.undecodable if connection is not None else 0)
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         self._thread.start()
 
     def stop(self, wait_s: float) -> None:
-        """Ask the thread to end, and wait for that; one that is still connecting by then ends by itself, later."""
+        """Ask the thread to end, and wait for that; one that is still connecting by then ends on its own, later."""
         self._stop.set()
         self._handover.close()
         self._thread.join(wait_s)
@@ -190,7 +190,7 @@ class Reader:
         return "late" if skips else None
 
     def _pace(self, pts_s: Fraction) -> None:
-        """Wait until it is a frame's turn; where the source was late, time starts anew from there."""
+        """Wait until it is a frame's turn; where the source was late, time starts again from there."""
         ahead_s = self._timeline.ahead_s(pts_s, monotonic())
         if 0 < ahead_s < MAX_DEVIATION_S:
             self._stop.wait(ahead_s)

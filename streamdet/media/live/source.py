@@ -33,7 +33,7 @@ class LiveSource:
     """A source that is connected to in the background, again and again, from when this is made until it is closed.
 
     Making one never fails and never waits. Iterating gives frames on one timeline from the first frame on, with a
-    StreamGap wherever time was lost, which begins a new session: "reconnected", "resized" (the picture's size changed)
+    StreamGap wherever time was lost, which starts a new session: "reconnected", "resized" (the picture's size changed)
     and "stale" (no frame came for the options' stale_after_s). A stale stream that comes back gives a second gap of
     that same session, "reconnected" or "resumed", which says how much was lost. `start_s` and `end_s` of the part count
     from the first frame.
@@ -108,7 +108,7 @@ class LiveSource:
             ValueError: no frame has come yet.
         """
         if self._info is None:
-            raise ValueError(f"{self._spec.shown}: nothing is known of a live source before its first frame")
+            raise ValueError(f"{self._spec.shown}: a live source has no properties before its first frame")
         return self._info
 
     @property
@@ -134,7 +134,7 @@ class LiveSource:
         """Stop, from any thread, within 2 s: iteration ends, and the connection is closed.
 
         What cannot be interrupted (a server that takes the connection and is silent, a name service that does not
-        answer) ends by itself, after the options' timeout_s or the name service's own.
+        answer) ends on its own, after the options' timeout_s or the name service's own.
         """
         self._reader.stop(_STOP_S)
 

@@ -1,6 +1,6 @@
 """Time of live frames: one timeline over all connections, and when each frame was captured.
 
-All of it counts from time.monotonic(): the wall clock may jump, and the sender's pts start anew with each connection.
+All of it counts from time.monotonic(): the wall clock may jump, and the sender's pts start again with each connection.
 """
 
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ from streamdet.media.read.hwaccel import tell, tell_failure
 from streamdet.media.timeline import Clock
 from streamdet.media.tracks import best_video_stream
 
-# Reading goes on behind a bad spot in a file; from a disk that is gone it fails each time.
+# Reading continues behind a bad spot in a file; from a disk that is gone it fails each time.
 _READ_ATTEMPTS = 100
 
 _FRUITLESS_PACKETS = 1000
@@ -100,7 +100,7 @@ class Decoder:
         self.container.close()
 
     def packets(self) -> VideoPackets:
-        """Read the stream's packets; a failing read is counted and reading goes on behind it.
+        """Read the stream's packets; a failing read is counted and reading continues behind it.
 
         Raises:
             DecodeError: reading keeps failing, or fails once where that means a lost connection.
@@ -121,7 +121,7 @@ class Decoder:
                         patience.restore()
                 return
             except (av.error.ExitError, av.error.TimeoutError) as error:
-                raise SourceTimeout(f"{self._spec.shown}: sends nothing any more") from error
+                raise SourceTimeout(f"{self._spec.shown}: stopped sending data") from error
             except av.FFmpegError as error:
                 failures += 1
                 self.undecodable += 1

@@ -81,7 +81,7 @@ class FileSource:
 
     def close(self) -> None:
         """Close the file; iteration ends. To be called in the thread that iterates."""
-        # FFmpeg crashes when it reads from a closed container: no generator may go on behind this.
+        # FFmpeg crashes when it reads from a closed container: no generator may continue behind this.
         self._frames.close()
         self._in_part.close()
         self._decoder.close()

@@ -15,7 +15,7 @@ from streamdet.media.read.source import open_source
 def frame_times(path: Path) -> tuple[list[int], Fraction]:
     """List the pts of all frames that `open_source` gives, in order.
 
-    Where packets do not tell them plainly (no times in the container, two packets a frame, time that starts anew),
+    Where packets do not tell them plainly (no times in the container, two packets a frame, time that starts again),
     the file is decoded once.
 
     Returns:

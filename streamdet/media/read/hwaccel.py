@@ -48,7 +48,7 @@ def choose_device(wanted: str) -> str | None:
         if problem is None:
             return kind
     why = "; ".join(f"{kind} has {problem}" for kind, problem in problems.items()) or "this PyAV has no decoder for any"
-    _log.warning("no device decodes video here (%s): software does", why)
+    _log.warning("no device can decode video here (%s); decoding in software", why)
     return None
 
 
@@ -88,7 +88,7 @@ def _say(level: int, text: str) -> None:
 
 
 def _by_device(kind: str, decoder: VideoCodecContext) -> bool:
-    """True if a decoder that has begun gives pictures of a device: its format is that of the memory there.
+    """True if a decoder that has started gives pictures of a device: its format is that of the memory there.
 
     What they are downloaded as does not tell: 4:4:4 has the same format in software.
     """

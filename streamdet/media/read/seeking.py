@@ -1,4 +1,4 @@
-"""Getting to a keyframe before a given time, and still knowing each frame's number from the file's beginning."""
+"""Getting to a keyframe before a given time, and still knowing each frame's number from the file's start."""
 
 from collections.abc import Iterable
 from itertools import chain, islice
@@ -24,7 +24,7 @@ _NOT_ONE_EACH = frozenset({"mpeg4", "vp8", "msmpeg4v3", "wmv1", "wmv2", "wmv3", 
 
 
 class FrameCounter:
-    """Knows the number, counted from the file's beginning, of the first frame decoded after a seek.
+    """Knows the number, counted from the file's start, of the first frame decoded after a seek.
 
     All packets before a keyframe in the file are shown before it, so that number is the number of packets before the
     keyframe plus that of packets behind it which are shown earlier than the frame. Packets that an mp4's edit list
@@ -62,7 +62,7 @@ def never_shown(spec: SourceSpec) -> int | None:
     """Packets at a file's start that give no picture, since what they refer to was cut off.
 
     Returns:
-        Their number; None where packets cannot be counted in place of frames.
+        Their number; None where packets cannot be counted instead of frames.
     """
     if not Path(spec.location).is_file():  # a pipe can be read only once
         return None
@@ -116,7 +116,7 @@ def jump(decoder: Decoder, pts: int, unseen: int) -> FrameCounter:
 
 
 def skip(decoder: Decoder, pts: int, unseen: int) -> FrameCounter:
-    """Read from the beginning, without decoding, up to the last keyframe shown at or before pts.
+    """Read from the start, without decoding, up to the last keyframe shown at or before pts.
 
     Works in every container, at the speed of reading: Matroska and transport streams do not say how many frames lie
     before a point in them. Arguments as of `jump`.

@@ -58,7 +58,7 @@ def open_source(
 
     Args:
         source: from `expand_sources`, or anything that this takes and that is one source.
-        start_s, end_s: seconds from its beginning; frames at start_s <= t < end_s.
+        start_s, end_s: seconds from its start; frames at start_s <= t < end_s.
         max_frames: number of frames delivered at most.
         stride: deliver every stride-th frame; indices and times stay those of the source.
         skip: so many of the frames that would be delivered are decoded and left out; not of live sources.

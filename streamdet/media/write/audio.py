@@ -36,7 +36,7 @@ class AudioTrack:
     Args:
         path: file to copy from.
         number: which of its audio tracks, from 0.
-        start_s, end_s: seconds from the file's beginning, as in `Part`; only packets that overlap them are copied.
+        start_s, end_s: seconds from the file's start, as in `Part`; only packets that overlap them are copied.
 
     Attributes:
         next: the packet that comes next, None at the end.
@@ -61,7 +61,7 @@ class AudioTrack:
 
     @property
     def next_s(self) -> Fraction | None:
-        """When the next packet begins, in seconds of the file's own time; None at the end."""
+        """When the next packet starts, in seconds of the file's own time; None at the end."""
         return None if self.next is None else (self.next.dts or 0) * self._time_base
 
     def take(self) -> AudioPacket:
@@ -122,7 +122,7 @@ class AudioTrack:
     def _read(self) -> Generator[AudioPacket, None, None]:
         """Packets of the part, with ascending dts.
 
-        As in `Timeline`, a dts that goes back by more than jitter is a new start, and time goes on from there.
+        As in `Timeline`, a dts that goes back by more than jitter is a new start, and time continues from there.
         """
         # A rounded time must not meet the one before it: containers count in samples or milliseconds.
         least_step = max(1, ceil(Fraction(1, 1000) / self._time_base))
@@ -193,7 +193,7 @@ class AudioCopier:
             self._streams[track] = track.add_to(output)
 
     def copy(self, output: OutputContainer, until_s: Fraction | None) -> None:
-        """Copy all packets that begin before that time of the output; None: all that are left."""
+        """Copy all packets that start before that time of the output; None: all that are left."""
         waiting = [track for track in self.tracks if track.next is not None]
         while waiting:
             track = min(waiting, key=lambda track: track.next_s or Fraction(0))

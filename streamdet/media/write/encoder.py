@@ -158,7 +158,7 @@ class VideoEncoder:
         reordered_frames: int,
     ) -> None:
         if settings.name == "libsvtav1":
-            os.environ.setdefault("SVT_LOG", "1")  # it prints to stderr by itself; 1 leaves errors
+            os.environ.setdefault("SVT_LOG", "1")  # it prints to stderr on its own; 1 leaves errors
         rate = min(max(rate, Fraction(1)), Fraction(240)).limit_denominator(1001)
         options = {"preset": settings.preset, "crf": str(settings.crf), **settings.options}
         if settings.name == "libx264" and _has_avx512():
@@ -178,9 +178,9 @@ class VideoEncoder:
         self._context: VideoCodecContext | None = self._open(self._stream.codec_context)
 
     def restart(self) -> list[VideoPacket]:
-        """Give all packets that are still inside, and begin anew with the next frame.
+        """Give all packets that are still inside, and start again with the next frame.
 
-        What is encoded from there on depends on no frame before it; the times go on as if nothing had happened.
+        What is encoded from there on depends on no frame before it; the times continue as if nothing had happened.
         """
         packets, self._context = self._drain(), None
         return packets

@@ -35,7 +35,7 @@ def rewrite_faststart(
         last_frame: pts of the last frame and pts at which it ends, in that time base: fragments lose its duration
             where there are B-frames, since mp4 stores the differences of dts.
         samples: number of all packets.
-        late: audio tracks that begin long after the video.
+        late: audio tracks that start long after the video.
         until_s: where those end; None: with their file.
         extras: tags and chapters.
 

@@ -13,7 +13,7 @@ INT32_MAX = 2**31 - 1
 _REORDERED_FRAMES = 18
 # In finer timescales mp4's 32 bits hold only seconds between a packet's pts and its dts: no B-frames there.
 _FINEST_REORDERED = 10_000_000
-# Least unit of an mp4's edit list. FFmpeg's default of 1/1000 s would round the time at which audio and video begin.
+# Least unit of an mp4's edit list. FFmpeg's default of 1/1000 s would round the time at which audio and video start.
 _MOVIE_TIMESCALE = 400_000
 # A moov takes 44 bytes a sample at most: stts 8, ctts 8, stsz 4, stss 4, stsc 12, co64 8.
 _MOOV_BYTES_A_SAMPLE, _MOOV_BYTES = 44, 8_192

@@ -36,8 +36,8 @@ class _Hls(OutputFormat):
     Attributes:
         playlist: its path.
         segment_s: least length of a segment; players are three of them behind.
-        window_s: seconds that it reaches back; None: to the beginning.
-        live: it goes on where the one of a run before this ended.
+        window_s: seconds that it reaches back; None: to the start.
+        live: it continues where the one of a run before this ended.
     """
 
     playlist: Path = Path()
@@ -60,7 +60,7 @@ class _Hls(OutputFormat):
             options["hls_list_size"] = str(max(3, ceil(self.window_s / self.segment_s)))
             options["hls_delete_threshold"] = str(_KEPT_FOR_LATE_VIEWERS)
         if self.live:
-            # Numbers that grow from run to run: a player that stays goes on with the new run's segments.
+            # Numbers that grow from run to run: a player that stays continues with the new run's segments.
             flags.append("discont_start")
             options["hls_start_number_source"] = "epoch"
         segments = str(self.playlist.absolute().with_suffix("")) + "-%d.ts"
@@ -73,14 +73,14 @@ class HlsWriter:
     Segments last two seconds, of a live stream one, so that its viewers are less far behind.
 
     Whatever a viewer fetches at whatever moment is whole, also after a kill. A live stream's failure (a full disk) is
-    counted and tried anew after some seconds; a file's is final.
+    counted and tried again after some seconds; a file's is final.
 
     Args:
         path: of the playlist, `.m3u8`; a segment is `<stem>-<number>.ts` beside it. What is there is removed.
         info: of the stream.
         delivery: counts what arrived and what did not.
         options: how the video is encoded, and whether audio is copied.
-        start_s, end_s: part of the source that is written, seconds from its beginning.
+        start_s, end_s: part of the source that is written, seconds from its start.
         window_s: seconds that the playlist reaches back; older segments are removed. None: a minute for a live
             stream, everything otherwise.
         clock: seconds, for the next try.
@@ -117,7 +117,7 @@ class HlsWriter:
         """Add a frame: (H, W, 3) uint8 RGB, or as a source gives it.
 
         Raises:
-            SinkError: it cannot be written, and the stream is none that goes on for ever.
+            SinkError: it cannot be written, and the stream is not live.
         """
         if self._retry_s is not None and self._clock() < self._retry_s:
             self._delivery.drop("failed")
@@ -186,7 +186,7 @@ class HlsWriter:
     def _give_up(self) -> None:
         recording, self._recording = self._recording, None
         if recording is not None:
-            with suppress(av.FFmpegError, OSError):  # what is wrong with it is said already
+            with suppress(av.FFmpegError, OSError):  # what is wrong with it is already reported
                 recording.close()
 
 

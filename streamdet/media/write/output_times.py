@@ -79,7 +79,7 @@ class OutputTimes:
             placed = max(wanted, self.last + 1)
             repeated = self._bridge(placed)
         if placed > self._latest:
-            raise SinkError(f"a frame at {float(placed * self.time_base):.6g} s is later than the container can say")
+            raise SinkError(f"a frame at {float(placed * self.time_base):.6g} s is later than the container can store")
         self.interval = placed - self.last if self._recent else 0
         self.nudged += placed != wanted
         self._recent.extend([*repeated, placed])

@@ -148,7 +148,7 @@ def part_path(target: Path) -> Path:
 def end_of_whole_fragments(path: Path) -> int:
     """Length of the part of a fragmented mp4 that is whole: up to the last complete mdat, 0 without one.
 
-    Source: ISO/IEC 14496-12, 4.2: a box begins with its size in 32 bits and its type; size 1 puts 64 bits after them.
+    Source: ISO/IEC 14496-12, 4.2: a box starts with its size in 32 bits and its type; size 1 puts 64 bits after them.
     """
     length, position, whole = path.stat().st_size, 0, 0
     with path.open("rb") as file:

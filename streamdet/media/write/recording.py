@@ -24,7 +24,7 @@ from streamdet.media.write.formats import OutputFormat
 from streamdet.media.write.interrupted import packets_again
 from streamdet.media.write.output_times import OutputTimes
 
-# A fragmented mp4 cannot begin before all of its tracks have; audio that begins later than this joins at the end.
+# A fragmented mp4 cannot start before all of its tracks have; audio that starts later than this joins at the end.
 _LATE_S = 10
 
 
@@ -49,7 +49,7 @@ class Recording:
         late: audio tracks that the file cannot hold while it grows.
         extras: tags and chapters.
         end: time at which the last frame ends, in the output's time base.
-        cut_s: time at which audio ends because the source's video goes on while the written one does not; None where
+        cut_s: time at which audio ends because the source's video continues while the written one does not; None where
             it is copied to its end.
     """
 
@@ -123,10 +123,10 @@ class Recording:
         self._mux(self._encoder.encode(self._picture, placed, units))
 
     def checkpoint(self) -> dict[str, Any]:
-        """Write all frames so far and begin a new group of pictures, which depends on none of them.
+        """Write all frames so far and start a new group of pictures, which depends on none of them.
 
         Returns:
-            What `resume` goes on from, as JSON holds it.
+            What `resume` continues from, as JSON holds it.
         """
         self._mux(self._encoder.restart())
         pts, time_base = self._begins
@@ -141,7 +141,7 @@ class Recording:
         }
 
     def resume(self, written: Path, state: Mapping[str, Any]) -> None:
-        """Before the first frame: take over what was written before a checkpoint, bit for bit, and go on behind it.
+        """Before the first frame: take over what was written before a checkpoint, bit for bit, and continue behind it.
 
         Args:
             written: file of the run that was interrupted; it may be torn at its end.

@@ -86,7 +86,7 @@ class RtspSession:
             that it has stopped.
 
     Raises:
-        OSError: from every method: the server is not there, does not answer in time, says no or has gone.
+        OSError: from every method: the server does not exist, does not answer in time, refuses or has closed.
     """
 
     def __init__(self, address: Address, timeout_s: float = TIMEOUT_S, silence_s: float = SILENCE_S) -> None:
@@ -138,11 +138,11 @@ class RtspSession:
         try:
             self._socket.sendall(data)
         except TimeoutError as error:
-            raise TimeoutError(f"has taken nothing for {self._timeout_s:g} s") from error
+            raise TimeoutError(f"accepted no data for {self._timeout_s:g} s") from error
         self.look()
 
     def look(self) -> None:
-        """Take what the server says, receiver reports mostly, and notice when it has gone or says nothing any more.
+        """Take what the server says, receiver reports mostly, and notice when it has closed or stopped sending.
 
         Now and then it is asked something, so that it has to say something and does not give up the session.
         """
@@ -155,7 +155,7 @@ class RtspSession:
                 self._heard_s = time.monotonic()
         except (BlockingIOError, ssl.SSLWantReadError):
             if self._heard_s is not None and time.monotonic() - self._heard_s > self._silence_s:
-                raise TimeoutError(f"has said nothing for {self._silence_s:g} s") from None
+                raise TimeoutError(f"sent nothing for {self._silence_s:g} s") from None
             return
         finally:
             self._socket.settimeout(self._timeout_s)
@@ -183,7 +183,7 @@ class RtspSession:
         if status == 401:
             raise RtspError("user or password is missing or wrong (401)", refused=True)
         if status != 200:
-            raise RtspError(f"the server does not take the stream ({status} {said})", refused=400 <= status < 500)
+            raise RtspError(f"the server refused the stream ({status} {said})", refused=400 <= status < 500)
         return answer
 
     def _exchange(
@@ -214,7 +214,7 @@ class RtspSession:
             return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         algorithm = challenge.get("algorithm", "MD5").upper()
         if algorithm not in _HASHES:
-            raise RtspError(f"asks for digests of an unknown kind ({algorithm})", refused=True)
+            raise RtspError(f"asks for an unsupported digest ({algorithm})", refused=True)
 
         def digest(*parts: str) -> str:
             return _HASHES[algorithm](":".join(parts).encode()).hexdigest()

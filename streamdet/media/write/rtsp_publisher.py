@@ -41,7 +41,7 @@ class RtspPublisher:
     - Fresh, not complete: a picture that is not sent yet when the next one comes is dropped. A file is played at its
       own pace and waits for the server as long as that answers.
     - A server that is away, mute, stalled or killed is tried again and again, at growing intervals; a new connection
-      begins with a keyframe. Nothing is encoded meanwhile.
+      starts with a keyframe. Nothing is encoded meanwhile.
 
     Args:
         url: `rtsp://` or `rtsps://`, credentials included.

@@ -26,10 +26,10 @@ class SegmentedWriter:
       `cam.20261124T101000Z.mp4`, UTC. It never replaces one that is there.
     - A file is cut at multiples of its own time: `street.00h10m00s.mp4`. Those of a run before are removed.
     - Every file has its name from its first frame on and is playable while it grows, so also after a kill.
-    - One that fails costs a live stream what is left of it: the next one is tried anew.
+    - One that fails costs a live stream the rest of it: the next one is tried again.
 
     Args:
-        path: folder, beginning of the names and ending of the files: `.mp4`, `.mkv` and the like.
+        path: folder, start of the names and ending of the files: `.mp4`, `.mkv` and the like.
         info: of the stream, as in `VideoWriter`.
         segment_s: length of a file, whole seconds.
         delivery: counts files and what was lost.
@@ -68,7 +68,7 @@ class SegmentedWriter:
         """Add a frame.
 
         Raises:
-            SinkError: it cannot be written, and the stream is none that goes on for ever.
+            SinkError: it cannot be written, and the stream is not live.
         """
         at_s = pts * time_base - self._beginning_s
         now_s = Fraction(round(1000 * self._clock()), 1000) if self._info.live else at_s
@@ -141,7 +141,7 @@ class SegmentedWriter:
     def _give_up(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            with suppress(SinkError):  # what is wrong with it is said already
+            with suppress(SinkError):  # what is wrong with it is already reported
                 writer.close()
 
 
@@ -152,7 +152,7 @@ def file_segments(path: Path) -> list[Path]:
 
 
 def _beginning_s(info: StreamInfo) -> Fraction:
-    """When the source begins in its own time; its name's 0."""
+    """When the source starts in its own time; its name's 0."""
     if info.path is None:
         return Fraction(0)
     try:

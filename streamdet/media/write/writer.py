@@ -43,7 +43,7 @@ class VideoWriter:
         info: of the stream: colour tags are kept, audio is copied from its path bit for bit. Tags (title, creation
             time) and chapters are kept as far as the container can; a warning names what is not, such as subtitles.
         options: how the video is encoded, and whether audio is copied.
-        start_s, end_s: part of the source that is written, seconds from its beginning; audio is cut likewise.
+        start_s, end_s: part of the source that is written, seconds from its start; audio is cut likewise.
         origin_s: moment of the source that is the file's 0; None: the source's own 0.
         in_place: the file has its name while it grows, and nothing is rewritten at its end; an mp4 has its index last.
         resume: of `checkpoint`, and `written`, the file that holds what an interrupted run has written: that is taken
@@ -114,7 +114,7 @@ class VideoWriter:
         self.nudged = recording.times.nudged
 
     def checkpoint(self) -> dict[str, Any] | None:
-        """Write all frames so far, and begin anew behind them; an interrupted run can go on from there.
+        """Write all frames so far, and start again behind them; an interrupted run can continue from there.
 
         Returns:
             What `resume` takes, as JSON holds it; None before the first frame.
@@ -231,13 +231,13 @@ class VideoWriter:
                 return
         elif self._in_place:
             for track in recording.late.tracks:
-                _log.warning("%s: begins too late to be in %s, left out", track.description, self.path)
+                _log.warning("%s: starts too late for %s, left out", track.description, self.path)
         elif self._container.is_mp4:
             ready = self._faststart(recording)
         self._part.publish(ready)
         if self.nudged:
             _log.warning(
-                "%s: %d frame(s) came no later than the one before; each is shown one unit after it",
+                "%s: %d frame(s) are not later than the one before; each is placed one time unit after it",
                 self.path,
                 self.nudged,
             )
@@ -259,7 +259,9 @@ class VideoWriter:
                 extras=recording.extras,
             )
         except (av.FFmpegError, OSError, ValueError) as error:
-            _log.warning("%s: stays fragmented, its index could not be put first: %s", self.path, reason(error))
+            _log.warning(
+                "%s: stays fragmented, because its index could not be moved to the front: %s", self.path, reason(error)
+            )
             for track in recording.late.tracks:
                 _log.warning("%s: left out with it", track.description)
             return self._part.path

@@ -11,7 +11,7 @@ from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.models.recurrent.layout import int8_layers
 
 _OUTLIERS = 1e-4
-"""Share of a clip's values at either end that are cut off, so that a single bright spot does not coarsen all others."""
+"""Fraction of a clip's values cut off at either end, so that a single bright spot does not coarsen all others."""
 
 
 def calibrate(detector: RecurrentDetector, clips: Iterable[Tensor]) -> None:
@@ -19,7 +19,7 @@ def calibrate(detector: RecurrentDetector, clips: Iterable[Tensor]) -> None:
 
     Args:
         detector: on the CPU or a GPU.
-        clips: (B, T, 3, H, W) uint8 RGB each, of anything that resembles what the detector will see; each begins
+        clips: (B, T, 3, H, W) uint8 RGB each, of anything that resembles what the detector will see; each starts
             without memory.
 
     Raises:
@@ -46,5 +46,5 @@ def calibrate(detector: RecurrentDetector, clips: Iterable[Tensor]) -> None:
         for hook in hooks:
             hook.remove()
     if not seen:
-        raise ValueError("calibration needs a clip at least")
+        raise ValueError("calibration needs at least one clip")
     detector.int8_ranges = seen

@@ -25,7 +25,7 @@ def prune(detector: RecurrentDetector, share: float) -> RecurrentDetector:
     """A detector without the inner channels that matter least.
 
     What a channel adds to its unit's output is judged by the weights alone: the mean square that its batch norm gives
-    it, times the weights that read it. Channels of all units are compared by their share of their unit's whole, which
+    it, times the weights that read it. Channels of all units are compared by their fraction of the unit's sum, which
     loses far less than taking as many from every unit.
 
     Args:

@@ -90,7 +90,7 @@ def select_boxes_together(
 ) -> list[Selected]:
     """What `selection.select_boxes` keeps of each of F frames, found for all of them where they are, and copied once.
 
-    For a GPU, which frame by frame would mostly wait; its results are the same. Too many boxes for that are looked at
+    For a GPU, which frame by frame would mostly wait; its results are the same. Too many boxes for that are processed
     frame by frame on the CPU.
 
     Args:

@@ -146,7 +146,7 @@ class RecurrentDetector(nn.Module):
         return State.zeros(streams, self.config.state_layout(height, width), self.device)
 
     def features(self, images_BTCHW: Tensor) -> list[Tensor]:
-        """What the backbone sees in every frame by itself, brought to the neck's width.
+        """What the backbone sees in every frame on its own, brought to the neck's width.
 
         Args:
             images_BTCHW: (B, T, 3, H, W) uint8 or float, RGB, 0 to 255; H and W multiples of 32.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from streamdet.models.recurrent.convlstm import ConvLSTM
 
 _FIRST_GATE = 0.4
-"""Of every channel and place before training, a share of 0.6."""
+"""Of every channel and place before training, a fraction of 0.6."""
 
 
 class RecurrentFusion(nn.Module):
@@ -46,7 +46,7 @@ class RecurrentFusion(nn.Module):
             x_BTCHW: (B, T, C, H, W) float32.
             hidden, cell: (B, D, H, W) float32.
             dt_ratio: (B, T) float32, time since the frame before over the training's, > 0.
-            new: (B,) bool, the streams whose first frame this clip begins with.
+            new: (B,) bool, the streams whose first frame this clip starts with.
 
         Returns:
             P(h), (B, T, D, H, W) float32, or the features themselves at a stream's first frame, when there is nothing
@@ -69,7 +69,7 @@ class RecurrentFusion(nn.Module):
 
     @torch.no_grad()
     def start_as_moving_average(self, feature_scale: float) -> None:
-        """Set the weights so that P(h) begins as a moving average of the features it will replace.
+        """Set the weights so that P(h) starts as a moving average of the features it will replace.
 
         A ramp to a random memory would destroy a trained head's input; from here training only has to find out
         what to keep longer, what to move and what to forget.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class AdditivePAN(nn.Module):
     """Brings all levels to one width, then adds top-down and bottom-up.
 
-    Source: Liu et al. 2018 (PANet), with additions of resized maps in place of convolutions (NanoDet).
+    Source: Liu et al. 2018 (PANet), with additions of resized maps instead of convolutions (NanoDet).
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:

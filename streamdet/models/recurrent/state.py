@@ -61,7 +61,7 @@ class State:
         return self.each(Tensor.detach)
 
     def to(self, device: torch.device) -> State:
-        """The same values on a device; what is there already is not copied."""
+        """The same values on a device; what already exists is not copied."""
         return self.each(lambda x: x.to(device))
 
     def rows(self, rows: Sequence[int]) -> State:

@@ -79,9 +79,9 @@ def read_weights(path: Path) -> Weights:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(key) for key in first["loc"])
-        raise CheckpointError(f"{path} describes its model wrongly: {where}: {first['msg']}") from error
+        raise CheckpointError(f"{path} has a wrong description of its model: {where}: {first['msg']}") from error
     except ValueError as error:
-        raise CheckpointError(f"{path} describes its model wrongly: {error}") from error
+        raise CheckpointError(f"{path} has a wrong description of its model: {error}") from error
     _check_shapes(config, arrays, path)
     return Weights(config, arrays, hashlib.sha256(path.read_bytes()).hexdigest(), ranges, training)
 

@@ -116,7 +116,7 @@ class GraphDetector:
             for whole, tile in zip(memory, after, strict=True):
                 whole[streams] = tile
         if found is None:
-            raise ValueError(f"images must hold a stream and a frame at least, got {B} streams of {T} frames")
+            raise ValueError(f"images must hold at least one stream and one frame, got {B} streams of {T} frames")
         return found[0], found[1], memory
 
     def _graph(self, shape: StepShape) -> Execute:

@@ -107,7 +107,7 @@ class GraphBuilder:
     def convs(
         self, x: str, layers: Sequence[Conv], order_in: Order | None = None, order_out: Order | None = None
     ) -> str:
-        """Apply convolutions one after another.
+        """Apply convolutions in turn.
 
         Args:
             x: (N, C, H, W).
@@ -141,7 +141,7 @@ class GraphBuilder:
         return weight * scale[:, None, None, None], bias * scale + (beta - mean * scale)
 
     def conv(self, x: str, name: str, weight: Array, bias: Array, stride: int = 1) -> str:
-        """Convolve with these weights, (O, C, k, k) or (C, 1, k, k) for each channel by itself; name: as in ranges."""
+        """Convolve with these weights, (O, C, k, k) or (C, 1, k, k) for each channel on its own; name: as in ranges."""
         if name in self._ranges:
             x, kernel = self._in_int8(x, *self._ranges[name]), self._int8_weight(weight)
         else:

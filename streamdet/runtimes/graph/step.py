@@ -1,7 +1,7 @@
 """One step of a detector as an ONNX graph, which OpenVINO and ONNX Runtime both execute.
 
 It is written layer by layer, not traced: that takes milliseconds, and the graph is what an engine likes best. All maps
-keep four dimensions with the frames of a clip one after another, so that no engine changes their layout in memory;
+keep four dimensions with the frames of a clip in turn, so that no engine changes their layout in memory;
 batch norms and the ramp of memory are folded into weights; and channels are never shuffled.
 The numbers are the model's.
 

@@ -63,7 +63,7 @@ def test_a_file_behind_http_is_read_like_a_file(make_clip, server, read_number):
 
 @pytest.mark.parametrize(
     ("hangs_up", "error", "says"),
-    [(False, SourceTimeout, "sends nothing any more"), (True, DecodeError, "reading stopped")],
+    [(False, SourceTimeout, "stopped sending data"), (True, DecodeError, "reading stopped")],
 )
 def test_server_that_fails_in_the_middle_fails_after_what_it_sent(
     make_clip, tmp_path, monkeypatch, read_number, hangs_up, error, says

@@ -91,7 +91,9 @@ def test_wrong_credentials_are_said_and_not_repeated_at_once(mosquitto, delivery
     events = sender(broker, delivery, "me:wr0ng@")
     events.append(line(0))
     wait_until(lambda: delivery.failing)
-    with pytest.raises(SinkError, match=r"mqtt://broker: the broker refuses: Not authorized; 1 lines did not arrive"):
+    with pytest.raises(
+        SinkError, match=r"mqtt://broker: the broker refused: Not authorized; 1 lines were not delivered"
+    ):
         events.close()
     assert delivery.failures == 1
     assert "wr0ng" not in caplog.text
@@ -101,6 +103,6 @@ def test_a_broker_that_is_away_ends_soon(delivery):
     events = EventSender(MqttTransport("mqtt://127.0.0.1:9/x"), delivery, close_timeout_s=0.2)
     for number in range(5):
         events.append(line(number))
-    with pytest.raises(SinkError, match="refused; 5 lines did not arrive"):
+    with pytest.raises(SinkError, match="refused; 5 lines were not delivered"):
         events.close()
     assert delivery.dropped == {"undelivered": 5}

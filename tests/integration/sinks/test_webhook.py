@@ -138,7 +138,7 @@ def test_lines_that_the_server_does_not_want_are_dropped(delivery):
         wait_until(lambda: delivery.dropped)
         events.append(line(1))
         wait_until(lambda: delivery.sent == 1)
-        with pytest.raises(SinkError, match="1 lines did not arrive"):
+        with pytest.raises(SinkError, match="1 lines were not delivered"):
             events.close()
     assert hook.lines == [1]
     assert delivery.dropped == {"undelivered": 1}
@@ -156,7 +156,7 @@ def test_the_queue_has_a_bound_and_the_oldest_go(delivery, monkeypatch):
         assert delivery.dropped == {"overflow": 200}
         hook.answer = lambda: 200
         wait_until(lambda: delivery.sent == 101)
-        with pytest.raises(SinkError, match="200 lines did not arrive"):
+        with pytest.raises(SinkError, match="200 lines were not delivered"):
             events.close()
     assert hook.lines == [0, *range(201, 301)]
 
@@ -167,7 +167,7 @@ def test_a_mute_server_holds_nobody_up(delivery):
         events = EventSender(WebhookTransport(url, timeout_s=0.3), delivery, close_timeout_s=0.2)
         for number in range(1000):
             events.append(line(number))
-        with pytest.raises(SinkError, match="lines did not arrive") as caught:
+        with pytest.raises(SinkError, match="lines were not delivered") as caught:
             events.close()
     assert "s3cret" not in str(caught.value)
 
@@ -180,6 +180,6 @@ def test_a_refusal_is_not_repeated_at_once(delivery):
         wait_until(lambda: delivery.failing)
         events.append(line(1))
         time.sleep(0.3)
-        with pytest.raises(SinkError, match="answers 401 Unauthorized; 2 lines did not arrive"):
+        with pytest.raises(SinkError, match="answers 401 Unauthorized; 2 lines were not delivered"):
             events.close()
     assert len(hook.posts) <= 2  # the second one at the end

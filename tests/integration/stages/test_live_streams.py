@@ -286,5 +286,5 @@ def test_a_live_stream_cannot_join_files(make_clip, detector):
         with pytest.raises(RuntimeError, match="inside its with block"):
             results.add(str(make_clip("b.mp4")))
         next(results)
-        with pytest.raises(ValueError, match="is live, and this run was made for files"):
+        with pytest.raises(ValueError, match="is a live source; this run is for files"):
             results.add("rtsp://127.0.0.1:1/x")

@@ -18,7 +18,7 @@ from streamdet.errors import CheckpointError, ConfigError, SinkError, SourceOpen
         (StageError("stage detect: x"), FAILED, "error: stage detect: x\n"),
         (typer.BadParameter("no number."), WRONG, "error: Invalid value: no number (see: streamdet --help)\n"),
         (KeyboardInterrupt(), INTERRUPTED, "error: interrupted\n"),
-        (KeyError("x"), FAILED, "error: KeyError: 'x' (a mistake in streamdet; -v shows where)\n"),
+        (KeyError("x"), FAILED, "error: KeyError: 'x' (a bug in streamdet; -v shows where)\n"),
     ],
 )
 def test_status_and_message(capsys, error, status, said):

@@ -46,7 +46,7 @@ def test_the_first_lets_the_run_drain(number, capsys):
     assert items[-1] == "flushed"
     assert items[:-1] == list(range(0, 2 * len(items) - 2, 2))
     assert stop.exit_status == 128 + number
-    assert capsys.readouterr().err == "stopping: what is in flight is finished first; again to stop at once\n"
+    assert capsys.readouterr().err == "stopping after the frames in progress; repeat to stop at once\n"
 
 
 def press_twice(run):

@@ -135,7 +135,7 @@ def test_a_format_may_be_said(lay):
     [
         ({}, "nowhere", None, r"nowhere: does not exist; expected a JSON \(COCO"),
         ({"a.jpg": None}, "", None, "no labels found; looked for .*gt/gt.txt"),
-        ({"a.jpg": None}, "a.jpg", None, r"a\.jpg: is no file of labels; expected"),
+        ({"a.jpg": None}, "a.jpg", None, r"a\.jpg: is not a file of labels; expected"),
         ({"train.json": STILLS, "valid.json": STILLS}, "", None, "choose one of its splits: train, valid"),
         ({"train.json": STILLS, "valid.json": STILLS}, "", "test", "has no split 'test'; it has train, valid"),
         ({"labels.json": CLIPS}, "", "val", "has no split 'val'; it has none"),

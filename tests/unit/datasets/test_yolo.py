@@ -137,7 +137,7 @@ def test_a_turned_box_becomes_the_upright_one_around_it(tmp_path, draw):
     [
         ("Car 0.00 0 -1.57 10 10 20 20 1 1 1 1 1 1 1", "a row of KITTI"),
         ("10 10 20 10 20 20 10 20 car 0", "a row of DOTA"),
-        ("1 320 240 100 80", "expected shares of the picture from 0 to 1, found 320"),
+        ("1 320 240 100 80", "expected fractions of the picture from 0 to 1, found 320"),
     ],
 )
 def test_rows_of_another_format_are_named(tmp_path, draw, row, message):

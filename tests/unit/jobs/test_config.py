@@ -79,7 +79,7 @@ def test_lengths_of_time(value: object, seconds: int) -> None:
         ("encode.codec", "mpeg4", "expected 'h264', 'hevc' or 'av1', got \"mpeg4\""),
         ("encode.crf", 23.5, "expected a whole number, got 23.5"),
         ("encode.preset", True, "expected text, got true"),
-        ("encode.segment_s", "10 min", "expected a length of time such as 90s, 10m or 1h, got 10 min"),
+        ("encode.segment_s", "10 min", "expected a duration such as 90s, 10m or 1h, got 10 min"),
         ("encode.segment_s", "0m", "expected at least 1, got"),
         ("encode.window_s", 1.5, "expected a whole number, got 1.5"),
         ("encode.audio", True, "expected 'copy' or 'drop', got true"),
@@ -108,7 +108,7 @@ def test_end_before_start_fails() -> None:
 
 def test_streams_side_by_side_and_long_clips_exclude_each_other() -> None:
     assert load_job(None, ["batch.max_streams=4"]).settings(BatchSettings).frames_per_clip is None
-    with pytest.raises(ConfigError, match="expected 1, or frames_per_clip 1 beside it, got 4"):
+    with pytest.raises(ConfigError, match="expected 1, or frames_per_clip 1 as well, got 4"):
         load_job(None, ["batch.frames_per_clip=8", "batch.max_streams=4"])
 
 

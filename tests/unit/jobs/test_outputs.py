@@ -129,7 +129,7 @@ def test_addresses_that_are_wrong(plan, settings, problem):
 )
 def test_pieces_of_a_run_before_are_not_mixed_with_new_ones(plan, tmp_path, there, settings):
     (tmp_path / there).touch()
-    with pytest.raises(ConfigError, match=f"{there} is there already"):
+    with pytest.raises(ConfigError, match=f"{there} already exists"):
         plan(**settings)
     plan(**settings, overwrite=True)
     assert (tmp_path / there).exists()
@@ -148,7 +148,7 @@ def test_all_mistakes_at_once(plan, tmp_path):
         "crf 99",
         "x.avi",
         "detections to standard output",
-        "output r.json is there already; choose another name, or replace it with --overwrite, or continue a run that "
+        "output r.json already exists; choose another name, or replace it with --overwrite, or continue a run that "
         "was interrupted with --resume",
     ]
 
@@ -162,7 +162,7 @@ def test_an_input_in_another_spelling_is_found(plan, tmp_path):
 
 def test_a_broken_link_is_there_already(tmp_path):
     (tmp_path / "x").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         check_files([tmp_path / "x"], overwrite=False)
     check_files([tmp_path / "x"], overwrite=True)
 

@@ -292,7 +292,7 @@ def test_a_reader_that_has_gone_is_an_error_of_the_output(tmp_path):
     said = child.stderr.read()
     child.stderr.close()
     assert child.wait() == 0
-    assert said == "standard output: its reader has gone\n"
+    assert said == "standard output: its reader has closed it\n"
 
 
 def test_standard_output_that_takes_a_little_at_a_time(monkeypatch, make_result):
@@ -328,5 +328,5 @@ def test_a_file_that_is_removed_meanwhile_is_said(tmp_path, make_result, form):
     file.write(make_result([(1, 2, 3, 4, 0.9, 0, 1)]))
     shutil.rmtree(path.parent)
     file.write(make_result([(1, 2, 3, 4, 0.9, 0, 1)], index=1))
-    with pytest.raises(SinkError, match="found: was removed while it was written"):
+    with pytest.raises(SinkError, match="found: was removed while it was being written"):
         file.close()

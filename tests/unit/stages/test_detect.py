@@ -137,7 +137,7 @@ def test_memory_of_pictures_of_another_size_is_left_out(detector, tmp_path, capl
     large = _clips(_frames("a", 2, size=(56, 80)), 2)
     memory = _as_saved(tmp_path, checkpoint)
     _assert_same(_scores(_run(detector, [_begun(memory, True, size=(80, 56)), *large])), _scores(_run(detector, large)))
-    assert "starts without memory: it has 80x56 pixels, the file before has 64x48" in caplog.text
+    assert "starts without state: it has 80x56 pixels, the file before has 64x48" in caplog.text
 
 
 def test_change_of_size_forgets(detector):

@@ -74,7 +74,7 @@ def test_interrupted_writing_leaves_nothing(tmp_path):
 
 def test_full_disk_is_named(tmp_path):
     full = OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(SinkError, match=r"0\.0 GB of frames cannot be kept there: No space left"):
+    with pytest.raises(SinkError, match=r"0\.0 GB of frames cannot be saved there: No space left"):
         _cache(tmp_path, Numbered(5, error=full))
     assert list(tmp_path.iterdir()) == []
 

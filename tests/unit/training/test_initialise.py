@@ -54,7 +54,7 @@ def test_classes_that_both_know_keep_their_scores_wherever_they_stand(old):
     assert torch.equal(boxes, original_boxes)
     assert torch.equal(scores[..., 1], original_scores[..., 1])
     assert scores[..., 0].max() < 0.1  # as every class at its start
-    assert said == [f"{old} knows car; new to it, and learnt from nothing: dog"]
+    assert said == [f"{old} knows car; new classes, trained from nothing: dog"]
 
 
 def test_only_other_classes_are_said_to_be_new(old):

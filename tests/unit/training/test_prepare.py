@@ -82,7 +82,7 @@ def test_untrusted_marks_are_ignored_when_judging(data):
     [
         ({"classes": ("cat",)}, "labels dog, none of which is a class of the model; class_names says"),
         ({"hold_out": {"garden": [0, 5]}}, "hold_out names garden; its videos are yard"),
-        ({"hold_out": {"yard": [0, 10]}}, "no annotated frame is left to train on"),
+        ({"hold_out": {"yard": [0, 10]}}, "has no labelled frame to train on"),
         ({"role": "validate"}, "nothing to train on"),
         ({"path": "none.json"}, "does not exist"),
     ],

@@ -63,5 +63,5 @@ def test_frame_that_nobody_annotated_stays_so():
 
 
 def test_other_number_of_frames_fails():
-    with pytest.raises(ValueError, match="has 1 frames, the teacher looked at 2"):
+    with pytest.raises(ValueError, match="has 1 frames, the teacher ran on 2"):
         add_teacher_labels(_video({1}), [_found(((0, 0), 0.9, "car"))] * 2, CLASSES)

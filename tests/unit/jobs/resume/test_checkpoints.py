@@ -80,7 +80,7 @@ def test_any_damage_is_found(tmp_path, checkpoint, seed):
     else:
         data[place:] = b"" if kind == "torn" else bytes([data[place] ^ 255, *bytes(len(data) - place - 1)])
     path.write_bytes(data)
-    with pytest.raises(ConfigError, match="is torn, or no checkpoint of streamdet"):
+    with pytest.raises(ConfigError, match="is damaged, or not a checkpoint of streamdet"):
         read_checkpoint(path)
 
 

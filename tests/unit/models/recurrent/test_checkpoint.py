@@ -84,11 +84,11 @@ def _rewrite(path, header=None, drop=None):
     ("header", "message"),
     [
         ({"streamdet_format": "99"}, "format 99, expected 1"),
-        ({"model": "{}"}, "describes its model wrongly"),
-        ({"model": '{"name": "x", "classes": ["a", "a"]}'}, "describes its model wrongly"),
-        ({"model": '{"name": "x", "classes": ["a"], "channels": 100000000}'}, "describes its model wrongly"),
+        ({"model": "{}"}, "has a wrong description of its model"),
+        ({"model": '{"name": "x", "classes": ["a", "a"]}'}, "has a wrong description of its model"),
+        ({"model": '{"name": "x", "classes": ["a"], "channels": 100000000}'}, "has a wrong description of its model"),
         ({"model": '{"name": "x", "classes": ["a", "b"]}'}, "does not hold the tensors"),
-        ({"training": "{"}, "describes its model wrongly"),
+        ({"training": "{"}, "has a wrong description of its model"),
     ],
 )
 def test_wrong_header_fails(saved, header, message):
@@ -147,7 +147,7 @@ def test_wrong_ranges_fail(detector, images, saved, change, message):
     calibrate(detector, [images])
     path, _ = saved
     _rewrite(path, {"int8_ranges": json.dumps(detector.int8_ranges | change)})
-    with pytest.raises(CheckpointError, match=f"describes its model wrongly: .*{message}") as caught:
+    with pytest.raises(CheckpointError, match=f"has a wrong description of its model: .*{message}") as caught:
         load_checkpoint(path)
     assert "\n" not in str(caught.value)
 
