@@ -185,5 +185,5 @@ def _hide(region: NDArray[np.uint8], smooth: bool) -> None:
 
 @lru_cache(maxsize=4096)
 def _shades(ground: int, ink: int) -> NDArray[np.uint8]:
-    """(256,) uint8: the sample for each share of ink."""
+    """(256,) uint8: the sample for each fraction of ink."""
     return np.linspace(ground, ink, 256).round().astype(np.uint8)

@@ -126,7 +126,7 @@ def _expand(argument: str, base: Path = Path()) -> Iterator[SourceSpec]:
 
 
 def _check_url(url: str) -> None:
-    """Refuse what no server could be asked for, and would be tried for ever.
+    """Refuse what no server could be asked for, and would be tried forever.
 
     Raises:
         ConfigError: its password is not written as an address needs it, or it is a page about a video.

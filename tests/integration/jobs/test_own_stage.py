@@ -121,7 +121,7 @@ def test_one_that_cannot_be_loaded_fails(plugin):
     with pytest.raises(ConfigError, match="stage number: plug-in nowhere:STAGE cannot be loaded"):
         load_job()
     (plugin / "entry_points.txt").write_text("[streamdet.stages]\nother = number_stage:STAGE\n")
-    with pytest.raises(ConfigError, match="stage other: plug-in number_stage:STAGE is no StageEntry of this name"):
+    with pytest.raises(ConfigError, match="stage other: plug-in number_stage:STAGE is not a StageEntry with this name"):
         load_job()
 
 

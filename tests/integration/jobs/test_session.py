@@ -77,7 +77,7 @@ def test_an_interrupted_job_is_continued_and_a_complete_one_left_alone(make_clip
         ".a.annotated.mp4.journal",
         ".b.annotated.mp4.journal",
     ]
-    with pytest.raises(ConfigError, match=r"a\.annotated\.mp4 is there already"):
+    with pytest.raises(ConfigError, match=r"a\.annotated\.mp4 already exists"):
         plan_job(sources, *settings)
     events = []
     outcome = Session(plan_job(sources, *settings, "resume=true"), detector, [events.append]).wait()
