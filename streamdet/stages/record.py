@@ -86,7 +86,7 @@ def record(
 
     Args:
         form: jsonl, mot (MOTChallenge), coco (COCO results) or csv.
-        header: what JSON Lines begin with.
+        header: what JSON Lines start with.
         log: is told of each file that fails.
         shared: "-" for standard output or an address, for all streams; then they have no files.
         names: of the streams that share it.

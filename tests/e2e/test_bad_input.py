@@ -47,7 +47,7 @@ def test_truncated_source(streamdet, clips, tiny_model, here, read_video):
     done = streamdet("run", clips / "cut.mp4", "--model", tiny_model)
     assert done.status == 0
     assert f"warning: {clips / 'cut.mp4'}: ends after " in done.stderr
-    assert "s, but announces 4.0 s: it may be cut off" in done.stderr
+    assert "s, but its header says 4.0 s: it may be cut off" in done.stderr
     assert 20 < len(read_video(here / "cut.annotated.mp4").times_s) < 100
 
 

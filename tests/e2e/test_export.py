@@ -37,7 +37,10 @@ def test_pruned_model_runs_in_every_form(streamdet, tiny_model, clips, here):
     ).groups()
     assert int(left) / int(before) == pytest.approx(0.6, abs=0.05)
     assert int(lean_size.replace(",", "")) < int(full_size.replace(",", ""))
-    assert "wrote lean.safetensors; it finds less until it is trained on: a recipe with initialise: " in done.stderr
+    assert (
+        "wrote lean.safetensors; it finds less until it is trained further, by a recipe with initialise: "
+        in done.stderr
+    )
     assert (here / "lean.safetensors").stat().st_size < tiny_model.stat().st_size
     words = ("--no-video", "--detections", "d.jsonl", "--runtime", "openvino", "--max-frames", "8", "-q")
     done = streamdet("run", clips / "walk.mp4", "--model", "lean.safetensors", *words)
@@ -60,7 +63,7 @@ def test_int8_is_calibrated_on_a_clip_and_finds_what_fp32_finds(streamdet, here)
     assert streamdet("scene", "-o", "s.mp4", *words).status == 0
     done = streamdet("export", "--int8", "s.mp4", "-o", "mine.safetensors")
     assert done.status == 0, done.stderr
-    assert "against fp32, over 16 frames in openvino cpu int8: what is found differs by 0." in done.stderr
+    assert "against fp32, over 16 frames in openvino cpu int8: boxes differ by 0." in done.stderr
     assert "wrote mine.safetensors; to run it: streamdet run --model mine.safetensors --precision int8" in done.stderr
     found = {}
     for precision in ("fp32", "int8"):
@@ -96,7 +99,7 @@ def test_int8_graph_is_a_third_as_large(streamdet, here, form, files):
 def test_int8_of_a_clip_in_which_nothing_is_found_fails(streamdet, tiny_model, clips, here):
     for words in ((), ("--format", "openvino")):
         done = streamdet("export", "--model", tiny_model, "--int8", clips / "walk.mp4", *words)
-        assert (done.status, "nothing is found in these frames" in done.stderr) == (2, True), done.stderr
+        assert (done.status, "nothing was detected in these frames" in done.stderr) == (2, True), done.stderr
     assert list(here.iterdir()) == []
 
 
@@ -106,7 +109,7 @@ def test_int8_of_a_clip_in_which_nothing_is_found_fails(streamdet, tiny_model, c
         (("--prune", "0"), "--prune: expected a fraction above 0 and below 1, such as 0.3, got 0"),
         (("--prune", "30"), "--prune: expected a fraction above 0 and below 1, such as 0.3, got 30"),
         (("--prune", "nan"), "--prune: expected a fraction above 0 and below 1, such as 0.3, got nan"),
-        (("--prune", "0.0005"), "--prune 0.0005 takes nothing away"),
+        (("--prune", "0.0005"), "--prune 0.0005 removes nothing"),
         (("--prune", "0.3", "-o", "x.onnx"), "--output: expected a name that ends in .safetensors, got x.onnx"),
         (("--prune", "0.3", "-o", "none/x.safetensors"), "none"),
         (("--prune", "0.3", "--format", "onnx"), "--prune writes a streamdet model (.safetensors), not a graph"),
@@ -114,7 +117,7 @@ def test_int8_of_a_clip_in_which_nothing_is_found_fails(streamdet, tiny_model, c
         (("--prune", "0.3", "--int8", "x.mp4"), "expected no --format, --int8, --imgsz, --frames or --batch"),
         (("--int8", "none.mp4"), "none.mp4: no such file"),
         (("--int8", "none.mp4", "--format", "onnx"), "none.mp4: no such file"),
-        (("--int8", "none.mp4", "--imgsz", "192x320"), "--imgsz, --frames and --batch are of a graph"),
+        (("--int8", "none.mp4", "--imgsz", "192x320"), "--imgsz, --frames and --batch are for a graph"),
         (("--int8", "none.mp4", "-o", "x.onnx"), "--output: expected a name that ends in .safetensors, got x.onnx"),
         (("--format", "tflite"), "--format: expected onnx or openvino, got tflite"),
         (("--imgsz", "320"), "--imgsz: expected HxW, multiples of 32 from 64 to 4096 such as 192x320, got 320"),

@@ -206,7 +206,7 @@ def test_without_resume_it_says_how_and_overwrite_starts_anew(streamdet, killed,
     assert "--resume" in done.stderr
     (here / "b.jsonl").rename(here / "kept")
     done = streamdet(*killed)
-    assert (done.status, "b.mp4: a run that was interrupted left it unfinished; --resume continues" in done.stderr) == (
+    assert (done.status, "b.mp4: an interrupted run left it unfinished; --resume continues" in done.stderr) == (
         2,
         True,
     )
@@ -231,7 +231,7 @@ def test_a_damaged_journal_is_an_error_or_costs_a_checkpoint(streamdet, killed, 
     job.write_bytes(content)
     done = streamdet(*killed, "--resume")
     assert done.status == 0, done.stderr
-    assert "starts at the beginning" in done.stderr
+    assert "starting from the beginning" in done.stderr
     assert frames_noted(here / "b.jsonl") == FRAMES
 
 
@@ -240,7 +240,7 @@ def test_what_another_run_has_written_meanwhile_is_not_continued(streamdet, job,
     assert streamdet(*other, "--detections", "b.jsonl", "--overwrite").status == 0
     done = streamdet(*killed, "--resume")
     assert done.status == 0, done.stderr
-    assert "starts at the beginning" in done.stderr
+    assert "starting from the beginning" in done.stderr
     assert streamdet(*job("a", "--detections", "a.jsonl")).status == 0
     assert (here / "b.jsonl").read_bytes() == (here / "a.jsonl").read_bytes()
 
@@ -252,7 +252,7 @@ def test_a_second_run_of_a_job_that_is_at_work_is_refused(start, streamdet, job,
     try:
         for more in (("--resume",), ("--overwrite",)):
             done = streamdet(*job("b", "--detections", "b.jsonl"), *more)
-            assert (done.status, "another run is at work on this job" in done.stderr) == (2, True), done.stderr
+            assert (done.status, "another run of this job is in progress" in done.stderr) == (2, True), done.stderr
     finally:
         process.send_signal(signal.SIGCONT)
     assert process.wait(timeout=120) == 0
@@ -357,7 +357,7 @@ def test_memory_is_carried_across_files(streamdet, here, lively_model):
     assert (done.status, "--state-in one.state: was written with model" in done.stderr) == (2, True), done.stderr
     (here / "one.state").write_bytes((here / "one.state").read_bytes()[:-3])
     done = streamdet("run", "two.mp4", *common, "--detections", "x.jsonl", "--state-in", "one.state")
-    assert (done.status, "one.state: is torn, or no checkpoint" in done.stderr) == (2, True), done.stderr
+    assert (done.status, "one.state: is damaged, or not a checkpoint" in done.stderr) == (2, True), done.stderr
     arguments = ("run", "two.mp4", *common, "--detections", "y.jsonl")
     assert streamdet(*arguments, "--no-track", "--state-out", "untracked").status == 0
     done = streamdet(*arguments, "--overwrite", "--state-in", "untracked")

@@ -103,7 +103,7 @@ def test_training_goes_on_from_a_pruned_model(folder, monkeypatch):
 def test_finished_run_is_not_overwritten(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     assert main(["train", "recipe.yaml"]) == 2
-    assert "--resume goes on with it" in capsys.readouterr().err
+    assert "--resume continues it" in capsys.readouterr().err
 
 
 def test_finished_run_that_is_resumed_stays_as_it_is(folder, monkeypatch):

@@ -67,7 +67,7 @@ def test_interrupted_run_ends_as_if_nothing_had_been(start, here, recipe, killed
     step = re.search(r"saved: per-frame step (\d+) of 110", stderr)
     assert step is not None
     assert int(step[1]) >= 10
-    assert "go on with: streamdet train recipe.yaml --output runs/tiny --resume" in stderr
+    assert "continue with: streamdet train recipe.yaml --output runs/tiny --resume" in stderr
     assert "Traceback" not in stderr
 
     if killed:

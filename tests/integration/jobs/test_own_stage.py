@@ -140,5 +140,5 @@ def test_a_program_adds_one_without_installing_it(plugin, detector, make_clip, p
 
 
 def test_one_cannot_take_the_name_of_another():
-    with pytest.raises(ValueError, match="a stage of streamdet is called detect already"):
+    with pytest.raises(ValueError, match="detect is the name of a stage of streamdet"):
         register(StageEntry("detect", None))

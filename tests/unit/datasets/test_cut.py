@@ -46,5 +46,5 @@ def test_a_part_of_a_part(video):
 
 @pytest.mark.parametrize(("start", "stop"), [(8, None), (3, 3), (5, 2)])
 def test_a_part_without_frames_fails(video, start, stop):
-    with pytest.raises(ConfigError, match=r"v: frames .* are none of its 8"):
+    with pytest.raises(ConfigError, match=r"v: frames .* are not among its 8"):
         cut(video, start, stop)

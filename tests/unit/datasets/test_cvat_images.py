@@ -66,8 +66,8 @@ def test_pictures_of_one_name_are_told_by_their_folders(tmp_path, write, draw):
     ("shapes", "message"),
     [
         ('<box label="car" xtl="1"/>', "image a.jpg: box: expected at least 4"),
-        ('<blob label="car"/>', "blob: is no shape that CVAT has"),
-        ('<tag label="car"/>', "has tags of the whole picture, no shapes"),
+        ('<blob label="car"/>', "blob: is not a shape of CVAT"),
+        ('<tag label="car"/>', "has tags for whole pictures but no shapes"),
     ],
 )
 def test_a_malformed_file_fails(tmp_path, write, draw, shapes, message):

@@ -242,7 +242,7 @@ def test_a_csv_of_boxes(tmp_path, draw, name):
 
 def test_a_csv_of_something_else_is_named(tmp_path):
     (tmp_path / "x.csv").write_text("time,speed\n1,2\n")
-    with pytest.raises(ConfigError, match=r"x\.csv: is no CSV of boxes .* it has time, speed"):
+    with pytest.raises(ConfigError, match=r"x\.csv: is not a supported CSV of boxes.* it has time, speed"):
         open_set(tmp_path / "x.csv")
 
 

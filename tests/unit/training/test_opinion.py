@@ -66,6 +66,6 @@ def test_full_disk_is_named(tmp_path, detector, video, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(SinkError, match="cannot be kept there: No space left"):
+    with pytest.raises(SinkError, match="cannot be saved there: No space left"):
         Teacher(detector, "a", tmp_path / "opinions").ask("set", video)
     assert list((tmp_path / "opinions").iterdir()) == []

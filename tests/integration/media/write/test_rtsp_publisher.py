@@ -122,7 +122,7 @@ def test_a_killed_server_is_found_again(rtsp_server, delivery, picture):
 
 @pytest.mark.parametrize(
     ("crf", "limits", "problem"),
-    [(4, {"timeout_s": 1.0}, "taken nothing for 1 s"), (50, {"silence_s": 2.0}, "said nothing for 2 s")],
+    [(4, {"timeout_s": 1.0}, "accepted no data for 1 s"), (50, {"silence_s": 2.0}, "sent nothing for 2 s")],
 )
 def test_a_stalled_server_holds_nobody_up(rtsp_server, delivery, picture, caplog, crf, limits, problem):
     """Its buffers fill, or it is silent; the run goes on, and so it does when the server is back."""

@@ -48,7 +48,7 @@ def test_the_last_three_checkpoints_are_kept_until_the_source_is_complete(tmp_pa
         journal.commit(Checkpoint("a", frames), {"frames": frames})
     assert frames_kept(journal) == [720, 960, 1200]
     assert read_job(journal.folder).counted is None
-    with pytest.raises(ConfigError, match=r"a\.mp4: a run that was interrupted left it unfinished; --resume continues"):
+    with pytest.raises(ConfigError, match=r"a\.mp4: an interrupted run left it unfinished; --resume continues"):
         check_unfinished(journal.folder, tmp_path / "a.mp4")
     (tmp_path / "a.mp4").touch()
     journal.finish({"frames": 1300}, [tmp_path / "a.mp4"])
@@ -62,7 +62,7 @@ def test_the_last_three_checkpoints_are_kept_until_the_source_is_complete(tmp_pa
 def test_another_run_at_the_same_time_is_refused(journal):
     again = Journal(journal.folder, IDENTITY)
     for attempt in (again.start, lambda: check_free(journal.folder)):
-        with pytest.raises(ConfigError, match="another run is at work on this job"):
+        with pytest.raises(ConfigError, match="another run of this job is in progress"):
             attempt()
     journal.leave([])
     check_free(journal.folder)

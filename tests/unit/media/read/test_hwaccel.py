@@ -81,7 +81,7 @@ def test_without_a_device_software_decodes_and_it_is_said(devices, caplog, wante
     (record,) = caplog.records
     assert (record.levelno, record.getMessage()) == (
         logging.WARNING,
-        f"no device decodes video here {why}: software does",
+        f"no device can decode video here {why}; decoding in software",
     )
 
 

@@ -92,7 +92,7 @@ def test_digests_are_those_of_the_standard(algorithm, function):
 @pytest.mark.parametrize(
     ("answer", "problem", "refused"),
     [
-        (said("404 Not Found"), r"does not take the stream \(404 Not Found\)", True),
+        (said("404 Not Found"), r"refused the stream \(404 Not Found\)", True),
         (said("503 Busy"), r"\(503 Busy\)", False),
         (said("401 Unauthorized"), r"user or password is missing or wrong", True),
         ("HTTP/1.1 200 OK\r\n\r\n", "does not speak RTSP", False),

@@ -61,6 +61,6 @@ def test_the_detector_is_left_as_it_was(detector, images):
 
 
 def test_no_clips_fail(detector):
-    with pytest.raises(ValueError, match="a clip at least"):
+    with pytest.raises(ValueError, match="at least one clip"):
         calibrate(detector, [])
     assert detector.int8_ranges == {}
