@@ -107,7 +107,7 @@ def _open(weights: Weights, way: Way) -> Detector:
     if precision == "int8" and not weights.int8_ranges:
         raise ConfigError(
             f"model {weights.config.name} is not calibrated for int8; "
-            "that is done by: streamdet export --model ... --int8 CLIP"
+            "calibrate it with: streamdet export --model ... --int8 CLIP"
         )
     try:
         from streamdet.runtimes.graph.detector import GraphDetector

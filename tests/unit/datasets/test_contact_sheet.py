@@ -56,7 +56,7 @@ def test_a_frame_that_cannot_be_read_is_left_black(tmp_path, yard):
 
 
 def test_a_set_without_annotated_frames_fails(tmp_path, yard):
-    with pytest.raises(ConfigError, match="yard: no frame is annotated"):
+    with pytest.raises(ConfigError, match="yard: no frame is labelled"):
         contact_sheet(yard(2, []), tmp_path / "sheet.png")
 
 

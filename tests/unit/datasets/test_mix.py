@@ -73,7 +73,7 @@ def test_a_weight_that_is_none_fails(weight):
 
 
 def test_a_set_without_an_annotated_frame_fails():
-    with pytest.raises(ConfigError, match="empty: has no annotated frame"):
+    with pytest.raises(ConfigError, match="empty: has no labelled frame"):
         mix([LabelledSet("empty", STREET, ())], [1])
 
 

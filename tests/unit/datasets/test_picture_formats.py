@@ -156,7 +156,7 @@ WRONG = {
         datumaro({"type": "bbox", "label_id": 4, "bbox": [1, 2, 3, 4]}),
         "label_id 4, expected",
     ),
-    "datumaro of whole pictures": (datumaro({"type": "label", "label_id": 0}), "labels of the whole picture"),
+    "datumaro of whole pictures": (datumaro({"type": "label", "label_id": 0}), "labels for whole pictures"),
     "supervisely of a broken mask": (
         supervisely(thing("bitmap", bitmap={"data": "abc", "origin": [1, 2]})),
         "its bitmap cannot be read",

@@ -209,7 +209,7 @@ def test_runtimes_of_the_cpu_are_not_for_gpus(make_model, monkeypatch):
 
 
 def test_device_that_is_not_there_fails(make_model):
-    with pytest.raises(ConfigError, match="device cuda:9 is not there"):
+    with pytest.raises(ConfigError, match="device cuda:9 does not exist"):
         ready(weights_of(make_model()), device="cuda:9", runtime="openvino", precision="auto")
 
 
