@@ -119,7 +119,7 @@ def test_output_is_a_list_or_a_pipeline(streamdet, clips, here):
         (("--conf", "1.5"), "--conf: expected at most 1, got 1.5"),
         (("--imgsz", "7"), "--imgsz: expected 64 to 4096 pixels, got 7"),
         (("--start", "5", "--end", "2"), "--end: expected an end after the start at 5 s, got 2"),
-        (("--device", "cuda:99"), "device cuda:99 is not there"),
+        (("--device", "cuda:99"), "device cuda:99 does not exist"),
         (("--precision", "fp16", "--device", "cpu"), "precision fp16 needs a GPU"),
         (("--precision", "int8", "--device", "cpu"), "is not calibrated for int8"),
         (("--precision", "int4"), "--precision: expected 'auto', 'fp32', 'bf16', 'fp16' or 'int8'"),
