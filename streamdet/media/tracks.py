@@ -54,8 +54,8 @@ def best_video_stream(container: InputContainer, spec: SourceSpec) -> VideoStrea
 def _what_instead(container: InputContainer, spec: SourceSpec) -> str:
     others = sorted({stream.type for stream in container.streams if stream.type != "video"})
     if spec.location.lower().startswith("rtsp") and not others:  # it is asked for video alone
-        return "offers no video, only sound or data"
-    named = {"audio": "sound", "subtitle": "subtitles"}
+        return "offers no video, only audio or data"
+    named = {"subtitle": "subtitles"}
     return f"holds no video, only {' and '.join(named.get(other, other) for other in others) or 'pictures'}"
 
 

@@ -141,7 +141,7 @@ def test_output_is_a_list_or_a_pipeline(streamdet, clips, here):
         (("--set", "nonsense"), "--set nonsense: expected key=value"),
         (("--pipeline", "none.yaml"), "none.yaml: expected a YAML file: No such file or directory"),
         (("--model", "nonsense"), "unknown model nonsense: expected street or "),
-        (("--model", "file"), "file is not a readable safetensors file"),
+        (("--model", "file"), "file is not a model file of a known kind: expected street or"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -159,7 +159,7 @@ def test_trained_model_runs(folder, monkeypatch):
         (["train", "recipe.yaml", "--set", "sets.0.colour=1"], "colour"),
         (["eval", "nowhere"], "nowhere"),
         (["eval", "street.labels.json", "--memory", "maybe"], "expected carry, reset, shuffle"),
-        (["eval", "street.labels.json", "--model", "recipe.yaml"], "recipe.yaml is no file of a model"),
+        (["eval", "street.labels.json", "--model", "recipe.yaml"], "recipe.yaml is not a model file of a known kind"),
     ],
 )
 def test_mistake_is_named_and_writes_nothing(folder, monkeypatch, capsys, words, message):

@@ -148,10 +148,10 @@ def _clap(trak: bytes, width: int, height: int) -> Aperture | None:
 def _of_matroska(path: Path, index: int) -> Aperture | None:
     with path.open("rb") as file:
         head = file.read(_LARGEST_HEADER // 16)
-    segment = next(body for kind, body in _elements(head) if kind == _SEGMENT)
+    segment = next((body for kind, body in _elements(head) if kind == _SEGMENT), b"")
     tracks = next((body for kind, body in _elements(segment) if kind == _TRACKS), b"")
     entry = [body for kind, body in _elements(tracks) if kind == _ENTRY][index]
-    video = next(body for kind, body in _elements(entry) if kind == _VIDEO)
+    video = next((body for kind, body in _elements(entry) if kind == _VIDEO), b"")
     edges = {_CROPS[kind]: int.from_bytes(body) for kind, body in _elements(video) if kind in _CROPS}
     return Aperture(**({"left": 0, "top": 0, "right": 0, "bottom": 0} | edges)) if edges else None
 

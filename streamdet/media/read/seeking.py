@@ -68,7 +68,7 @@ def never_shown(spec: SourceSpec) -> int | None:
         return None
     times: list[int | None] = []
     shown: list[int | None] = []
-    broken = 0
+    broken: list[int | None] = []
     with open_container(spec) as container:
         stream = best_video_stream(container, spec)
         if stream.codec_context.codec.canonical_name in _NOT_ONE_EACH:
@@ -79,12 +79,13 @@ def never_shown(spec: SourceSpec) -> int | None:
             try:
                 shown += [frame.pts for frame in stream.codec_context.decode(packet)]
             except av.FFmpegError:
-                broken += 1
+                broken.append(None if packet is None else packet.pts)
     first = min((time for time in shown if time is not None), default=None)
     if first is None or None in shown or None in times:
         return None
-    unseen = sum(time < first for time in times if time is not None) - broken
-    return unseen if unseen >= 0 and unseen + broken + len(shown) == len(times) else None
+    early = sum(time is not None and time < first for time in times)
+    unseen = early - sum(time is not None and time < first for time in broken)
+    return unseen if unseen >= 0 and unseen + len(broken) + len(shown) == len(times) else None
 
 
 def jump(decoder: Decoder, pts: int, unseen: int) -> FrameCounter:

@@ -106,7 +106,7 @@ def test_transport_stream_cut_out_of_a_broadcast_starts_at_its_keyframe(make_cli
         (b"", r"is empty \(0 bytes\)"),
         (b"this is a letter, not a film\n" * 100, "not a video: FFmpeg does not recognise its content"),
         (bytes(10_000), "not a video"),
-        (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 5, "holds no video, only subtitle"),
+        (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 5, "holds no video, only subtitles"),
     ],
 )
 def test_what_is_no_video_fails(tmp_path, content, says):

@@ -5,7 +5,7 @@ import numpy as np
 from streamdet.evaluation.follow import follow
 
 CAR = (100, 100, 200, 200, 0, 0.9, -1)
-WEAK = (300, 300, 400, 400, 1, 0.2, -1)
+WEAK = (300, 300, 400, 400, 1, 0.3, -1)
 
 
 def test_what_is_shown_gets_an_identity_and_the_rest_stays(build):

@@ -76,7 +76,7 @@ def test_what_is_not_known_fails(plugin, name, message):
 def test_a_file_of_another_kind_fails(tmp_path):
     path = tmp_path / "model.zip"
     path.touch()
-    with pytest.raises(CheckpointError, match=r"model\.zip is no file of a model that is known here: expected street"):
+    with pytest.raises(CheckpointError, match=r"model\.zip is not a model file of a known kind: expected street"):
         streamdet.load(path)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from streamdet.errors import ConfigError, ModelError, SinkError
 from streamdet.models.compress.pruning import prune
+from streamdet.models.recurrent.checkpoint import weights_of
 from streamdet.runtimes import export as export_module
 from streamdet.runtimes.export import export
 from streamdet.runtimes.graph.step import StepShape, step_graph
@@ -60,7 +61,7 @@ def test_onnx_is_checked_in_openvino_without_onnxruntime(cache, make_model, tmp_
 def test_a_file_that_computes_something_else_is_not_written(cache, make_model, tmp_path, frames, monkeypatch):
     other = make_model()
     other.head.score_convs[0].bias.data += 1
-    monkeypatch.setattr(export_module, "step_graph", lambda model, shape, int8: step_graph(other, shape))
+    monkeypatch.setattr(export_module, "step_graph", lambda weights, shape, int8: step_graph(weights_of(other), shape))
     (tmp_path / "x.onnx").write_text("what was there")
     with pytest.raises(ModelError, match=r"x\.onnx: differs from torch: boxes by 0\.00 px, scores by 0\.\d+"):
         export(make_model(), StepShape(1, 1, 32, 64), "onnx", tmp_path / "x.onnx", frames)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from streamdet.errors import ModelError
+from streamdet.models.recurrent.checkpoint import weights_of
 from streamdet.runtimes.graph.detector import GraphDetector
 from streamdet.runtimes.graph.step import StepShape, step_graph
 from streamdet.runtimes.openvino import OpenVINOEngine
@@ -35,7 +36,7 @@ def test_engines_that_come_and_go_leave_signals_alone():
 
 
 def test_compiled_graphs_are_cached_and_damaged_ones_made_again(cache, make_model, clip):
-    model, images = make_model(), clip(1, 1)
+    model, images = weights_of(make_model()), clip(1, 1)
     expected, _ = GraphDetector(model, OpenVINOEngine("fp32")).step(images)
     (blob,) = (cache / "openvino").glob("*.blob")
     written = blob.stat().st_mtime_ns
@@ -58,6 +59,8 @@ def test_something_else_than_a_graph_fails(cache, tmp_path):
 
 
 def test_inputs_of_another_shape_fail(cache, make_model):
-    execute = OpenVINOEngine("fp32").compile(step_graph(make_model(), StepShape(1, 1, 32, 32)).SerializeToString())
+    execute = OpenVINOEngine("fp32").compile(
+        step_graph(weights_of(make_model()), StepShape(1, 1, 32, 32)).SerializeToString()
+    )
     with pytest.raises(ModelError, match="openvino failed: "):
         execute([np.zeros((2, 1, 32, 32, 3), np.uint8)])
