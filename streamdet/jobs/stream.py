@@ -1,15 +1,18 @@
 """The Python way to run a job: results to iterate over."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamdet.errors import ConfigError, SourceError, StageError
 from streamdet.jobs.config import load_job
 from streamdet.jobs.plan import SourceJob
 from streamdet.jobs.session import Session
-from streamdet.media.locations import expand_sources
+from streamdet.media.locations import SourceSpec, expand_sources
 from streamdet.models.contract import Detector
 from streamdet.models.options import KEEP
 from streamdet.result import Result
@@ -17,6 +20,7 @@ from streamdet.runtimes.loading import load
 from streamdet.yaml_file import Override
 
 Sources = str | Path | Sequence[str | Path]
+Arrays = NDArray[np.uint8] | Iterable[NDArray[np.uint8]]
 
 
 class Results(Iterator[Result]):
@@ -76,7 +80,7 @@ class Results(Iterator[Result]):
 
 
 def stream(
-    source: Sources,
+    source: Sources | Arrays,
     detector: Detector | str | Path = "street",
     *,
     conf: float = KEEP.conf,
@@ -102,7 +106,8 @@ def stream(
 
     Args:
         source: a file, a folder or glob of images or videos, an address, a camera's number, or several of them. Files
-            are read in turn, live sources side by side.
+            are read in turn, live sources side by side. Or frames that the program has: a list, an array (T, H, W, 3)
+            or a generator of arrays, (H, W, 3) uint8 RGB each, which count as a video of 25 frames per second.
         detector: from `load`, or what `load` takes.
         conf: lowest score of a box.
         iou: boxes of one class, or of car, motorcycle, bus and truck, that overlap more are one.
@@ -143,12 +148,20 @@ def stream(
         "stages": ["decode", "batch", "detect", *(["track"] if track else [])],
     }
     config = load_job(None, [Override(key, value, key.rpartition(".")[2]) for key, value in settings.items()])
-    specs = expand_sources(_as_list(source))
+    specs = _specs(source)
     if not specs:
         raise ConfigError("no source given; expected a file, a folder, a glob, an address, or a list of them")
     if isinstance(detector, str | Path):
         detector = load(detector)
     return Results(Session([SourceJob(spec, config) for spec in specs], detector, on_error="raise"))
+
+
+def _specs(source: Sources | Arrays) -> list[SourceSpec]:
+    if isinstance(source, str | Path):
+        return expand_sources([str(source)])
+    if isinstance(source, Sequence) and all(isinstance(each, str | Path) for each in source):
+        return expand_sources([str(each) for each in source])
+    return [SourceSpec("arrays", "arrays", "arrays", arrays=source)]
 
 
 def _as_list(source: Sources) -> list[str]:

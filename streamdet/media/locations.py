@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from glob import escape, glob, has_magic
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from streamdet.errors import ConfigError, SourceOpenError
 
-Kind = Literal["file", "images", "network", "camera"]
+Kind = Literal["file", "images", "network", "camera", "arrays"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset(
@@ -50,6 +50,7 @@ class SourceSpec:
         kind: how it is read.
         hwaccel: kind of device that decodes it, from hwaccel.choose_device; None: software.
         track_index: of its video that is read, as `probe` numbers them; None: the one that is meant, see tracks.
+        arrays: of the kind arrays: its frames, (H, W, 3) uint8 RGB each.
     """
 
     location: str
@@ -57,6 +58,7 @@ class SourceSpec:
     kind: Kind
     hwaccel: str | None = None
     track_index: int | None = None
+    arrays: Iterable[Any] = field(default=(), repr=False, compare=False)
 
     @property
     def shown(self) -> str:

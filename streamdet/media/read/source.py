@@ -11,6 +11,7 @@ from streamdet.media.live.kind import is_live
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.source import LiveSource
 from streamdet.media.locations import SourceSpec, expand_sources
+from streamdet.media.read.arrays import ArraySource
 from streamdet.media.read.file import FileSource
 from streamdet.media.read.images import ImageSource
 from streamdet.media.timeline import Part
@@ -76,6 +77,8 @@ def open_source(
         if len(specs) != 1:
             raise ConfigError(f"{source}: holds {len(specs)} sources, expected one; use expand_sources")
         [source] = specs
+    if source.kind == "arrays":
+        return ArraySource(source.name, source.arrays, part)
     if source.kind == "images":
         return ImageSource(source, part)
     return LiveSource(source, live, part) if is_live(source) else FileSource(source, part)

@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from streamdet.errors import ConfigError, SourceOpenError
+from streamdet.errors import ConfigError, SourceError, SourceOpenError
 from streamdet.frames import StreamEnded, StreamStarted
 from streamdet.jobs.assemble import assemble
 from streamdet.jobs.config import load_job
@@ -75,6 +75,18 @@ def test_stream(make_clip, detector):
     assert first.image.shape == (120, 160, 3)
     assert first.detections.boxes.shape == (5, 4)
     assert len(first.detections.scores) == len(first.detections.class_names) == len(first.detections.track_ids) == 5
+
+
+def test_stream_of_frames_in_memory_finds_what_is_found_in_their_file(make_clip, detector):
+    expected = list(stream(make_clip(frames=10), detector, conf=0.001))
+    frames = [result.image for result in expected]
+    for arrays in (frames, np.stack(frames), iter(frames)):
+        results = list(stream(arrays, detector, conf=0.001))
+        assert [result.frame_index for result in results] == list(range(10))
+        for result, other in zip(results, expected, strict=True):
+            np.testing.assert_allclose(result.detections.boxes, other.detections.boxes, atol=3)
+    with pytest.raises(SourceError, match="array 0: expected"):
+        next(stream([np.zeros((4, 4))], detector))
 
 
 def test_stream_of_a_part(make_clip, detector):
