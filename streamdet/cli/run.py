@@ -58,8 +58,8 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="SOURCE",
-            help="Files, folders or globs of images or videos; rtsp, rtmp, srt, udp or http(s) addresses; the number of "
-            "a camera; - for standard input; or @list.txt.",
+            help="Files, folders or globs of images or videos; rtsp, rtmp, srt, udp or http(s) addresses; the "
+            "number of a camera; - for standard input; or @list.txt.",
         ),
     ] = None,
     start: Annotated[
