@@ -140,7 +140,8 @@ def run_job(
         session.start()
         with Watching(sources if session.live else None, session, jobs):
             outcome = session.wait()
-    status = stop.exit_status or (FAILED if outcome.failures else DONE)
+    # A source that never worked is a failure, also where someone had to end the waiting.
+    status = FAILED if outcome.never_worked else stop.exit_status or (FAILED if outcome.failures else DONE)
     _say(config, outcome, detector.runtime)
     _say_written([path for job in session.jobs for path in job.files if path in outcome.written])
     for target, delivery in outcome.deliveries.items():

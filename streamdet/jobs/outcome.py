@@ -55,3 +55,8 @@ class Outcome:
     def fps(self) -> float:
         """Frames of all sources by the run's duration; those of a run that was interrupted are not counted."""
         return self.tally.frames_of_this_run / self.stats.wall_s if self.stats.wall_s > 0 else 0.0
+
+    @property
+    def never_worked(self) -> bool:
+        """True where every source failed before its first frame."""
+        return not self.tally.frames and all(source.error for source in self.tally.sources.values())

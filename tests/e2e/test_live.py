@@ -90,6 +90,15 @@ def test_a_dead_camera_holds_up_nobody_and_is_reported(start, here, rtsp_server,
     assert not (here / "out" / "127.0.0.1-dead.jsonl").exists()
 
 
+def test_a_camera_that_never_worked_is_a_failure_when_the_wait_is_ended(start, here, tiny_model):
+    process = start("run", "rtsp://127.0.0.1:1/dead", "--no-video", "--detections", "out.jsonl", "--model", tiny_model)
+    said = process.stderr.readline()
+    assert said.startswith("warning: 127.0.0.1-dead: cannot be opened: Connection refused; trying again in ")
+    _, stderr = interrupt(process)
+    assert process.returncode == 1, stderr
+    assert "rtsp://127.0.0.1:1/dead: gave no frame: cannot be opened: Connection refused" in stderr
+
+
 @pytest.mark.parametrize("mode", ["freshest", "every-frame"])
 def test_a_camera_until_so_many_frames_are_there(streamdet, here, rtsp_server, tiny_model, mode):
     server = rtsp_server({"/cam": SMALL})

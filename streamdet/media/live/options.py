@@ -21,6 +21,7 @@ class LiveOptions:
         first_retry_s, max_retry_s: wait before the first new attempt, which doubles up to the longest; less a random
             part of up to a half, so that many sources do not all come at once.
         refused_retry_s: wait after a refused user name or password; cameras lock out who asks too often.
+        remind_s: of a source that never gave a frame, it is said again after this long why.
     """
 
     freshest: bool = True
@@ -32,9 +33,10 @@ class LiveOptions:
     first_retry_s: float = 0.25
     max_retry_s: float = 10.0
     refused_retry_s: float = 30.0
+    remind_s: float = 30.0
 
     def __post_init__(self) -> None:
-        for name in ("stale_after_s", "timeout_s", "first_retry_s", "max_retry_s", "refused_retry_s"):
+        for name in ("stale_after_s", "timeout_s", "first_retry_s", "max_retry_s", "refused_retry_s", "remind_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be greater than 0, got {getattr(self, name)}")
         if self.max_staleness_s is not None and self.max_staleness_s <= 0:

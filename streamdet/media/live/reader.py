@@ -30,8 +30,6 @@ _SILENT_S = 2.0
 # A connection that lasted so long was a good one: the next failure is the first one again.
 _GOOD_S = 1.0
 
-_REMIND_S = 30.0
-
 # A sender's clock that is further off was never set; then arrival is the better guess.
 _MAX_CLOCK_ERROR = timedelta(hours=1)
 
@@ -114,7 +112,7 @@ class Reader:
         if self._stop.is_set():
             return
         # A camera that is off for a week is not reported every ten seconds; one that never gave a frame, now and then.
-        silent = why == self.problem and (self._index >= 0 or monotonic() - self._told_s < _REMIND_S)
+        silent = why == self.problem and (self._index >= 0 or monotonic() - self._told_s < self._options.remind_s)
         level = logging.DEBUG if silent else logging.WARNING
         self._told_s = self._told_s if silent else monotonic()
         _log.log(level, "%s: %s; trying again in %.1f s", self._spec.name, why, pause_s)

@@ -152,6 +152,30 @@ def test_camera_that_is_dead_at_first_comes_later(rtsp_server):
     assert watcher.gaps == []
 
 
+def test_source_that_never_worked_is_named_again_and_again(caplog):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with Watcher(f"rtsp://127.0.0.1:{port}/live", LiveOptions(remind_s=0.2, **QUICK)) as watcher:
+        watcher.wait_until(lambda: [record.levelno for record in caplog.records].count(logging.WARNING) >= 3)
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert all("127.0.0.1-live: cannot be opened: Connection refused; trying again in" in line for line in said)
+
+
+def test_source_that_worked_once_is_named_once_when_it_is_gone(rtsp_server, caplog):
+    server = rtsp_server({"/live": Live()})
+    options = LiveOptions(remind_s=0.1, stale_after_s=30, timeout_s=15, **QUICK)
+    with Watcher(server.url("/live"), options) as watcher:
+        watcher.wait_for_frames()
+        server.kill9()
+        watcher.wait_until(lambda: "refused" in (watcher.source.problem or ""))
+        tried = sum("Connection refused" in record.getMessage() for record in caplog.records)
+        watcher.wait_until(
+            lambda: sum("Connection refused" in record.getMessage() for record in caplog.records) > tried + 3
+        )
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert sum("Connection refused" in line for line in said) == 1
+
+
 def test_size_that_changes_in_band(rtsp_server, make_clip):
     clips = [make_clip(f"{n}.mp4", 25, size=(n, 96), options={"g": "25", "bf": "0"}) for n in (160, 320)]
     server = rtsp_server({"/live": Files(tuple(clips))})
