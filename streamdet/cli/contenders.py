@@ -72,11 +72,13 @@ def open_contender(model: str, device: str, precision: "Precision" = "auto") -> 
         CheckpointError: if there is no such model or its file is damaged.
         ConfigError: if the device is not there, or cannot do the precision.
     """
+    from streamdet.runtimes.devices import require_torch
     from streamdet.runtimes.loading import load
 
     path = Path(model)
     if path.suffix != ".ckpt":
         return load(model, device=device, precision=precision)
+    require_torch(f"model {model}")
 
     from streamdet.models.recurrent.build import build_detector
     from streamdet.models.recurrent.config import ModelConfig

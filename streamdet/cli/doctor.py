@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import as_file, files
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -17,6 +18,7 @@ import typer
 from streamdet.cli.exit_status import DONE, FAILED
 from streamdet.cli.messages import log, start_messages
 from streamdet.cli.options import Verbose
+from streamdet.runtimes.devices import has_torch
 from streamdet.version import __version__
 
 # Distribution, and what it is imported as.
@@ -35,6 +37,8 @@ _PACKAGES = {
     "torchvision": "torchvision",
     "typer": "typer",
 }
+_NEED_TORCH = "train, export, --runtime torch and GPUs need it: pip install torch torchvision"
+_OPTIONAL = {"torch": _NEED_TORCH, "torchvision": _NEED_TORCH}
 _CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 
 
@@ -46,11 +50,18 @@ class Finding:
         name: what.
         detail: what was found.
         remedy: what to do about it; None where all is well.
+        missing: an optional part that is not installed, which is no failure.
     """
 
     name: str
     detail: str
     remedy: str | None = None
+    missing: bool = False
+
+    @property
+    def mark(self) -> str:
+        """The first word of its line."""
+        return "--" if self.missing else "ok" if self.remedy is None else "FAIL"
 
 
 def doctor(verbose: Verbose = False) -> int:
@@ -61,16 +72,18 @@ def doctor(verbose: Verbose = False) -> int:
     start_messages(verbose=verbose)
     findings = [
         finding
-        for look in (_system, _packages, _processor, _gpu, _encoders, _model, _smoke_run)
+        for look in (_system, _packages, _processor, _gpu, _hwaccel, _encoders, _model, _smoke_run)
         for finding in _safely(look)
     ]
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        typer.echo(f"{'ok  ' if finding.remedy is None else 'FAIL'}  {finding.name:{width}}  {finding.detail}")
+        typer.echo(f"{finding.mark:4}  {finding.name:{width}}  {finding.detail}")
         if finding.remedy is not None:
             typer.echo(f"{'':{width + 8}}-> {finding.remedy}")
     wrong = sum(finding.remedy is not None for finding in findings)
-    typer.echo(f"{wrong} of {len(findings)} checks failed" if wrong else "all is well")
+    without = any(finding.missing for finding in findings)
+    well = "all is well for files and cameras on the CPU" if without else "all is well"
+    typer.echo(f"{wrong} of {len(findings)} checks failed" if wrong else well)
     return FAILED if wrong else DONE
 
 
@@ -94,6 +107,9 @@ def _system() -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     for package, module in _PACKAGES.items():
+        if package in _OPTIONAL and find_spec(module) is None:
+            yield Finding(package, f"not installed; {_OPTIONAL[package]}", missing=True)
+            continue
         try:
             found = importlib.import_module(module)
         except Exception as error:  # a package that is half there raises anything
@@ -125,15 +141,21 @@ def _processor() -> Iterator[Finding]:
 
 
 def _gpu() -> Iterator[Finding]:
+    if not has_torch():
+        yield Finding("gpu", "not used without torch; detectors run on the CPU", missing=True)
+        return
     import torch
-
-    from streamdet.media.read.hwaccel import kinds, why_not
 
     if not torch.cuda.is_available():
         yield Finding("gpu", "none that torch can use; detectors run on the CPU")
     for number in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(number)
         yield Finding(f"gpu {number}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")
+
+
+def _hwaccel() -> Iterator[Finding]:
+    from streamdet.media.read.hwaccel import kinds, why_not
+
     problems = {kind: why_not(kind) for kind in kinds()}
     found = [f"{kind}: {problem or 'can decode video'}" for kind, problem in problems.items()]
     yield Finding("hwaccel", ", ".join(found) or "none that PyAV knows; video is decoded in software")

@@ -10,6 +10,7 @@ from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
 from streamdet.cli.options import OUTPUT, Overwrite, Quiet, Verbose
 from streamdet.errors import ConfigError, SinkError
+from streamdet.runtimes.devices import require_torch
 
 if TYPE_CHECKING:
     from streamdet.models.recurrent.detector import RecurrentDetector
@@ -78,6 +79,7 @@ def export(
     With --prune it writes a smaller model file that has to be trained further.
     """
     start_messages(verbose=verbose, quiet=quiet)
+    require_torch("export")
     if prune is not None:
         if form is not None or int8 or imgsz is not None or frames != 1 or batch != "1":
             raise ConfigError(

@@ -14,6 +14,7 @@ from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
 from streamdet.cli.options import OUTPUT, Device, LogFormat, Progress, Quiet, Verbose
 from streamdet.errors import ConfigError
+from streamdet.runtimes.devices import require_torch
 
 if TYPE_CHECKING:
     import torch
@@ -66,6 +67,7 @@ def train(
     Evaluates it on the frames that the recipe holds out, before, during and after training.
     """
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
+    require_torch("training")
     missing = [name for module, name in _EXTRAS.items() if find_spec(module) is None]
     if missing:
         raise ConfigError(f"training needs {', '.join(missing)}: pip install 'streamdet[train]'")

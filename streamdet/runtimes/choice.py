@@ -22,7 +22,7 @@ from streamdet.models.options import Precision, Runtime
 from streamdet.models.recurrent.weights import Weights
 from streamdet.runtimes.cache import cache_folder, write_whole
 from streamdet.runtimes.cpu import inference_threads, processor
-from streamdet.runtimes.devices import is_gpu
+from streamdet.runtimes.devices import has_torch, is_gpu, require_torch
 from streamdet.version import __version__
 
 log = logging.getLogger("streamdet.runtimes")
@@ -123,7 +123,12 @@ def _open(weights: Weights, way: Way) -> Detector:
 
 
 def _in_torch(weights: Weights, device: str, precision: Precision) -> Detector:
-    """A detector in torch; on the CPU this sets how many threads torch has in this process, see cpu."""
+    """A detector in torch; on the CPU this sets how many threads torch has in this process, see cpu.
+
+    Raises:
+        ConfigError: if torch is not installed, or the device cannot do the precision.
+    """
+    require_torch("runtime torch")
     import torch
 
     from streamdet.models.recurrent.checkpoint import detector_of
@@ -155,7 +160,7 @@ def _fastest(weights: Weights, ways: Sequence[Way], memory: Path | None) -> Dete
     for way, problem in problems.items():
         log.debug("%s %s does not work here: %s", *way, problem)
     working = {way: detector for way, detector in opened.items() if way not in problems}
-    if not working and ways[-1].runtime != "torch":
+    if not working and not (ways[-1].runtime == "torch" and has_torch()):
         raise ConfigError(next(iter(problems.values())))
     if not working:
         working = {ways[-1]: _open(weights, ways[-1])}
@@ -171,13 +176,16 @@ def _fastest(weights: Weights, ways: Sequence[Way], memory: Path | None) -> Dete
 def _differing(weights: Weights, scores: Mapping[Way, Scores], images: NDArray[np.uint8]) -> dict[Way, str]:
     """Which ways compute something else, and by how much.
 
-    Two runtimes that agree in fp32 are right. Where there is one alone, or they do not agree, torch is asked.
+    Two runtimes that agree in fp32 are right. Where there is one alone, or they do not agree, torch is asked; without
+    torch the first one is taken as right, unless its scores are not finite.
     """
     if not scores:
         return {}
     exact = [way for way in scores if way.precision == "fp32"]
-    if len(exact) > 1 and _difference(scores[exact[0]], scores[exact[1]]) <= _MOST_SCORE_DIFFERENCE:
-        judge, expected = exact[0].runtime, scores[exact[0]]
+    agree = len(exact) > 1 and _difference(scores[exact[0]], scores[exact[1]]) <= _MOST_SCORE_DIFFERENCE
+    if agree or not has_torch():
+        first = next((way for way in (*exact, *scores) if np.isfinite(scores[way]).all()), next(iter(scores)))
+        judge, expected = first.runtime, scores[first]
     else:
         judge, expected = "torch", _scores(_in_torch(weights, "cpu", "fp32"), images)
     far = {way: _difference(found, expected) for way, found in scores.items()}
