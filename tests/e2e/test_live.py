@@ -112,6 +112,18 @@ def test_a_camera_until_so_many_frames_are_there(streamdet, here, rtsp_server, t
     assert mode == "freshest" or not any(dropped)
 
 
+def test_a_camera_that_sends_over_udp_alone(start, streamdet, here, rtsp_server, tiny_model):
+    server = rtsp_server({"/cam": SMALL}, udp_only=True)
+    command = ("run", server.url("/cam"), "--no-video", "--detections", "cam.jsonl", "--model", tiny_model)
+    process = start(*command)
+    assert "127.0.0.1-cam: does not send over tcp; use --set decode.transport=udp" in process.stderr.readline()
+    _, stderr = interrupt(process)
+    assert process.returncode == 1, stderr
+    done = streamdet(*command, "--overwrite", "--max-frames", "12", "--set", "decode.transport=udp")
+    assert done.status == 0, done.stderr
+    assert frames(here / "cam.jsonl") == 12
+
+
 def test_a_pipeline_file_that_is_changed_adds_and_removes_streams(start, here, rtsp_server, tiny_model):
     server = rtsp_server({f"/{name}": SMALL for name in "abc"})
 

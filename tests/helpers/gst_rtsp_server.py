@@ -1,6 +1,6 @@
 """A real RTSP server for tests (gst-rtsp-server). Runs under Debian's /usr/bin/python3; started by rtsp_server.py.
 
-Reads one line of JSON from standard input: port, parent, user, password, basic, mounts. Each mount is
+Reads one line of JSON from standard input: port, parent, user, password, basic, udp_only, mounts. Each mount is
 {"kind": ..., "path": ...} and the fields of the class of that name in rtsp_server.py. Writes "READY <port>".
 """
 
@@ -250,6 +250,9 @@ def main():
     may = "user,media.factory.access=(boolean)true,media.factory.construct=(boolean)true"
     for mount in settings["mounts"]:
         for path, factory in factories_of(mount):
+            if settings["udp_only"]:
+                # Of the media, not of the factory: what configures the media here does not ask its factory.
+                factory.connect("media-configure", lambda _, media: media.set_protocols(GstRtsp.RTSPLowerTrans.UDP))
             if settings["user"]:
                 factory.add_role_from_structure(Gst.Structure.from_string(may)[0])
             server.get_mount_points().add_factory(path, factory)

@@ -93,6 +93,7 @@ class RtspServer(ServerProcess):
         port: a free one when None; a restart keeps it.
         user, password: what readers and publishers must give; None for nothing.
         basic: ask for basic instead of digest authentication.
+        udp_only: refuse to send over TCP.
     """
 
     def __init__(
@@ -103,10 +104,12 @@ class RtspServer(ServerProcess):
         user: str | None = None,
         password: str | None = None,
         basic: bool = False,
+        udp_only: bool = False,
     ) -> None:
         super().__init__(free_port() if port is None else port)
         self.mounts = dict(mounts)
         self.user, self.password, self.basic = user, password, basic
+        self.udp_only = udp_only
 
     def url(self, path: str, *, credentials: bool = True, transport: str = "rtsp") -> str:
         """The address of a mount, the server's own user and password in it where it wants them."""
@@ -133,7 +136,7 @@ class RtspServer(ServerProcess):
     def _settings(self) -> dict[str, Any]:
         mounts = [{"kind": type(mount).__name__, "path": path, **asdict(mount)} for path, mount in self.mounts.items()]
         who = {"user": self.user, "password": self.password, "basic": self.basic}
-        return {"port": self.port, "parent": os.getpid(), "mounts": mounts, **who}
+        return {"port": self.port, "parent": os.getpid(), "mounts": mounts, "udp_only": self.udp_only, **who}
 
 
 def require_rtsp_server() -> None:
