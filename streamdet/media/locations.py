@@ -9,10 +9,12 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from streamdet.errors import ConfigError, SourceOpenError
+from streamdet.media.animated import is_animated
 
 Kind = Literal["file", "images", "network", "camera", "arrays"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_MAYBE_ANIMATED = frozenset({".png", ".webp"})
 VIDEO_SUFFIXES = frozenset(
     {".264", ".265", ".3gp", ".apng", ".asf", ".avi", ".avif", ".dav", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264"}
     | {".h265", ".heic", ".heif", ".hevc", ".ivf", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mkv", ".mov"}
@@ -76,7 +78,8 @@ def redact(text: str) -> str:
 def expand_sources(arguments: Sequence[str], taken: Iterable[str] = ()) -> list[SourceSpec]:
     """Turn what the user named into sources, in that order, with unique names.
 
-    A folder or glob of videos gives one source each; its images together are one more. Folders are not searched
+    A folder or glob of videos gives one source each; its images together are one more. A WebP or PNG with many pictures
+    is a video. Folders are not searched
     recursively (a glob with ** is). A list (@list.txt) holds one source a line, blank lines and # comments aside; its
     relative paths start at the list's folder.
 
@@ -98,11 +101,11 @@ def natural_key(path: Path) -> tuple[list[str | int], str]:
 
 
 def list_images(location: str) -> list[Path]:
-    """The images of a file, folder or glob, in natural order."""
+    """The images of a file, folder or glob, in natural order; without those that are animated."""
     path = Path(location)
     if path.is_file():
         return [path]
-    return sorted(_with_suffix(_members(location), IMAGE_SUFFIXES), key=natural_key)
+    return sorted(filter(_is_image, _members(location)), key=natural_key)
 
 
 def _expand(argument: str, base: Path = Path()) -> Iterator[SourceSpec]:
@@ -168,15 +171,16 @@ def _expand_path(location: str) -> Iterator[SourceSpec]:
     if path.is_dir() or (not path.exists() and has_magic(location)):
         yield from _expand_many(location, path if path.is_dir() else path.parent)
     elif path.exists():
-        yield SourceSpec(location, path.stem, "images" if path.suffix.lower() in IMAGE_SUFFIXES else "file")
+        yield SourceSpec(location, path.stem, "images" if _is_image(path) else "file")
     else:
         raise SourceOpenError(f"{location}: no such file or folder")
 
 
 def _expand_many(location: str, folder: Path) -> Iterator[SourceSpec]:
     members = _members(location)
-    videos = sorted(_with_suffix(members, VIDEO_SUFFIXES), key=natural_key)
-    images = _with_suffix(members, IMAGE_SUFFIXES)
+    media = [path for path in members if path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES]
+    images = [path for path in media if _is_image(path)]
+    videos = sorted(set(media) - set(images), key=natural_key)
     if not videos and not images:
         problem = "matches" if has_magic(location) and not Path(location).is_dir() else "holds"
         raise ConfigError(f"{location}: {problem} no videos or images (known by their endings, such as .mp4 or .jpg)")
@@ -197,8 +201,9 @@ def _members(location: str) -> list[Path]:
     return [member for member in found if member.is_file() and not member.name.startswith(".")]
 
 
-def _with_suffix(paths: Iterable[Path], suffixes: frozenset[str]) -> list[Path]:
-    return [path for path in paths if path.suffix.lower() in suffixes]
+def _is_image(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in IMAGE_SUFFIXES and not (suffix in _MAYBE_ANIMATED and is_animated(path))
 
 
 def _name_of_url(url: str) -> str:

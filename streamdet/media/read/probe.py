@@ -1,6 +1,7 @@
 """What is in a file, as a report: streams, times, colour, and what is wrong with it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -17,6 +18,8 @@ from av.video.reformatter import ColorPrimaries, ColorTrc
 from av.video.stream import VideoStream
 
 from streamdet.errors import ConfigError
+from streamdet.frames import StreamInfo
+from streamdet.media.animated import is_animated_webp
 from streamdet.media.border import errors_of
 from streamdet.media.colour import FULL, Colour, colour_of, resolve_colour
 from streamdet.media.container import demux, frame_rate, open_container, pixel_aspect, reason
@@ -26,6 +29,7 @@ from streamdet.media.read.decoder import Decoder
 from streamdet.media.read.deinterlace import Label
 from streamdet.media.read.images import ImageSource
 from streamdet.media.read.orientation import UPRIGHT, orientation_of, rotation_of
+from streamdet.media.read.webp import WebpSource
 from streamdet.media.timeline import Part, beginning_s, end_s
 
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
@@ -116,7 +120,12 @@ def probe(location: SourceSpec | str | Path) -> ProbeReport:
             raise ConfigError(f"{location}: holds {len(specs)} sources, expected one")
         [location] = specs
     with errors_of(location.shown):
-        return _probe_images(location) if location.kind == "images" else _probe_container(location)
+        if location.kind == "images":
+            return _probe_images(location)
+        path = Path(location.location)
+        if location.kind == "file" and path.is_file() and is_animated_webp(path):
+            return _probe_webp(location)
+        return _probe_container(location)
 
 
 @dataclass(slots=True)
@@ -217,7 +226,7 @@ def _duration_s(container: InputContainer, stream: VideoStream, first_pts: int |
     return float(ends_s + beginning_s(container) - first_pts * stream.time_base)
 
 
-def is_variable(times: list[int]) -> bool | None:
+def is_variable(times: Sequence[int]) -> bool | None:
     """Whether sorted times are unevenly spaced, by more than the rounding to whole units; None for under three."""
     if len(times) < 3:
         return None
@@ -306,10 +315,36 @@ def _probe_images(spec: SourceSpec) -> ProbeReport:
         info, unreadable = source.info, source.undecodable
     paths = list_images(spec.location)
     suffixes = sorted({path.suffix.lower().lstrip(".") for path in paths})
-    track = VideoTrack(
+    return ProbeReport(
+        location=spec.shown,
+        container="images",
+        size_bytes=sum(path.stat().st_size for path in paths),
+        duration_s=info.duration_s,
+        video=(_track_of_pictures(info, ", ".join(suffixes), range(len(paths))),),
+        audio=(),
+        problems=(f"unreadable images before the first frame: {unreadable}",) if unreadable else (),
+    )
+
+
+def _probe_webp(spec: SourceSpec) -> ProbeReport:
+    with WebpSource(spec, Part()) as source:
+        info, unreadable, times = source.info, source.undecodable, source.times
+    return ProbeReport(
+        location=spec.shown,
+        container="webp",
+        size_bytes=Path(spec.location).stat().st_size,
+        duration_s=info.duration_s,
+        video=(_track_of_pictures(info, "webp", times),),
+        audio=(),
+        problems=(f"unreadable pictures before the first frame: {unreadable}",) if unreadable else (),
+    )
+
+
+def _track_of_pictures(info: StreamInfo, codec: str, times: Sequence[int]) -> VideoTrack:
+    return VideoTrack(
         number=0,
         used=True,
-        codec=", ".join(suffixes),
+        codec=codec,
         profile=None,
         width=info.width,
         height=info.height,
@@ -319,20 +354,11 @@ def _probe_images(spec: SourceSpec) -> ProbeReport:
         colour=ColourTags("rgb", "full", "bt709", "iec61966_2_1"),
         interlaced=False,
         average_rate=info.average_rate,
-        variable_rate=False,
+        variable_rate=bool(is_variable(times)),
         time_base=info.time_base,
-        frames=len(paths),
+        frames=len(times),
         first_pts=0,
         duration_s=info.duration_s,
-    )
-    return ProbeReport(
-        location=spec.shown,
-        container="images",
-        size_bytes=sum(path.stat().st_size for path in paths),
-        duration_s=info.duration_s,
-        video=(track,),
-        audio=(),
-        problems=(f"unreadable images before the first frame: {unreadable}",) if unreadable else (),
     )
 
 

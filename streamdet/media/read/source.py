@@ -7,6 +7,7 @@ from typing import Protocol, Self
 
 from streamdet.errors import ConfigError
 from streamdet.frames import Frame, StreamGap, StreamInfo
+from streamdet.media.animated import is_animated_webp
 from streamdet.media.live.kind import is_live
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.source import LiveSource
@@ -14,6 +15,7 @@ from streamdet.media.locations import SourceSpec, expand_sources
 from streamdet.media.read.arrays import ArraySource
 from streamdet.media.read.file import FileSource
 from streamdet.media.read.images import ImageSource
+from streamdet.media.read.webp import WebpSource
 from streamdet.media.timeline import Part
 
 
@@ -81,4 +83,6 @@ def open_source(
         return ArraySource(source.name, source.arrays, part)
     if source.kind == "images":
         return ImageSource(source, part)
+    if source.kind == "file" and Path(source.location).is_file() and is_animated_webp(Path(source.location)):
+        return WebpSource(source, part)
     return LiveSource(source, live, part) if is_live(source) else FileSource(source, part)
