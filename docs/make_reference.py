@@ -155,7 +155,7 @@ def _comments() -> dict[str, str]:
 
 
 def _job() -> Iterator[str]:
-    yield from ("## Keys of a job", "", "For `--pipeline FILE.yaml` and `--set KEY=VALUE`.", "")
+    yield from ("## Keys of a job", "", "For the file of `--pipeline` and `--set KEY=VALUE`.", "")
     comments = _comments()
 
     def rows() -> Iterator[tuple[str, str, str]]:

@@ -5,8 +5,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -36,6 +37,28 @@ class Override:
     key: str
     value: Any
     origin: str
+
+
+def find_yaml(name: str | Path, folder: Literal["pipelines", "configs"]) -> Path:
+    """The file that a name means.
+
+    Args:
+        name: a path; or the name of a file in the package, without folder and suffix, such as `annotate_file`.
+        folder: of the package.
+
+    Raises:
+        ConfigError: if it looks like a name and neither is there.
+    """
+    path = Path(name)
+    if path.suffix or path.name != str(name) or path.is_file():
+        return path
+    packaged = {file.stem: file for file in Path(str(files("streamdet") / folder)).glob("*.yaml")}
+    if path.name not in packaged:
+        known = ", ".join(sorted(packaged))
+        raise ConfigError(
+            f"{name}: no such file, and not a name in the package; expected a YAML file or one of {known}"
+        )
+    return packaged[path.name]
 
 
 def load_yaml(path: str | Path | None, model_class: type[Model], overrides: Sequence[str | Override] = ()) -> Model:

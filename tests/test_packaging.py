@@ -2,8 +2,11 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
@@ -78,3 +81,26 @@ def test_what_is_imported_is_declared(module, in_function):
 def test_nothing_is_declared_that_is_not_imported():
     modules = {module for module, _ in third_party()}
     assert distributions(DEFAULT) <= set(chain.from_iterable(homes(module) for module in modules))
+
+
+def test_jobs_and_recipes_are_in_the_wheel(tmp_path):
+    """pipelines/ and configs/ stand beside the package, which has links to them."""
+    source, wheels = tmp_path / "source", tmp_path / "wheels"
+    wheels.mkdir()
+    ignored = shutil.ignore_patterns("__pycache__", "weights")
+    shutil.copytree(REPOSITORY / "streamdet", source / "streamdet", symlinks=True, ignore=ignored)
+    for name in ("pipelines", "configs"):
+        shutil.copytree(REPOSITORY / name, source / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, wheels], cwd=source, check=True, capture_output=True)
+    [wheel] = wheels.glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    expected = {
+        f"streamdet/{path.relative_to(REPOSITORY)}"
+        for name in ("pipelines", "configs")
+        for path in (REPOSITORY / name).glob("*.yaml")
+    }
+    assert len(expected) > 4
+    assert expected <= packed

@@ -1,7 +1,6 @@
 """`streamdet run`: video in, annotated video and detections out."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +9,7 @@ from streamdet.cli.loading import collector_at_rest
 from streamdet.cli.messages import start_messages
 from streamdet.cli.options import DETECTION, EXECUTION, INPUT, OUTPUT, LogFormat, Progress, Quiet, Verbose
 from streamdet.errors import ConfigError
-from streamdet.yaml_file import Override
+from streamdet.yaml_file import Override, find_yaml
 
 if TYPE_CHECKING:
     from streamdet.jobs.config import PipelineConfig
@@ -292,7 +291,11 @@ def run(
     ] = None,
     pipeline: Annotated[
         str | None,
-        typer.Option(metavar="FILE.yaml", rich_help_panel=JOB, help="Read the job from a file, see pipelines/."),
+        typer.Option(
+            metavar="NAME|FILE.yaml",
+            rich_help_panel=JOB,
+            help="Read the job from a file: annotate_file, many_cameras or watch_rtsp in the package, or your own.",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -322,11 +325,12 @@ def run(
 
     if show:
         check_display()
-    config = with_stages(load_job(pipeline, overrides), options)
+    file = None if pipeline is None else find_yaml(pipeline, "pipelines")
+    config = with_stages(load_job(file, overrides), options)
     watched = None
-    if pipeline is not None and not options["sources"]:
-        watched = SourcesFile(Path(pipeline), lambda: load_job(pipeline, overrides).sources)
-    inputs = [] if pipeline is None else [Path(pipeline)]
+    if file is not None and not options["sources"]:
+        watched = SourcesFile(file, lambda: load_job(file, overrides).sources)
+    inputs = [] if file is None else [file]
     return run_job(config, progress, inputs, watched, Windows() if show else None).exit_status
 
 

@@ -33,8 +33,9 @@ def train(
     recipe: Annotated[
         Path,
         typer.Argument(
-            metavar="CONFIG.yaml|data.yaml",
-            help="The recipe, such as configs/finetune.yaml; or a YOLO data.yaml, on which street is fine-tuned.",
+            metavar="NAME|CONFIG.yaml|data.yaml",
+            help="The recipe: finetune, lean or street in the package, or your own; or a YOLO data.yaml, on which street "
+            "is fine-tuned.",
         ),
     ],
     settings: Annotated[

@@ -9,7 +9,7 @@ from streamdet.datasets.marks import IGNORE
 from streamdet.datasets.yolo import read_description
 from streamdet.errors import ConfigError
 from streamdet.training.config import TrainingConfig
-from streamdet.yaml_file import Override, load_yaml
+from streamdet.yaml_file import Override, find_yaml, load_yaml
 
 FINETUNE: dict[str, Any] = {
     "name": "finetune",
@@ -33,12 +33,14 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> TrainingConfig:
     """Read a recipe, or make one for a YOLO data.yaml.
 
     Args:
-        path: the YAML file.
+        path: the YAML file, or the name of a recipe in the package.
         settings: `key=value` each; `steps=N` is the steps of a recipe's only phase.
 
     Raises:
         ConfigError: if it is neither, or something in it or in the settings is wrong.
     """
+    if not path.is_dir():
+        path = find_yaml(path, "configs")
     if path.suffix.lower() not in (".yaml", ".yml") or path.is_dir():
         raise ConfigError(
             f"{path}: expected a recipe such as configs/finetune.yaml, which names labelled sets under `sets`, or a "

@@ -18,11 +18,23 @@ def test_all_of_them_are_tested():
 
 def test_annotate_file(start, here, write_clip, read_video):
     write_clip(here / "street.mp4")
-    process = start("run", "--pipeline", PIPELINES / "annotate_file.yaml")
+    process = start("run", "--pipeline", "annotate_file")
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert len(read_video(here / "street.annotated.mp4").times_s) == 30
     assert len((here / "street.jsonl").read_text().splitlines()) == 32
+
+
+def test_a_name_that_is_not_in_the_package(streamdet, here):
+    done = streamdet("run", "--pipeline", "anotate_file")
+    assert done.status == 2
+    assert "anotate_file: no such file" in done.stderr
+    assert "annotate_file, many_cameras, watch_rtsp" in done.stderr
+
+
+def test_a_file_comes_before_a_name_in_the_package(streamdet, here):
+    (here / "annotate_file").write_text("sources: [mine.mp4]")
+    assert "mine.mp4" in streamdet("run", "--pipeline", "annotate_file").stderr
 
 
 @pytest.fixture

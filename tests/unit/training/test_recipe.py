@@ -26,6 +26,13 @@ def test_a_recipe_is_read_as_it_stands():
     assert read_recipe(path) == load_yaml(path, TrainingConfig)
 
 
+def test_a_name_is_a_recipe_in_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_recipe(Path("finetune")) == load_yaml(CONFIGS / "finetune.yaml", TrainingConfig)
+    with pytest.raises(ConfigError, match=r"finetun: .*one of finetune, lean, street"):
+        read_recipe(Path("finetun"))
+
+
 def test_a_data_set_gets_the_recipe_of_finetune(data):
     recipe = read_recipe(data)
     assert (recipe.model.name, recipe.model.classes) == ("yard", ("person", "forklift"))
