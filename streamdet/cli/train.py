@@ -34,8 +34,8 @@ def train(
         Path,
         typer.Argument(
             metavar="NAME|CONFIG.yaml|data.yaml",
-            help="The recipe: finetune, lean or street in the package, or your own; or a YOLO data.yaml, on which street "
-            "is fine-tuned.",
+            help="The recipe: finetune, lean or street in the package, or your own; or a YOLO data.yaml, to fine-tune "
+            "street on.",
         ),
     ],
     settings: Annotated[
