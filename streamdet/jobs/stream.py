@@ -19,7 +19,8 @@ from streamdet.result import Result
 from streamdet.runtimes.loading import load
 from streamdet.yaml_file import Override
 
-Sources = str | Path | Sequence[str | Path]
+Source = str | Path | int
+Sources = Source | Sequence[Source]
 Arrays = NDArray[np.uint8] | Iterable[NDArray[np.uint8]]
 
 
@@ -127,6 +128,7 @@ def stream(
 
     Raises:
         ConfigError: an argument is wrong.
+        TypeError: source is nothing of this kind.
         SourceError: a source cannot be read.
         ModelError: the detector cannot be loaded or run.
     """
@@ -157,15 +159,19 @@ def stream(
 
 
 def _specs(source: Sources | Arrays) -> list[SourceSpec]:
-    if isinstance(source, str | Path):
-        return expand_sources([str(source)])
-    if isinstance(source, Sequence) and all(isinstance(each, str | Path) for each in source):
-        return expand_sources([str(each) for each in source])
+    if isinstance(source, Source) or (
+        isinstance(source, Sequence) and all(isinstance(each, Source) for each in source)
+    ):
+        return expand_sources(_as_list(source))
+    if not isinstance(source, Iterable):
+        raise TypeError(
+            f"source: expected a file, an address, a camera's number or arrays, got {type(source).__name__}"
+        )
     return [SourceSpec("arrays", "arrays", "arrays", arrays=source)]
 
 
 def _as_list(source: Sources) -> list[str]:
-    return [str(source)] if isinstance(source, str | Path) else [str(each) for each in source]
+    return [str(source)] if isinstance(source, Source) else [str(each) for each in source]
 
 
 def _results(session: Session) -> Generator[Result]:

@@ -70,6 +70,7 @@ def test_ctrl_c_after_a_camera_that_fails_leaves_whole_outputs(start, here, rtsp
     assert (source["sessions"], source["error"]) == (2, None)
     assert report["frames"] == len(pictures)
     assert report["drops"] == source["drops"]
+    assert all(type(channel["capacity"]) is int for channel in report["channels"])
     for latency_s in (report["latency_s"], source["latency_s"]):
         assert 0 < latency_s["p50"] <= latency_s["p95"] <= latency_s["max"]
     assert len(read_video(here / "out" / "127.0.0.1-cam.annotated.mp4").times_s) == len(pictures)

@@ -134,7 +134,7 @@ class Journal:
         if self._lock is not None:
             with self._may_fail():
                 self._published = {str(path): _version(path) for path in outputs if path.is_file()}
-                self._write()
+                self._write_somehow()
         self._let_go()
         return self._counted is not None or holds_checkpoints(self.folder)
 
@@ -161,6 +161,15 @@ class Journal:
         text = json.dumps(job)
         noted = {"format": _FORMAT, "sha256": hashlib.sha256(text.encode()).hexdigest(), "job": text}
         write_at_once(self.folder / _JOB, json.dumps(noted, indent=1).encode())
+
+    def _write_somehow(self) -> None:
+        """Also on a full disk, where the checkpoints before the latest one make room."""
+        try:
+            self._write()
+        except SinkError:
+            for old in checkpoint_files(self.folder)[1:]:
+                old.unlink()
+            self._write()
 
     @contextmanager
     def _may_fail(self) -> Iterator[None]:

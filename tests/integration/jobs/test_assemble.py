@@ -132,6 +132,13 @@ def test_stream_of_what_is_missing_or_broken_fails(tmp_path, detector):
         list(stream(tmp_path / "text.mp4", detector))
 
 
+def test_a_camera_is_named_by_its_number(detector):
+    with pytest.raises(SourceError, match="camera 99: cannot be opened"):
+        list(stream(99, detector))
+    with pytest.raises(TypeError, match="expected a file, an address, a camera's number or arrays, got float"):
+        stream(0.5, detector)
+
+
 def test_leaving_a_stream_early_leaves_no_threads(make_clip, detector):
     before = threading.active_count()
     results = stream(make_clip(frames=60), detector)

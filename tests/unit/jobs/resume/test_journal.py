@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from streamdet.errors import ConfigError
+from streamdet.errors import ConfigError, SinkError
 from streamdet.frames import Checkpoint
 from streamdet.jobs.resume.journal import (
     Journal,
@@ -16,6 +16,7 @@ from streamdet.jobs.resume.journal import (
     journal_folder,
     read_job,
 )
+from streamdet.media.write.part_file import write_at_once
 
 IDENTITY = {"model": {"sha256": "ab"}, "settings": {"detect": {"conf": 0.25, "iou": 0.6}}, "source": {"sha256": "1"}}
 
@@ -96,6 +97,22 @@ def test_another_job_starts_with_an_empty_folder_and_the_same_one_continues(jour
         again.start()
         assert frames_kept(journal) == expected
         again.leave([])
+
+
+def test_on_a_full_disk_the_latest_checkpoint_stays_and_the_others_make_room(tmp_path, journal, monkeypatch):
+    (tmp_path / "a.mp4").touch()
+    for frames in (240, 480, 720):
+        journal.commit(Checkpoint("a", frames), {"frames": frames})
+
+    def write(target, data):
+        if len(frames_kept(journal)) > 1:
+            raise SinkError(f"{target}: cannot be written: No space left on device")
+        write_at_once(target, data)
+
+    monkeypatch.setattr("streamdet.jobs.resume.journal.write_at_once", write)
+    assert journal.leave([tmp_path / "a.mp4"])
+    assert frames_kept(journal) == [720]
+    assert read_job(journal.folder).has_published(tmp_path / "a.mp4")
 
 
 def test_differences_are_named(tmp_path):
