@@ -262,7 +262,7 @@ def test_other_images_fail(detector, images):
 
 def test_no_frames_fail(detector, clip):
     for nothing in (clip(1, 1)[:, :0], clip(1, 1)[:0]):
-        with pytest.raises(ValueError, match="a stream and a frame at least"):
+        with pytest.raises(ValueError, match="at least one stream and one frame"):
             detector.step(nothing)
 
 
@@ -271,10 +271,10 @@ def test_the_state_of_others_fails(detector, clip):
         pass
 
     _, state = detector.step(clip(1, 1, 64))
-    with pytest.raises(ValueError, match="state is of other streams or images: expected 2 streams"):
+    with pytest.raises(ValueError, match="state belongs to other streams or images: expected 2 streams"):
         detector.step(clip(2, 1, 64), state)
     if state.layout not in ((), "no memory"):
-        with pytest.raises(ValueError, match="state is of other streams or images"):
+        with pytest.raises(ValueError, match="state belongs to other streams or images"):
             detector.step(clip(1, 1, 96), state)
     if detector.spec.name != "function":
         with pytest.raises(TypeError, match="state is a Foreign"):

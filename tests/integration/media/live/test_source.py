@@ -42,7 +42,7 @@ def test_frames_come_with_their_times(camera):
 
 def test_what_is_known_of_a_camera_is_known_from_its_first_frame_on(camera):
     with open_source(camera.url("/live")) as source:
-        with pytest.raises(ValueError, match="nothing is known"):
+        with pytest.raises(ValueError, match="no properties before its first frame"):
             _ = source.info
         frame = next(iter(source))
         assert (source.info.width, source.info.height) == (320, 192)

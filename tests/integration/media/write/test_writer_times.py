@@ -153,7 +153,7 @@ def test_an_absurd_gap_fails_clearly_and_keeps_what_came_before(tmp_path, pictur
 @pytest.mark.parametrize("ending", [".mp4", ".mkv"])
 @pytest.mark.parametrize("first", [2**60, 2**63 - 1, 10**30])
 def test_an_absurd_first_time_fails_clearly_and_leaves_nothing(tmp_path, pictures, ending, first):
-    with pytest.raises(SinkError, match=rf"out{ending}: .* later than the container can say"):
+    with pytest.raises(SinkError, match=rf"out{ending}: .* later than the container can store"):
         write(tmp_path / f"out{ending}", pictures, [first], Fraction(1, 25))
     assert list(tmp_path.iterdir()) == []
 

@@ -64,9 +64,9 @@ def test_graphs_are_compiled_once_a_shape_and_not_kept_for_ever(make_model, clip
 def test_state_of_another_size_fails(make_model, clip):
     detector = GraphDetector(weights_of(make_model()), CountingEngine())
     _, state = detector.step(clip(1, 1, 64))
-    with pytest.raises(ValueError, match="state is of other streams or images"):
+    with pytest.raises(ValueError, match="state belongs to other streams or images"):
         detector.step(clip(1, 1, 96), state)
-    with pytest.raises(ValueError, match="state is of other streams or images"):
+    with pytest.raises(ValueError, match="state belongs to other streams or images"):
         detector.step(clip(2, 1, 64), state)
 
 
