@@ -117,14 +117,16 @@ class Connection:
         """
         last_s = monotonic()
         while not self._stop.is_set():
-            packets = demux(self.container, self.stream)
+            asked_s = monotonic()
             try:
-                while (packet := self._next(packets)) is not None:
+                for packet in demux(self.container, self.stream):
                     last_s = monotonic()
+                    self.waited_s = last_s - asked_s
                     if packet.size:
                         yield packet
                     if self._stop.is_set():
                         return
+                    asked_s = monotonic()
                 return
             except (av.error.ExitError, av.error.TimeoutError) as error:
                 if monotonic() - last_s >= self._options.timeout_s:
@@ -133,12 +135,6 @@ class Connection:
                     ) from error
             except (av.FFmpegError, RuntimeError) as error:
                 raise DecodeError(f"{self._spec.shown}: reading stopped: {reason(error)}") from error
-
-    def _next(self, packets: Iterator[VideoPacket]) -> "VideoPacket | None":
-        asked_s = monotonic()
-        packet = next(packets, None)
-        self.waited_s = monotonic() - asked_s
-        return packet
 
     def decode(self, packet: VideoPacket) -> list[VideoFrame]:
         """The frames that a packet completes; none of a broken one, which is counted."""
