@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
+from heif_file import write_heif
 
 from streamdet.errors import SourceOpenError
 from streamdet.media.locations import SourceSpec
@@ -76,15 +77,23 @@ def test_track_that_is_asked_for_is_read(tmp_path, caplog):
         _read(path, track_index=7)
 
 
-def test_tiles_of_a_picture_are_no_picture(tmp_path):
-    """As HEIC and AVIF of cameras are made; a small preview beside them is not what is meant either."""
-    path = _tracks(
-        tmp_path / "a.mp4",
-        *[STILL] * 3,
-        dispositions=[Disposition.dependent | Disposition.still_image] * 2 + [Disposition.default],
-    )
-    with av.open(str(path)) as container:
-        if Disposition.dependent not in container.streams[0].disposition:
-            pytest.skip("this muxer keeps no such disposition")
-    with pytest.raises(SourceOpenError, match=r"a\.mp4: is one picture made of 2 tiles"):
-        _read(path)
+@pytest.mark.parametrize("ending", ["heic", "avif"])
+@pytest.mark.parametrize("preview", [False, True])
+class TestPhotos:
+    """As phones and cameras make them."""
+
+    def test_tiles_of_a_picture_are_no_picture(self, tmp_path, ending, preview):
+        path = write_heif(tmp_path / f"a.{ending}", 3, 2, preview=preview)
+        for read in (_read, probe):
+            with pytest.raises(
+                SourceOpenError, match=rf"a\.{ending}: is one picture made of 6 tiles, which is not read"
+            ):
+                read(path)
+
+    def test_picture_without_tiles_is_read_and_not_its_preview(self, tmp_path, caplog, ending, preview):
+        path = write_heif(tmp_path / f"a.{ending}", 1, 1, preview=preview)
+        with open_source(path) as source:
+            [frame] = source
+        assert frame.image.shape == (64, 64, 3)
+        assert abs(frame.image.mean() - 20) < 3
+        assert caplog.messages == []
