@@ -8,6 +8,10 @@ from struct import pack
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
+
+# Type, data, width, height, decoder configuration.
+_Item = tuple[bytes, bytes, int, int, bytes]
 
 _CODECS = {"heic": ("libx265", b"hvc1", b"hvcC", b"heic"), "avif": ("libsvtav1", b"av01", b"av1C", b"avif")}
 
@@ -45,11 +49,14 @@ def write_heif(path: Path, columns: int, rows: int, side: int = 64, preview: boo
     return path
 
 
-def _meta(items, primary, hidden, references, configuration_type, start):
+def _meta(
+    items: list[_Item], primary: int, hidden: list[int], references: bytes, configuration_type: bytes, start: int
+) -> bytes:
     """The index of the items.
 
     Args:
-        items: (type, data, width, height, decoder configuration) each.
+        items: in the order of their data.
+        primary, hidden: numbers, from 1, of the one that is shown and of those that are not.
         start: where the first one's data lies in the file.
     """
     places, infos, properties, owned = b"", b"", b"", b""
@@ -71,11 +78,12 @@ def _meta(items, primary, hidden, references, configuration_type, start):
     )
 
 
-def _coded(path, encoder, grey, side):
+def _coded(path: Path, encoder: str, grey: int, side: int) -> tuple[bytes, bytes]:
     """One picture as the codec has it, and the decoder's configuration, as HEIF holds both."""
     film = path.with_suffix(".tile.mkv")
     with av.open(str(film), "w") as container:
         stream = container.add_stream(encoder, rate=1, options={"x265-params": "log-level=none"})
+        assert isinstance(stream, VideoStream)
         stream.width = stream.height = side
         stream.pix_fmt = "yuv420p"
         frame = av.VideoFrame.from_ndarray(np.full((side, side, 3), grey, np.uint8), format="rgb24")
@@ -84,7 +92,7 @@ def _coded(path, encoder, grey, side):
     with av.open(str(film)) as container:
         stream = container.streams.video[0]
         coded = next(bytes(packet) for packet in container.demux(stream) if packet.size)
-        configuration = bytes(stream.codec_context.extradata)
+        configuration = bytes(stream.codec_context.extradata or b"")
     film.unlink()
     return coded, configuration
 

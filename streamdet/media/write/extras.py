@@ -81,7 +81,7 @@ def _shifted(chapter: Any, shift_s: Fraction) -> Any:
 
 def _tell_left_out(path: Path, source: InputContainer) -> None:
     # Chapters of mp4 are a track of text as well.
-    kinds = ("subtitle", "attachment") if source.chapters() else ("subtitle", "data", "attachment")
+    kinds = ("attachment",) if source.chapters() else ("data", "attachment")
     left_out = Counter(stream.type for stream in source.streams if stream.type in kinds)
     if left_out:
         what = " and ".join(f"{count} {kind} track{'s' * (count > 1)}" for kind, count in left_out.items())

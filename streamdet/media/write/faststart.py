@@ -7,7 +7,7 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
-from streamdet.media.write.audio import AudioCopier
+from streamdet.media.write.copied import TrackCopier
 from streamdet.media.write.extras import Extras
 from streamdet.media.write.formats import OutputFormat
 
@@ -21,7 +21,7 @@ def rewrite_faststart(
     frames: int,
     last_frame: tuple[int, int],
     samples: int,
-    late: AudioCopier,
+    late: TrackCopier,
     until_s: Fraction | None,
     extras: Extras,
 ) -> None:
@@ -35,7 +35,7 @@ def rewrite_faststart(
         last_frame: pts of the last frame and pts at which it ends, in that time base: fragments lose its duration
             where there are B-frames, since mp4 stores the differences of dts.
         samples: number of all packets.
-        late: audio tracks that start long after the video.
+        late: subtitles, and audio that starts long after the video.
         until_s: where those end; None: with their file.
         extras: tags and chapters.
 

@@ -14,7 +14,7 @@ import av
 
 from streamdet.errors import SinkError
 from streamdet.frames import Picture, StreamInfo
-from streamdet.media.write.audio import AudioTrack, open_tracks
+from streamdet.media.write.copied import CopiedTrack, open_tracks
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.encoder import streaming_settings
 from streamdet.media.write.formats import OutputFormat, output_format
@@ -172,7 +172,7 @@ class HlsWriter:
             time_base=time_base,
         )
 
-    def _tracks(self) -> list[AudioTrack]:
+    def _tracks(self) -> list[CopiedTrack]:
         if self._audio_from is None:
             return []
         # mp4 tells whether a track can be read at all; MPEG-TS cannot, since it repacks AAC.

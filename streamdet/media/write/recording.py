@@ -17,7 +17,7 @@ from streamdet.frames import Image, Picture, RgbPicture, StreamInfo
 from streamdet.media.colour import Colour, frame_from_rgb, resolve_colour
 from streamdet.media.planes import Planes
 from streamdet.media.timeline import DEFAULT_RATE
-from streamdet.media.write.audio import AudioCopier, AudioTrack, video_goes_on
+from streamdet.media.write.copied import CopiedTrack, TrackCopier, video_goes_on
 from streamdet.media.write.encoder import EncoderSettings, VideoEncoder, VideoPacket
 from streamdet.media.write.extras import Extras, extras_of
 from streamdet.media.write.formats import OutputFormat
@@ -35,7 +35,7 @@ class Recording:
         path: file to write; not the final name.
         container, settings: how.
         info: of the stream; colour tags, rate, and the file that audio comes from.
-        tracks: audio to copy.
+        tracks: audio and subtitles to copy.
         size: of the video, (width, height).
         pts, time_base: of the first frame, which is still to be added.
         extras_from: file that tags and chapters come from.
@@ -46,7 +46,7 @@ class Recording:
     Attributes:
         times: where frames were placed.
         frames: number of video packets written so far.
-        late: audio tracks that the file cannot hold while it grows.
+        late: tracks that the file cannot hold while it grows.
         extras: tags and chapters.
         end: time at which the last frame ends, in the output's time base.
         cut_s: time at which audio ends because the source's video continues while the written one does not; None where
@@ -59,7 +59,7 @@ class Recording:
         container: OutputFormat,
         settings: EncoderSettings,
         info: StreamInfo,
-        tracks: Sequence[AudioTrack],
+        tracks: Sequence[CopiedTrack],
         *,
         size: tuple[int, int],
         pts: int,
@@ -90,10 +90,15 @@ class Recording:
         )
         self._frame_duration = max(1, round(1 / (rate * self.times.time_base)))
         late_from_s = pts * time_base + _LATE_S
-        late = [track for track in tracks if container.is_mp4 and (track.next_s or 0) > late_from_s]
-        self._audio = AudioCopier([track for track in tracks if track not in late], self.times.shift_s)
+        # Fragments hold the pauses between subtitles as packets of their own.
+        late = [
+            track
+            for track in tracks
+            if container.is_mp4 and (track.kind == "subtitle" or (track.next_s or 0) > late_from_s)
+        ]
+        self._audio = TrackCopier([track for track in tracks if track not in late], self.times.shift_s)
         self._audio.add_to(self._output)
-        self.late = AudioCopier(late, self.times.shift_s)
+        self.late = TrackCopier(late, self.times.shift_s)
         self.extras = Extras()
         if extras_from is not None:
             self.extras = extras_of(extras_from, *part_s, self.times.shift_s)

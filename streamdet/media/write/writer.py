@@ -14,7 +14,7 @@ import av
 from streamdet.errors import SinkError
 from streamdet.frames import Picture, StreamInfo
 from streamdet.media.container import reason
-from streamdet.media.write.audio import open_tracks
+from streamdet.media.write.copied import CopiedKind, open_tracks
 from streamdet.media.write.encoder import encoder_settings
 from streamdet.media.write.faststart import rewrite_faststart
 from streamdet.media.write.formats import output_format
@@ -40,8 +40,8 @@ class VideoWriter:
 
     Args:
         path: `.mp4`, `.m4v`, `.mov`, `.mkv` or `.webm` (AV1 only); a file that is there is replaced at the end.
-        info: of the stream: colour tags are kept, audio is copied from its path bit for bit. Tags (title, creation
-            time) and chapters are kept as far as the container can; a warning names what is not, such as subtitles.
+        info: of the stream: colour tags are kept, audio and subtitles are copied from its path bit for bit. Tags
+            (title, creation time) and chapters are kept as far as the container can; a warning names what is not.
         options: how the video is encoded, and whether audio is copied.
         start_s, end_s: part of the source that is written, seconds from its start; audio is cut likewise.
         origin_s: moment of the source that is the file's 0; None: the source's own 0.
@@ -75,7 +75,7 @@ class VideoWriter:
         self._info = info
         self._settings = encoder_settings(options)
         self._container = output_format(self.path, options.codec)
-        self._audio_from = Path(info.path) if options.audio == "copy" and info.path is not None else None
+        self._copies: tuple[CopiedKind, ...] = ("audio", "subtitle") if options.audio == "copy" else ("subtitle",)
         self._part_s = start_s, end_s
         self._origin_s = origin_s
         self._in_place = in_place
@@ -191,7 +191,8 @@ class VideoWriter:
         forget_interrupted(self.path)
 
     def _begin(self, size: tuple[int, int], pts: int, time_base: Fraction) -> Recording:
-        tracks = [] if self._audio_from is None else open_tracks(self._audio_from, self._container, *self._part_s)
+        source = None if self._info.path is None else Path(self._info.path)
+        tracks = [] if source is None else open_tracks(source, self._container, *self._part_s, self._copies)
         return Recording(
             self._part.path,
             self._container,
@@ -201,7 +202,7 @@ class VideoWriter:
             size=size,
             pts=pts,
             time_base=time_base,
-            extras_from=None if self._info.path is None else Path(self._info.path),
+            extras_from=source,
             part_s=self._part_s,
             origin_s=self._origin_s,
             indexed=self._in_place,
@@ -231,7 +232,8 @@ class VideoWriter:
                 return
         elif self._in_place:
             for track in recording.late.tracks:
-                _log.warning("%s: starts too late for %s, left out", track.description, self.path)
+                why = "starts too late for" if track.kind == "audio" else "cannot be added afterwards to"
+                _log.warning("%s: %s %s, left out", track.description, why, self.path)
         elif self._container.is_mp4:
             ready = self._faststart(recording)
         self._part.publish(ready)

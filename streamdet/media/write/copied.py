@@ -1,18 +1,19 @@
-"""Copies a file's audio tracks beside a new video: packet by packet, bit for bit, at their own times."""
+"""Copies a file's audio and subtitles beside a new video: packet by packet, bit for bit, at their own times."""
 
 import io
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from fractions import Fraction
 from math import ceil, floor
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import av
 from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.stream import Discard
+from av.subtitles.stream import SubtitleStream
 
 from streamdet.errors import DecodeError, SourceOpenError
 from streamdet.media.border import errors_of
@@ -22,29 +23,42 @@ from streamdet.media.timeline import beginning_s, exact
 from streamdet.media.tracks import best_video_stream
 from streamdet.media.write.formats import OUTPUT_FORMATS, OutputFormat
 
-AudioPacket: TypeAlias = "av.Packet[AudioStream]"
+CopiedStream: TypeAlias = AudioStream | SubtitleStream
+CopiedPacket: TypeAlias = "av.Packet[CopiedStream]"
+CopiedKind = Literal["audio", "subtitle"]
 
 _log = logging.getLogger(__name__)
 _KEPT_METADATA = ("language", "title", "handler_name")
 _JITTER_S = Fraction(1, 5)
+_NO_TEXT = b"\0\0"
 _PLAIN_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
-class AudioTrack:
+class CopiedTrack:
     """One track, read by a demuxer of its own so that no track waits for another.
 
     Args:
         path: file to copy from.
-        number: which of its audio tracks, from 0.
+        number: which of its tracks of that kind, from 0.
         start_s, end_s: seconds from the file's start, as in `Part`; only packets that overlap them are copied.
+        kind: audio or subtitle.
 
     Attributes:
         next: the packet that comes next, None at the end.
+        kind: audio or subtitle.
     """
 
-    def __init__(self, path: Path, number: int, start_s: float | None = None, end_s: float | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        number: int,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        kind: CopiedKind = "audio",
+    ) -> None:
         self._container = open_file(path)
-        self.stream = self._container.streams.audio[number]
+        self.kind = kind
+        self.stream = _streams(self._container, kind)[number]
         for other in self._container.streams:
             if other.index != self.stream.index:
                 other.discard = Discard.all
@@ -54,17 +68,17 @@ class AudioTrack:
         self._time_base = self.stream.time_base or Fraction(1, 90_000)
         codec = self.stream.codec_context
         self.codec = codec.codec.canonical_name if codec is not None else "an unknown codec"
-        self.description = f"{path}, audio track {number + 1} ({self.codec}, {self.stream.language or 'no language'})"
+        self.description = f"{path}, {kind} track {number + 1} ({self.codec}, {self.stream.language or 'no language'})"
         self._interval = 0
         self._packets = self._read()
-        self.next: AudioPacket | None = next(self._packets, None)
+        self.next: CopiedPacket | None = next(self._packets, None)
 
     @property
     def next_s(self) -> Fraction | None:
         """When the next packet starts, in seconds of the file's own time; None at the end."""
         return None if self.next is None else (self.next.dts or 0) * self._time_base
 
-    def take(self) -> AudioPacket:
+    def take(self) -> CopiedPacket:
         """The next packet; there must be one."""
         if self.next is None:
             raise ValueError(f"{self.description} is at its end")
@@ -75,7 +89,7 @@ class AudioTrack:
             packet.duration = self._interval
         return packet
 
-    def add_to(self, output: OutputContainer) -> AudioStream:
+    def add_to(self, output: OutputContainer) -> CopiedStream:
         """Make a stream like this one in a container that is about to be written.
 
         Raises:
@@ -86,6 +100,8 @@ class AudioTrack:
             {key: self.stream.metadata[key] for key in _KEPT_METADATA if key in self.stream.metadata}
         )
         stream.disposition = self.stream.disposition
+        if not isinstance(self.stream, AudioStream) or not isinstance(stream, AudioStream):
+            return stream
         layout = self.stream.codec_context.layout
         if layout.name == f"{layout.nb_channels} channels" and layout.nb_channels in _PLAIN_LAYOUTS:
             # PCM of AVI and Matroska does not say which channels it has, and mp4 cannot leave that open.
@@ -94,7 +110,7 @@ class AudioTrack:
 
     def fits(self, container: OutputFormat) -> bool:
         """Ask the muxer itself: write the next packet into memory and read it back. Some only fail at the reading."""
-        if self.next is None:
+        if self.next is None or self.stream.codec_context is None:
             return False
         trial = av.Packet(bytes(self.next))
         trial.pts = trial.dts = 0
@@ -119,7 +135,7 @@ class AudioTrack:
         self._packets.close()
         self._container.close()
 
-    def _read(self) -> Generator[AudioPacket, None, None]:
+    def _read(self) -> Generator[CopiedPacket, None, None]:
         """Packets of the part, with ascending dts.
 
         As in `Timeline`, a dts that goes back by more than jitter is a new start, and time continues from there.
@@ -144,7 +160,7 @@ class AudioTrack:
             packet.pts = max(pts, packet.dts)
             yield packet
 
-    def _demux(self) -> Generator[AudioPacket, None, None]:
+    def _demux(self) -> Generator[CopiedPacket, None, None]:
         """Packets as containers other than MPEG-TS hold them."""
         # MPEG-TS repeats AAC's configuration in an ADTS header before each packet; other containers keep it once.
         may_be_adts = self.codec == "aac" and not self.stream.codec_context.extradata_size
@@ -160,8 +176,10 @@ class AudioTrack:
         except DecodeError as error:
             _log.warning("%s; what follows is left out", error)
 
-    def _whole(self, packet: AudioPacket, adts: BitStreamFilterContext | None) -> list[AudioPacket]:
-        """The packet without ADTS header, nothing where it is damaged."""
+    def _whole(self, packet: CopiedPacket, adts: BitStreamFilterContext | None) -> list[CopiedPacket]:
+        """The packet without ADTS header; nothing where it is damaged, or a pause of mp4, whose muxer makes its own."""
+        if self.codec == "mov_text" and bytes(packet) == _NO_TEXT:
+            return []
         if not packet.size or adts is None:
             return [packet] if packet.size else []
         try:
@@ -173,7 +191,7 @@ class AudioTrack:
         return packets
 
 
-class AudioCopier:
+class TrackCopier:
     """Copies several tracks into one output.
 
     Args:
@@ -181,11 +199,11 @@ class AudioCopier:
         shift_s: seconds by which video is moved, and audio with it.
     """
 
-    def __init__(self, tracks: list[AudioTrack], shift_s: Fraction) -> None:
+    def __init__(self, tracks: list[CopiedTrack], shift_s: Fraction) -> None:
         self.tracks = tracks
         self.packets = 0
         self._shift_s = shift_s
-        self._streams: dict[AudioTrack, AudioStream] = {}
+        self._streams: dict[CopiedTrack, CopiedStream] = {}
 
     def add_to(self, output: OutputContainer) -> None:
         """Add a stream for each track to a container that is about to be written."""
@@ -214,18 +232,24 @@ class AudioCopier:
             track.close()
 
 
-def open_tracks(path: Path, container: OutputFormat, start_s: float | None, end_s: float | None) -> list[AudioTrack]:
-    """All audio tracks of a file that have packets in the part and that the container can hold.
+def open_tracks(
+    path: Path,
+    container: OutputFormat,
+    start_s: float | None,
+    end_s: float | None,
+    kinds: Sequence[CopiedKind] = ("audio",),
+) -> list[CopiedTrack]:
+    """All tracks of some kinds in a file that have packets in the part and that the container can hold.
 
     Those that it cannot hold are named in a warning. A file that cannot be read has no tracks, which is a warning too.
     """
-    tracks: list[AudioTrack] = []
+    tracks: list[CopiedTrack] = []
     try:
         with errors_of(str(path)):
             with open_file(path) as source:
-                count = len(source.streams.audio)
-            for number in range(count):
-                track = AudioTrack(path, number, start_s, end_s)
+                found = [(kind, number) for kind in kinds for number in range(len(_streams(source, kind)))]
+            for kind, number in found:
+                track = CopiedTrack(path, number, start_s, end_s, kind)
                 if track.next is not None and track.fits(container):
                     tracks.append(track)
                     continue
@@ -234,8 +258,12 @@ def open_tracks(path: Path, container: OutputFormat, start_s: float | None, end_
                     _log.warning("%s: %s cannot hold it, left out%s", track.description, container.muxer, kept)
                 track.close()
     except DecodeError as error:
-        _log.warning("%s; its audio is left out", error)
+        _log.warning("%s; its %s is left out", error, " and ".join(kinds))
     return tracks
+
+
+def _streams(container: InputContainer, kind: CopiedKind) -> Sequence[CopiedStream]:
+    return container.streams.audio if kind == "audio" else container.streams.subtitles
 
 
 def video_goes_on(path: Path, after_s: Fraction) -> bool:
