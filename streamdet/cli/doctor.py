@@ -106,12 +106,14 @@ def _system() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
+    from streamdet.runtimes.openvino import import_openvino  # keeps it from reporting to its maker
+
     for package, module in _PACKAGES.items():
         if package in _OPTIONAL and find_spec(module) is None:
             yield Finding(package, f"not installed; {_OPTIONAL[package]}", missing=True)
             continue
         try:
-            found = importlib.import_module(module)
+            found = import_openvino() if module == "openvino" else importlib.import_module(module)
         except Exception as error:  # a package that is half there raises anything
             reason = str(error).partition("\n")[0]
             yield Finding(package, reason, f"{sys.executable} -m pip install --force-reinstall {package}")

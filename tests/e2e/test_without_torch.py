@@ -47,6 +47,7 @@ sys.exit(main(sys.argv[2:]))
 def without_torch(here, monkeypatch):
     """Runs a command where torch and other modules cannot be imported, and no choice of a runtime is remembered."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
+    monkeypatch.setenv("HOME", "/proc")  # nothing can be written there, and no package shall try
 
     def run(*words, nor=()):
         modules = ",".join(("torch", "torchvision", *nor))
@@ -85,6 +86,7 @@ def test_without_any_runtime_the_message_names_the_one_to_install(without_torch,
 def test_doctor_names_what_is_not_installed_and_fails_nothing(without_torch):
     done = without_torch("doctor")
     assert done.returncode == 0, done.stdout
+    assert done.stderr == ""
     assert "--    torch" in done.stdout
     assert "train, export, --runtime torch and GPUs need it: pip install torch torchvision" in done.stdout
     assert done.stdout.splitlines()[-1] == "all is well for files and cameras on the CPU"
