@@ -4,7 +4,7 @@
 
 writes memory.json and memory.md: AP50, AP50 by motion, flicker and stability of the memory carried, reset and shuffled,
 and of per-frame detectors alone and with a tracker and a smoother; on clean footage and in bad moments; and AP50 along
-a stream of 10,000 frames. docs/judging.md explains the figures.
+a stream of 10,000 frames. docs/evaluate.md explains the figures.
 """
 
 import argparse

@@ -46,25 +46,6 @@ def box_iou(a: Boxes, b: Boxes) -> Floats:
     return np.asarray(intersection / np.maximum(union, _EPSILON), np.float64)
 
 
-def box_giou(a: Boxes, b: Boxes) -> Floats:
-    """Generalised IoU of every pair: IoU less the fraction of the enclosing box that neither covers.
-
-    Args:
-        a: (N, 4).
-        b: (G, 4).
-
-    Returns:
-        (N, G) float64, -1 to 1; below 0 for boxes that are apart.
-
-    Source: Rezatofighi et al. 2019, algorithm 1.
-    """
-    intersection = box_intersection(a, b)
-    union = box_areas(a)[:, None] + box_areas(b)[None, :] - intersection
-    sides = np.maximum(a[:, None, 2:], b[None, :, 2:]) - np.minimum(a[:, None, :2], b[None, :, :2])
-    enclosing = np.maximum(sides[..., 0] * sides[..., 1], _EPSILON)
-    return np.asarray(intersection / np.maximum(union, _EPSILON) - (enclosing - union) / enclosing, np.float64)
-
-
 def paired_iou(a: Boxes, b: Boxes) -> Floats:
     """(N, 4) and (N, 4) to the (N,) IoU of each row with the same row of the other."""
     sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0.0)

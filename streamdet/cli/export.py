@@ -200,7 +200,7 @@ def _say(parity: "Parity", *, int8: bool) -> None:
         )
         return
     log.info(
-        "same as torch over %d frames in %s: boxes within %.1g px, scores within %.1g, memory within %.1g",
+        "same as torch over %d frames in %s: boxes within %.1g px, scores within %.1g, state within %.1g",
         parity.frames,
         parity.runtime,
         parity.box_px,

@@ -169,7 +169,7 @@ def _recognise_xml(path: Path) -> str:
     name = root[1].decode() if root else "nothing"
     if name in _ROOTS:
         raise _foreign(path, _ROOTS[name], "convert it to COCO, YOLO or CVAT")
-    raise ConfigError(f"{path}: begins with <{name}>; expected <annotations> (CVAT) or <annotation> (Pascal VOC)")
+    raise ConfigError(f"{path}: starts with <{name}>; expected <annotations> (CVAT) or <annotation> (Pascal VOC)")
 
 
 def _foreign(path: Path, name: str, advice: str) -> ForeignFormat:

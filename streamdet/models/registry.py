@@ -77,7 +77,8 @@ def _plugins() -> list[EntryPoint]:
 
 def _unknown(name: str) -> str:
     known = [entry.name for entry in (*_BUILT_IN, *_plugins())]
+    expected = f"expected {', '.join(known[:-1])} or {known[-1]}"
+    if Path(name).exists():
+        return f"{name} is not a model file of a known kind: {expected}"
     near = difflib.get_close_matches(name, known, n=1)
-    what = f"{name} is not a model file of a known kind" if Path(name).exists() else f"unknown model {name}"
-    meant = f"did you mean {near[0]}? " if near else ""
-    return f"{what}: {meant}expected {', '.join(known[:-1])} or {known[-1]}"
+    return f"unknown model {name}: {f'did you mean {near[0]}? ' if near else ''}{expected}"

@@ -142,11 +142,13 @@ def test_output_is_a_list_or_a_pipeline(streamdet, clips, here):
         (("--pipeline", "none.yaml"), "none.yaml: expected a YAML file: No such file or directory"),
         (("--model", "nonsense"), "unknown model nonsense: expected street or "),
         (("--model", "file"), "file is not a model file of a known kind: expected street or"),
+        (("--model", "street.onnx"), "street.onnx is not a model file of a known kind: expected street or"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_wrong_options(wrong, here, arguments, said):
     (here / "file").write_text("not a folder")
+    (here / "street.onnx").touch()
     (here / "folder").mkdir()
     stderr = wrong(*arguments)
     assert said in stderr

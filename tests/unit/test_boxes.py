@@ -6,7 +6,6 @@ import torch
 from torchvision.ops import nms as of_torchvision
 
 from streamdet.boxes import (
-    box_giou,
     box_iou,
     buffered_iou,
     clip_boxes,
@@ -75,14 +74,6 @@ def test_each_track_has_its_own_margin():
     got = buffered_iou(tracks, np.array([[12.0, 0.0, 22.0, 10.0]]), np.array([[0.0, 0.0], [4.0, 0.0]]))
     assert got[0, 0] == 0.0
     assert got[1, 0] > 0.0
-
-
-def test_giou_tells_near_from_far():
-    box, others = (
-        np.array([[0, 0, 10, 10]]),
-        np.array([[0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [30, 0, 40, 10]]),
-    )
-    assert box_giou(box, others) == pytest.approx(np.array([[1, 1 / 3, 0, -0.5]]))
 
 
 def test_boxes_are_clipped_and_converted():

@@ -70,7 +70,7 @@ def test_an_unknown_json_tells_its_keys(tmp_path):
 
 def test_an_unknown_xml_tells_its_root(tmp_path):
     (tmp_path / "x.xml").write_text("<html><body/></html>")
-    with pytest.raises(ConfigError, match="begins with <html>; expected <annotations>"):
+    with pytest.raises(ConfigError, match="starts with <html>; expected <annotations>"):
         open_set(tmp_path / "x.xml")
 
 
