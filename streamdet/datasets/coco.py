@@ -55,7 +55,7 @@ class Annotation(BaseModel):
 
     @property
     def track(self) -> Identifier | None:
-        """The track id, whatever the key."""
+        """The track id, under any of its keys."""
         given = (self.track_id, self.attributes.track_id if self.attributes else None, self.instance_id)
         return next((track for track in given if track is not None), None)
 

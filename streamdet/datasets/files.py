@@ -86,7 +86,7 @@ def read_number_rows(path: Path, separator: str | None, columns: int) -> Iterato
 
 
 def parse_numbers(where: str, texts: Sequence[str | None], columns: int) -> list[float]:
-    """Finite numbers, at least so many of them."""
+    """Finite numbers, at least the given count."""
     try:
         values = [float(text) for text in texts if text is not None]
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Labelled footage in one form, whatever file format it came from."""
+"""Labelled footage in one form for all file formats."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class LabelledVideo:
         name: unique within the set.
         width, height: pixels, as displayed.
         times_s: (F,) float64, seconds of every frame, ascending.
-        labels: F entries; None for a frame that nobody annotated (no loss, no judging there).
+        labels: F entries; None for a frame without annotation (no loss, no judging there).
         labelled: indices of the classes that are marked exhaustively; the others give no negatives.
         segments: (start, stop) frame ranges without a break in time; covers all frames.
         frames: the pictures.

@@ -34,7 +34,7 @@ class Picture:
     Attributes:
         name: as the labels call it, relative; its number tells which video it is a frame of.
         path: the file.
-        marks: None where nobody looked at it.
+        marks: None where it was not annotated.
         size: (width, height) where the labels say it.
         faults: what was left out.
     """
@@ -118,7 +118,7 @@ def _video(
 
 
 def put_marks(marks: Marks, frame: int, rows: Sequence[Mark] | None, classes: Sequence[str]) -> None:
-    """Mark one frame of a video as annotated; None where nobody looked at it."""
+    """Mark one frame of a video as annotated; None where it was not annotated."""
     if rows is None:
         return
     marks.annotated(frame)

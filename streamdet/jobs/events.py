@@ -19,7 +19,7 @@ class SourceComplete:
 
 @dataclass(frozen=True, slots=True)
 class SourceResumed:
-    """With --resume: a source continues behind so many frames."""
+    """With --resume: a source continues behind this number of frames."""
 
     source: str
     frames: int

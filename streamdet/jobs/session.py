@@ -158,7 +158,7 @@ class Session:
                     sleep(_PAUSED_S)
 
     def wait(self) -> Outcome:
-        """Work until all sources have ended, or the session was stopped; whatever happens, its outputs are closed."""
+        """Work until all sources have ended, or the session was stopped; its outputs are closed in any case."""
         crash: StageError | None = None
         try:
             for _ in self.results():

@@ -27,7 +27,7 @@ class SourceTally:
         read_s: from its first frame to the end of its last one.
         error: why it failed; None where it did not.
         ended: False where the run was stopped before its end.
-        resumed_frames: so many of its frames came out of a run that was interrupted, before this one.
+        resumed_frames: number of its frames that an earlier, interrupted run wrote.
     """
 
     name: str

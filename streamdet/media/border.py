@@ -1,4 +1,4 @@
-"""The border to the libraries that read sources: whatever they raise there is an error of that source."""
+"""The border to the libraries that read sources: anything that they raise is an error of that source."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -25,7 +25,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def keep_newest(folder: Path, pattern: str, files: int) -> None:
-    """Delete all but so many files of a cache that otherwise only grows."""
+    """Delete the oldest files of a cache, which otherwise only grows, down to a number."""
     with contextlib.suppress(OSError):
         for path in sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)[:-files]:
             path.unlink(missing_ok=True)

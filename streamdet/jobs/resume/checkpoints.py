@@ -44,7 +44,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, about: Mapping[str, Any
     Args:
         path: the file, replaced where it exists.
         checkpoint: with the sections that the stages have added.
-        about: whatever JSON holds.
+        about: any JSON values.
 
     Raises:
         SinkError: it cannot be written.

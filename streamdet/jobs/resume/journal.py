@@ -20,7 +20,7 @@ from streamdet.jobs.resume.checkpoints import write_checkpoint
 from streamdet.media.write.part_file import write_at_once
 
 CHECKPOINT_FRAMES = 240
-"""After so many frames a checkpoint. A multiple of a clip's frames, so that no clip is cut short."""
+"""Frames between checkpoints. A multiple of a clip's frames, so that no clip is cut short."""
 
 _FORMAT = 2
 _KEPT = 3
@@ -63,7 +63,7 @@ class Journal:
 
     Args:
         folder: where it is.
-        identity: what must be equal for a run to continue it; whatever JSON holds.
+        identity: what must be equal for a run to continue it; any JSON values.
         before: what an interrupted run has noted; None where this is the first.
         warn: told, once, that the journal cannot be kept.
     """

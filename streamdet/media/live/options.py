@@ -11,7 +11,7 @@ class LiveOptions:
     """How a live source is read, and when it counts as lost.
 
     Attributes:
-        freshest: the newest frame wins: frames that nobody took in time are dropped and counted. False gives every
+        freshest: the newest frame wins: frames that were not taken in time are dropped and counted. False gives every
             frame; a consumer that is too slow then gets later and later.
         max_staleness_s: frames that are older when they are taken are dropped; None for no limit. With freshest only.
         transport: what RTSP carries the video over.

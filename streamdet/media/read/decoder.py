@@ -1,4 +1,4 @@
-"""Decoding of one video stream that gives every frame which can be had, whatever part of the packets is broken."""
+"""Decoding of one video stream that gives every frame that can be decoded, also where packets are broken."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace

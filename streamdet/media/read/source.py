@@ -1,4 +1,4 @@
-"""The one way to open whatever holds frames."""
+"""The one way to open any source of frames."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +64,7 @@ def open_source(
         start_s, end_s: seconds from its start; frames at start_s <= t < end_s.
         max_frames: number of frames delivered at most.
         stride: deliver every stride-th frame; indices and times stay those of the source.
-        skip: so many of the frames that would be delivered are decoded and left out; not of live sources.
+        skip: number of the frames that are decoded and left out at the start; not of live sources.
         live: how a live source is read; None for `LiveOptions()`.
 
     Raises:

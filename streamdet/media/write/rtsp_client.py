@@ -114,7 +114,7 @@ class RtspSession:
         self._socket.close()
 
     def stop(self) -> None:
-        """End whatever it waits for."""
+        """End all waiting."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 

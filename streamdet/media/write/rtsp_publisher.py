@@ -83,7 +83,7 @@ class RtspPublisher:
         self._thread.start()
 
     def write(self, picture: Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
-        """Hand over the next picture, which nobody may change afterwards."""
+        """Hand over the next picture, which must not be changed afterwards."""
         arrived = _Picture(picture, pts * time_base, time.time())
         with self._changed:
             if not self._info.live:
