@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Judge:
-    """Judges what training starts from, the end of every phase, and at the interval of the recipe."""
+    """Judges the model at the start, at the end of every phase, and at the interval of the recipe."""
 
     def __init__(
         self, trainer: "Trainer", validation: Mapping[str, "LabelledSet"], figures: "Figures", folder: Path
