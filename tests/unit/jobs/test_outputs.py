@@ -153,6 +153,13 @@ def test_all_mistakes_at_once(plan, tmp_path):
     ]
 
 
+def test_video_is_not_written_to_standard_output(plan):
+    expected = "encode.path: video is not written to standard output; name a file, or use --detections -"
+    with pytest.raises(ConfigError) as caught:
+        plan(encode__path="-", record__path="-")
+    assert str(caught.value) == expected
+
+
 def test_an_input_in_another_spelling_is_found(plan, tmp_path):
     (tmp_path / "in.mp4").touch()
     (tmp_path / "d").symlink_to(tmp_path)
