@@ -143,9 +143,13 @@ def _pace(unit: str) -> str:
 
 def _rich_progress(unit: str) -> "Progress":
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TimeRemainingColumn
     from rich.table import Column
     from rich.text import Text
+
+    class Name(ProgressColumn):
+        def render(self, task: "Task") -> Text:
+            return Text(task.description, no_wrap=True, overflow="ellipsis")
 
     class Count(ProgressColumn):
         def render(self, task: "Task") -> Text:
@@ -154,8 +158,8 @@ def _rich_progress(unit: str) -> "Progress":
             return Text(f"{int(task.completed)}{total} {unit}  {'-' if fps is None else f'{fps:.1f}'} {_pace(unit)}")
 
     return Progress(
-        # On a narrow terminal the bar gives way first, then the name; figures stay whole.
-        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        # On a narrow terminal the bar gives way first, then the name: its column alone may shrink.
+        Name(),
         BarColumn(bar_width=None, table_column=Column(ratio=1)),
         Count(table_column=Column(no_wrap=True)),
         TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
