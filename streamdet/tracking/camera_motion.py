@@ -81,4 +81,4 @@ def _motion(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Floats:
 def _follow(before: NDArray[np.uint8], after: NDArray[np.uint8], corners: NDArray[Any]) -> tuple[Floats, Flags]:
     """Where (N, 1, 2) corners are in the other image, float32 of this shape, and (N,) whether they were found."""
     there, seen, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, corners.copy(), winSize=(15, 15), maxLevel=3)
-    return there, seen[:, 0] > 0
+    return np.asarray(there), np.asarray(seen)[:, 0] > 0
