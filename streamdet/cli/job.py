@@ -171,7 +171,7 @@ def _say(config: PipelineConfig, outcome: Outcome, runtime: str) -> None:
     """What went wrong and was not said yet, and how fast it was."""
     for failure in outcome.failures:
         if failure.what != "source":
-            log.log(logging.DEBUG if failure.expected else logging.ERROR, "%s", failure.message)
+            log.log(logging.INFO if failure.expected else logging.ERROR, "%s", failure.message)
     for source in outcome.tally.sources.values():
         if source.undecodable:
             packets = "1 packet" if source.undecodable == 1 else f"{source.undecodable} packets"

@@ -1,5 +1,6 @@
 """`streamdet run`: video in, annotated video and detections out."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,9 +106,10 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            metavar="PATH|DIR|URL",
+            metavar="PATH|DIR|-|URL",
             rich_help_panel=OUTPUT,
-            help="The annotated video: .mp4, .mkv or a folder, .m3u8 (HLS), or rtsp:// to publish it. "
+            help="The annotated video: .mp4, .mkv or a folder, .m3u8 (HLS), rtsp:// to publish it, or - for a "
+            "Matroska stream on standard output. "
             "Default: <stem>.annotated.mp4 in the current folder.",
         ),
     ] = None,
@@ -339,6 +341,8 @@ def _refuse_what_excludes_each_other(options: Mapping[str, Any]) -> None:
         raise ConfigError("--resume and --overwrite exclude each other; expected one of them")
     if options["max_staleness"] is not None and options["mode"] == "every-frame":
         raise ConfigError("--max-staleness and --mode every-frame exclude each other; expected one of them")
+    if options["output"] == "-" and sys.stdout.isatty():
+        raise ConfigError("-o -: standard output is a terminal; expected a pipe or a file, such as -o - | ffplay -")
     if options["no_video"] and options["output"] is not None:
         raise ConfigError("--no-video and --output exclude each other; expected one of them")
 

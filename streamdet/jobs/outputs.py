@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streamdet.errors import ConfigError
 from streamdet.jobs.config import PipelineConfig
+from streamdet.media.write.standard_output import STDOUT
 from streamdet.stages.entry import OutputPlan, StageEntry
 from streamdet.stages.outputs import Target
 from streamdet.stages.registry import stage_entry, stage_names
@@ -70,6 +71,9 @@ def plan_outputs(
                 plans.append((entry, entry.output.plan(config.settings_of(name), [*beside, *names])))
             except ConfigError as error:
                 mistakes.append(str(error))
+    piped = [entry.output.kind for entry, plan in plans if entry.output and STDOUT in plan.targets.values()]
+    if len(piped) > 1:
+        mistakes.append(f"standard output: {' and '.join(piped)} would be mixed in it; expected one of them")
     of = {name: tuple(_outputs_of(name, plans)) for name in names}
     more = [] if beside else [Path(path) for path in (config.report, config.state_out) if path]
     files = [path for name in names for path in files_of(of[name])]

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 from streamdet.frames import Marker
 from streamdet.media.locations import redact
 from streamdet.media.write.delivery import Delivery
+from streamdet.media.write.standard_output import STDOUT
 from streamdet.result import Result
 from streamdet.sinks.coco import CocoFile
 from streamdet.sinks.csv import CsvFile
@@ -16,7 +17,6 @@ from streamdet.sinks.lines import GrowingFile, LastingFile, Lines, Stdout
 from streamdet.sinks.mot import MotFile
 
 Format = Literal["jsonl", "mot", "coco", "csv"]
-STDOUT = "-"
 
 
 class DetectionFile(Protocol):

@@ -2,8 +2,6 @@
 
 import errno
 import os
-import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, Protocol
 from streamdet.errors import SinkError
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.part_file import mark_of, write_error
+from streamdet.media.write.standard_output import StandardOutput, stdout_error, write_all
 
 
 class Lines(Protocol):
@@ -93,7 +92,7 @@ class GrowingFile:
 
     def _put(self, data: bytes) -> None:
         self._file.seek(self._end)
-        _write_all(self._file.write, data)
+        write_all(self._file.write, data)
 
 
 class LastingFile:
@@ -122,30 +121,20 @@ class LastingFile:
 
 
 class Stdout:
-    """Standard output, without Python's buffer: what a closed pipe refuses must not come up again at exit."""
+    """Standard output, for all streams."""
 
     def __init__(self) -> None:
-        sys.stdout.flush()
-        self._write = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer).write
+        self._output = StandardOutput()
 
     def append(self, data: bytes) -> None:
         """See Lines."""
         try:
-            _write_all(self._write, data)
-        except BrokenPipeError as error:
-            raise SinkError("standard output: its reader has closed it") from error
+            self._output.write(data)
         except OSError as error:
-            raise SinkError(f"standard output: cannot be written: {error.strerror}") from error
+            raise stdout_error(error) from error
 
     def close(self) -> None:
         """It is not ours."""
-
-
-def _write_all(write: Callable[[memoryview], int | None], data: bytes) -> None:
-    """Write all of it: the system may take less at a time, as from a disk that is nearly full."""
-    left = memoryview(data)
-    while left:
-        left = left[write(left) or 0 :]
 
 
 def checkpoint_of(lines: Lines) -> dict[str, Any]:

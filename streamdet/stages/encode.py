@@ -23,6 +23,7 @@ from streamdet.media.write.part_file import Mark
 from streamdet.media.write.rtsp_client import Address
 from streamdet.media.write.rtsp_publisher import RtspPublisher
 from streamdet.media.write.segments import SegmentedWriter, file_segments
+from streamdet.media.write.standard_output import STDOUT, StandardOutputWriter
 from streamdet.media.write.writer import VideoWriter
 from streamdet.result import Result
 from streamdet.stages.entry import Left, OutputEntry, OutputPlan, StageContext, StageEntry
@@ -47,8 +48,8 @@ class EncodeSettings(EncodeOptions):
     """The annotated video, besides how it is encoded.
 
     Attributes:
-        path: a file, a folder for several sources, an rtsp:// address to publish to, or a playlist (.m3u8); None:
-            <stem>.annotated.mp4 here.
+        path: a file, a folder for several sources, an rtsp:// address to publish to, a playlist (.m3u8), or - for
+            standard output; None: <stem>.annotated.mp4 here.
         segment_s: a new file so often.
         window_s: how far a playlist reaches back; None: a minute of live sources, all of others.
     """
@@ -121,7 +122,7 @@ def encode(open_video: Callable[[StreamStarted, Target], VideoOutput], log: Outp
 
 
 def open_video(settings: EncodeSettings, log: OutputLog, started: StreamStarted, target: Target) -> VideoOutput:
-    """Open the file, segments, playlist or connection that a target asks for.
+    """Open the file, segments, playlist, stream or connection that a target asks for.
 
     Raises:
         SinkError: it cannot be written.
@@ -133,6 +134,8 @@ def open_video(settings: EncodeSettings, log: OutputLog, started: StreamStarted,
             forget_interrupted(path)
         resume = None if saved is None else {**saved.section.video, "written": saved.section.written}
         return VideoWriter(path, info, settings, start_s=start_s, end_s=end_s, resume=resume)
+    if target == STDOUT:
+        return StandardOutputWriter(info, settings, start_s=start_s, end_s=end_s)
     delivery = log.delivery(str(target), "files" if settings.segment_s is not None else "pictures")
     if is_rtsp(target):
         return RtspPublisher(str(target), info, delivery, settings)
@@ -153,7 +156,7 @@ def is_playlist(target: Target | None) -> bool:
 
 
 def _is_file(settings: EncodeSettings, target: Target) -> bool:
-    return settings.segment_s is None and not is_rtsp(target) and not is_playlist(target)
+    return settings.segment_s is None and isinstance(target, Path) and not is_playlist(target)
 
 
 def plan_videos(settings: EncodeSettings, names: Sequence[str]) -> OutputPlan:
@@ -184,6 +187,8 @@ def plan_videos(settings: EncodeSettings, names: Sequence[str]) -> OutputPlan:
         earlier=[min(found) for file in files if pieces and file.parent.is_dir() and (found := pieces(file))],
         not_resumable=None
         if whole
+        else "video that was read from standard output cannot be taken back; expected a file"
+        if settings.path == STDOUT
         else "segments, playlists and published video cannot be continued; expected a file such as .mp4",
     )
 
@@ -204,8 +209,11 @@ def _targets(settings: EncodeSettings, names: Sequence[str]) -> dict[str, Target
     if is_playlist(path):
         playlist = Path(path)
         return {name: playlist if len(names) == 1 else _with_name(playlist, name) for name in names}
-    if settings.path == "-":
-        raise ConfigError("encode.path: video is not written to standard output; name a file, or use --detections -")
+    if path == STDOUT:
+        if len(names) > 1 or settings.segment_s is not None:
+            what = "segments" if settings.segment_s is not None else f"{len(names)} sources"
+            raise ConfigError(f"video to standard output: expected one source in one piece, got {what}; name a folder")
+        return dict.fromkeys(names, STDOUT)
     videos = files_of(settings.path, names, ".annotated.mp4")
     for video in videos.values():
         output_format(video, settings.codec)

@@ -12,8 +12,9 @@ from streamdet.flow import Stage
 from streamdet.frames import Marker, StateSection, StreamStarted
 from streamdet.media.locations import redact
 from streamdet.media.write.part_file import Mark, part_path
+from streamdet.media.write.standard_output import STDOUT
 from streamdet.result import Result
-from streamdet.sinks.detection_files import STDOUT, DetectionFile, Format, open_detection_file
+from streamdet.sinks.detection_files import DetectionFile, Format, open_detection_file
 from streamdet.sinks.events import is_event_address, open_transport
 from streamdet.sinks.jsonl import RunHeader
 from streamdet.stages.entry import Left, OutputEntry, OutputPlan, StageContext, StageEntry

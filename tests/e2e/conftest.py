@@ -150,8 +150,7 @@ def start(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             [sys.executable, *program, *map(str, arguments)],
             cwd=here,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-            text=True,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
         )
         started.append(process)
         return process

@@ -303,6 +303,7 @@ def test_resume_of_what_is_complete_or_has_not_begun(streamdet, clips, tiny_mode
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (("-o", "-"), "video that was read from standard output cannot be taken back; expected a file"),
         (("--detections", "-"), "detections that were sent, or read from standard output, cannot be taken back"),
         (("--segment", "10s"), "segments, playlists and published video cannot be continued"),
         (("-o", "x.m3u8"), "segments, playlists and published video cannot be continued"),

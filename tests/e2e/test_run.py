@@ -153,6 +153,16 @@ def test_detections_to_standard_output(streamdet, clips, tiny_model, here):
     assert list(here.iterdir()) == []
 
 
+def test_video_to_standard_output(start, clips, tiny_model, here, read_video):
+    process = start("run", clips / "walk.mp4", "--model", tiny_model, "-o", "-", "--csv", "found.csv", text=False)
+    video, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    (here / "video.mkv").write_bytes(video)
+    written, source = read_video(here / "video.mkv"), read_video(clips / "walk.mp4")
+    assert (written.times_s, written.audio) == (source.times_s, source.audio)
+    assert "30 frames in " in stderr.decode()
+
+
 @pytest.mark.parametrize(("name", "first"), [("found.txt", "1,"), ("found.json", "[")])
 def test_other_formats(streamdet, clips, tiny_model, here, name, first):
     done = streamdet("run", clips / "walk.mp4", "--no-video", "--model", tiny_model, *LOW, "--detections", name)

@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and readers that go away, in processes of their own."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -52,7 +53,19 @@ def test_a_reader_that_goes_away_ends_it_quietly(start, clips, tiny_model, here)
     assert process.wait(timeout=120) == 1
     assert "error" not in stderr
     assert "Traceback" not in stderr
-    assert int(stderr.split(" frames in ")[0]) < 3000
+    assert int(re.search(r"^(\d+) frames in ", stderr, re.MULTILINE)[1]) < 3000
+
+
+def test_a_player_that_is_closed_ends_it_quietly(start, clips, tiny_model, here):
+    process = start("run", clips / "long.mp4", "--model", tiny_model, "-o", "-", "--progress", text=False)
+    assert process.stdout.read(4) == b"\x1aE\xdf\xa3"  # Matroska
+    process.stdout.close()
+    stderr = process.stderr.read().decode()
+    assert process.wait(timeout=120) == 1
+    assert "standard output: its reader has closed it" in stderr
+    assert "error" not in stderr
+    assert "Traceback" not in stderr
+    assert list(here.iterdir()) == []
 
 
 def test_a_reader_that_goes_away_leaves_the_video_whole(start, clips, tiny_model, here, read_video):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import cv2
@@ -28,11 +28,19 @@ from streamdet.media.write.output_times import OutputTimes
 _LATE_S = 10
 
 
+class ByteSink(Protocol):
+    """What bytes are written to, one after the other."""
+
+    def write(self, data: bytes) -> int:
+        """Take all of them; gives their number."""
+        ...
+
+
 class Recording:
     """A file from its first frame on.
 
     Args:
-        path: file to write; not the final name.
+        path: file to write, not the final name; or what takes its bytes in their order.
         container, settings: how.
         info: of the stream; colour tags, rate, and the file that audio comes from.
         tracks: audio and subtitles to copy.
@@ -55,7 +63,7 @@ class Recording:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | ByteSink,
         container: OutputFormat,
         settings: EncoderSettings,
         info: StreamInfo,
@@ -77,7 +85,8 @@ class Recording:
         self._begins = pts, time_base
         options = container.growing_options(self.times.time_base, indexed=indexed)
         # A path that starts with / is never taken for a protocol, as "a:b.mp4" would be.
-        self._output = av.open(str(path.absolute()), "w", format=container.muxer, container_options=options)
+        place: Any = str(path.absolute()) if isinstance(path, Path) else path
+        self._output = av.open(place, "w", format=container.muxer, container_options=options)
         rate = info.average_rate or DEFAULT_RATE
         self._encoder = VideoEncoder(
             self._output,

@@ -153,11 +153,14 @@ def test_all_mistakes_at_once(plan, tmp_path):
     ]
 
 
-def test_video_is_not_written_to_standard_output(plan):
-    expected = "encode.path: video is not written to standard output; name a file, or use --detections -"
+def test_standard_output_takes_one_video_or_the_detections(plan):
+    mixed = "standard output: video and detections would be mixed in it; expected one of them"
     with pytest.raises(ConfigError) as caught:
         plan(encode__path="-", record__path="-")
-    assert str(caught.value) == expected
+    assert str(caught.value) == mixed
+    for settings, what in (({"names": ["a", "b"]}, "2 sources"), ({"encode__segment_s": 10}, "segments")):
+        with pytest.raises(ConfigError, match=f"expected one source in one piece, got {what}; name a folder"):
+            plan(encode__path="-", **settings)
 
 
 def test_an_input_in_another_spelling_is_found(plan, tmp_path):
