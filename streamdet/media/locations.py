@@ -16,10 +16,10 @@ Kind = Literal["file", "images", "network", "camera", "arrays"]
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _MAYBE_ANIMATED = frozenset({".png", ".webp"})
 VIDEO_SUFFIXES = frozenset(
-    {".264", ".265", ".3gp", ".apng", ".asf", ".avi", ".avif", ".dav", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264"}
-    | {".h265", ".heic", ".heif", ".hevc", ".ivf", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mkv", ".mov"}
-    | {".mp4", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv"}
-    | {".y4m"}
+    {".264", ".265", ".3gp", ".apng", ".asf", ".avi", ".avif", ".dav", ".divx", ".dv", ".f4v", ".flv", ".gif"}
+    | {".h264", ".h265", ".heic", ".heif", ".hevc", ".hif", ".ivf", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg"}
+    | {".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogv", ".rm", ".rmvb"}
+    | {".ts", ".vob", ".webm", ".wmv", ".y4m"}
 )
 SCHEMES = frozenset({"http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "tcp", "udp"})
 

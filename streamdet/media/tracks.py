@@ -62,26 +62,37 @@ def _what_instead(container: InputContainer, spec: SourceSpec) -> str:
 def _asked_for(videos: list[VideoStream], spec: SourceSpec) -> VideoStream:
     for video in videos:
         if video.index == spec.track_index:
+            if _is_tile(video):
+                raise SourceOpenError(
+                    f"{spec.shown}: its track {video.index} is a tile of a picture, not a picture; leave --track-index "
+                    "out to read the whole"
+                )
             return video
     raise SourceOpenError(f"{spec.shown}: has no video track {spec.track_index}; it has {_named(videos)}")
 
 
 def _best(videos: list[VideoStream], spec: SourceSpec) -> VideoStream:
-    if len(videos) == 1 and Disposition.dependent not in videos[0].disposition:
+    if len(videos) == 1 and not _is_tile(videos[0]):
         return videos[0]
     pictures = _pictures(videos, spec)
     moving = [video for video in videos if pictures[video.index] != 1]
-    if not moving and any(Disposition.dependent in video.disposition for video in videos):
-        tiles = sum(Disposition.dependent in video.disposition for video in videos)
-        raise SourceOpenError(
-            f"{spec.shown}: is one picture made of {tiles} tiles, which is not read; save it as .jpg or .png"
-        )
+    if not moving and (tiles := [video for video in videos if _is_tile(video)]):
+        videos = [video for video in videos if Disposition.default in video.disposition and not _is_tile(video)]
+        if not videos:
+            raise SourceOpenError(
+                f"{spec.shown}: is one picture made of {len(tiles)} tiles in a way that is not read; "
+                "save it as .jpg or .png"
+            )
     best = max(moving or videos, key=_preference)
     others = [video for video in moving if video is not best]
     if others:
         what = f"track {best.index} is read, and not {_named(others)}; --track-index chooses another one"
         _warn(f"{spec.shown}: holds {len(moving)} videos: {what}")
     return best
+
+
+def _is_tile(video: VideoStream) -> bool:
+    return Disposition.dependent in video.disposition
 
 
 def _named(videos: list[VideoStream]) -> str:

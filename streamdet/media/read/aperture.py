@@ -8,7 +8,6 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 from av.filter import Graph
@@ -16,8 +15,7 @@ from av.video.stream import VideoStream
 
 from streamdet.media.locations import SourceSpec
 from streamdet.media.read.deinterlace import LabelledFrame
-
-_LARGEST_HEADER = 2**26
+from streamdet.media.read.mp4_boxes import LARGEST_HEADER, boxes, file_boxes
 
 _SEGMENT, _TRACKS, _ENTRY, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
 _CROPS = {0x54CC: "left", 0x54BB: "top", 0x54DD: "right", 0x54AA: "bottom"}
@@ -91,39 +89,17 @@ def _graph_for(frame: av.VideoFrame, aperture: Aperture) -> Graph:
 
 def _of_mp4(path: Path, stream: VideoStream) -> Aperture | None:
     with path.open("rb") as file:
-        for kind, size in _boxes_of(file):
-            if kind == b"moov" and size <= _LARGEST_HEADER:
-                for trak in (body for kind, body in _boxes(file.read(size)) if kind == b"trak"):
+        for kind, size in file_boxes(file):
+            if kind == b"moov" and size <= LARGEST_HEADER:
+                for trak in (body for kind, body in boxes(file.read(size)) if kind == b"trak"):
                     if _track_id(trak) == stream.id:
                         return _clap(trak, stream.codec_context.width, stream.codec_context.height)
                 return None
-            file.seek(size, 1)
     return None
 
 
-def _boxes_of(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Kind and length of the contents of each box; the file stands at those."""
-    while len(head := file.read(8)) == 8:
-        size, kind = struct.unpack(">I4s", head)
-        if size == 1:
-            size = struct.unpack(">Q", file.read(8))[0] - 8
-        if size < 8:
-            return
-        yield kind, size - 8
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    place = 0
-    while place + 8 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, place)
-        if size < 8:
-            return
-        yield kind, data[place + 8 : place + size]
-        place += size
-
-
 def _track_id(trak: bytes) -> int | None:
-    for kind, body in _boxes(trak):
+    for kind, body in boxes(trak):
         if kind == b"tkhd":
             return int(struct.unpack_from(">I", body, 20 if body[0] else 12)[0])
     return None
@@ -133,9 +109,9 @@ def _clap(trak: bytes, width: int, height: int) -> Aperture | None:
     """Source: ISO/IEC 14496-12, 12.1.4.1: width, height and offset of the centre, as fractions."""
     data = trak
     for parent in (b"mdia", b"minf", b"stbl", b"stsd"):
-        data = dict(_boxes(data))[parent]
-    for _, entry in _boxes(data[8:]):
-        clap = dict(_boxes(entry[78:])).get(b"clap")
+        data = dict(boxes(data))[parent]
+    for _, entry in boxes(data[8:]):
+        clap = dict(boxes(entry[78:])).get(b"clap")
         if clap is None:
             continue
         values = struct.unpack(">IIIIiIiI", clap[:32])
@@ -147,7 +123,7 @@ def _clap(trak: bytes, width: int, height: int) -> Aperture | None:
 
 def _of_matroska(path: Path, index: int) -> Aperture | None:
     with path.open("rb") as file:
-        head = file.read(_LARGEST_HEADER // 16)
+        head = file.read(LARGEST_HEADER // 16)
     segment = next((body for kind, body in _elements(head) if kind == _SEGMENT), b"")
     tracks = next((body for kind, body in _elements(segment) if kind == _TRACKS), b"")
     entry = [body for kind, body in _elements(tracks) if kind == _ENTRY][index]

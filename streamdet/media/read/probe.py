@@ -27,6 +27,8 @@ from streamdet.media.locations import SourceSpec, expand_sources, list_images
 from streamdet.media.read.aperture import aperture_of, cropped
 from streamdet.media.read.decoder import Decoder
 from streamdet.media.read.deinterlace import Label
+from streamdet.media.read.grid import GridSource
+from streamdet.media.read.heif import Grid, grid_of
 from streamdet.media.read.images import ImageSource
 from streamdet.media.read.orientation import UPRIGHT, orientation_of, rotation_of
 from streamdet.media.read.webp import WebpSource
@@ -123,8 +125,11 @@ def probe(location: SourceSpec | str | Path) -> ProbeReport:
         if location.kind == "images":
             return _probe_images(location)
         path = Path(location.location)
-        if location.kind == "file" and path.is_file() and is_animated_webp(path):
-            return _probe_webp(location)
+        if location.kind == "file" and path.is_file():
+            if is_animated_webp(path):
+                return _probe_webp(location)
+            if (grid := grid_of(path)) is not None:
+                return _probe_grid(location, grid)
         return _probe_container(location)
 
 
@@ -337,6 +342,20 @@ def _probe_webp(spec: SourceSpec) -> ProbeReport:
         video=(_track_of_pictures(info, "webp", times),),
         audio=(),
         problems=(f"unreadable pictures before the first frame: {unreadable}",) if unreadable else (),
+    )
+
+
+def _probe_grid(spec: SourceSpec, grid: Grid) -> ProbeReport:
+    with GridSource(spec, Part(), grid) as source:
+        info = source.info
+    return ProbeReport(
+        location=spec.shown,
+        container=f"photo of {grid.columns}x{grid.rows} tiles",
+        size_bytes=Path(spec.location).stat().st_size,
+        duration_s=info.duration_s,
+        video=(_track_of_pictures(info, Path(spec.location).suffix[1:].lower(), [0]),),
+        audio=(),
+        problems=(),
     )
 
 

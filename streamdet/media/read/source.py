@@ -14,6 +14,8 @@ from streamdet.media.live.source import LiveSource
 from streamdet.media.locations import SourceSpec, expand_sources
 from streamdet.media.read.arrays import ArraySource
 from streamdet.media.read.file import FileSource
+from streamdet.media.read.grid import GridSource
+from streamdet.media.read.heif import grid_of
 from streamdet.media.read.images import ImageSource
 from streamdet.media.read.webp import WebpSource
 from streamdet.media.timeline import Part
@@ -83,6 +85,10 @@ def open_source(
         return ArraySource(source.name, source.arrays, part)
     if source.kind == "images":
         return ImageSource(source, part)
-    if source.kind == "file" and Path(source.location).is_file() and is_animated_webp(Path(source.location)):
-        return WebpSource(source, part)
+    path = Path(source.location)
+    if source.kind == "file" and path.is_file():
+        if is_animated_webp(path):
+            return WebpSource(source, part)
+        if (grid := grid_of(path)) is not None:
+            return GridSource(source, part, grid)
     return LiveSource(source, live, part) if is_live(source) else FileSource(source, part)

@@ -77,18 +77,49 @@ def test_track_that_is_asked_for_is_read(tmp_path, caplog):
         _read(path, track_index=7)
 
 
+def _greys(image):
+    """Mean of each tile of 64 x 64 pixels."""
+    rows, columns = (range(0, side - 30, 64) for side in image.shape[:2])
+    return np.array([[image[top + 8 : top + 48, left + 8 : left + 48].mean() for left in columns] for top in rows])
+
+
 @pytest.mark.parametrize("ending", ["heic", "avif"])
 @pytest.mark.parametrize("preview", [False, True])
 class TestPhotos:
     """As phones and cameras make them."""
 
-    def test_tiles_of_a_picture_are_no_picture(self, tmp_path, ending, preview):
+    def test_picture_of_tiles_is_put_together(self, tmp_path, caplog, ending, preview):
+        path = write_heif(tmp_path / f"a.{ending}", 3, 2, preview=preview, cut=10)
+        with open_source(path) as source:
+            [frame] = source
+        assert (source.info.width, source.info.height) == (182, 118)
+        assert frame.image.shape == (118, 182, 3)
+        assert _greys(frame.image) == pytest.approx(np.array([[20, 40, 60], [80, 100, 120]]), abs=3)
+        assert caplog.messages == []
+        [track] = probe(path).video
+        assert (track.width, track.height, track.frames) == (182, 118, 1)
+
+    def test_picture_of_tiles_is_turned_as_the_file_says(self, tmp_path, ending, preview):
+        turns = ((b"irot", 1), (b"imir", 1))
+        path = write_heif(tmp_path / f"a.{ending}", 3, 2, preview=preview, turns=turns)
+        with open_source(path) as source:
+            [frame] = source
+        assert frame.image.shape == (192, 128, 3)
+        assert _greys(frame.image) == pytest.approx(np.array([[120, 60], [100, 40], [80, 20]]), abs=3)
+
+    def test_single_tile_is_never_the_picture(self, tmp_path, ending, preview):
         path = write_heif(tmp_path / f"a.{ending}", 3, 2, preview=preview)
+        with pytest.raises(SourceOpenError, match="is one picture made of 6 tiles, which are no videos; leave --track"):
+            _read(path, track_index=2)
+        path.write_bytes(path.read_bytes().replace(b"dimg", b"none"))  # FFmpeg knows no tiles without it
         for read in (_read, probe):
-            with pytest.raises(
-                SourceOpenError, match=rf"a\.{ending}: is one picture made of 6 tiles, which is not read"
-            ):
+            with pytest.raises(SourceOpenError, match="is a picture put together from others in a way that is not"):
                 read(path)
+
+    def test_picture_that_lacks_a_tile_is_none(self, tmp_path, ending, preview):
+        path = write_heif(tmp_path / f"a.{ending}", 3, 2, preview=preview, missing=2)
+        with pytest.raises(SourceOpenError, match=rf"a\.{ending}: 2 of the 6 tiles of it cannot be decoded"):
+            _read(path)
 
     def test_picture_without_tiles_is_read_and_not_its_preview(self, tmp_path, caplog, ending, preview):
         path = write_heif(tmp_path / f"a.{ending}", 1, 1, preview=preview)
