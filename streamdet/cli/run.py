@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -50,6 +50,37 @@ _KEYS = {
     "overwrite": "overwrite",
     "resume": "resume",
 }
+
+
+class Scores(NamedTuple):
+    """What --conf says.
+
+    Attributes:
+        conf: lowest score; None where it names classes alone.
+        class_conf: the same of single classes.
+    """
+
+    conf: float | None
+    class_conf: dict[str, float]
+
+
+def _scores(text: str) -> Scores:
+    """Read 0.35, person=0.5, or both with a comma."""
+    general: list[float] = []
+    classes: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, score = part.rpartition("=")
+        try:
+            value = float(score)
+        except ValueError:
+            value = None
+        if value is None or (equals and not name.strip()) or (not equals and general):
+            raise typer.BadParameter(f"{text}: expected a score such as 0.35, or 0.35,person=0.5 for one class")
+        if equals:
+            classes[name.strip()] = value
+        else:
+            general.append(value)
+    return Scores(general[0] if general else None, classes)
 
 
 def run(
@@ -197,8 +228,13 @@ def run(
         ),
     ] = None,
     conf: Annotated[
-        float | None,
-        typer.Option(metavar="0..1", rich_help_panel=DETECTION, help="Lowest score of a box. Default: {detect.conf}."),
+        Scores | None,
+        typer.Option(
+            metavar="0..1",
+            parser=_scores,
+            rich_help_panel=DETECTION,
+            help="Lowest score of a box; 0.35,person=0.5 asks more of one class. Default: {detect.conf}.",
+        ),
     ] = None,
     iou: Annotated[
         float | None,
@@ -353,6 +389,10 @@ def _overrides(options: Mapping[str, Any]) -> Iterator[Override]:
         yield Override("sources", list(options["sources"]), "SOURCE")
     for name, key in _KEYS.items():
         value = options[name]
+        if isinstance(value, Scores):
+            if value.class_conf:
+                yield Override("detect.class_conf", value.class_conf, "--conf")
+            value = value.conf
         if name == "classes" and value is not None:
             value = [part for part in (part.strip() for part in value.split(",")) if part]
         if value is not None:

@@ -37,7 +37,7 @@ def assemble(
     """
     context = StageContext(
         detector,
-        config.settings(DetectSettings).conf,
+        config.settings(DetectSettings).lowest_conf,
         sources=streams.all_names,
         live=streams.live,
         side_by_side=len(streams.stages),

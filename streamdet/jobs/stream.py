@@ -1,6 +1,6 @@
 """The Python way to run a job: results to iterate over."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -85,6 +85,7 @@ def stream(
     detector: Detector | str | Path = "street",
     *,
     conf: float = KEEP.conf,
+    class_conf: Mapping[str, float] | None = None,
     iou: float = KEEP.iou,
     max_detections: int = KEEP.max_detections,
     classes: Sequence[str] | None = None,
@@ -111,6 +112,7 @@ def stream(
             or a generator of arrays, (H, W, 3) uint8 RGB each, which count as a video of 25 frames per second.
         detector: from `load`, or what `load` takes.
         conf: lowest score of a box.
+        class_conf: the same of single classes, by their names, such as {"person": 0.5}.
         iou: boxes of one class, or of car, motorcycle, bus and truck, that overlap more are one.
         max_detections: most boxes in a frame.
         classes: only these.
@@ -134,6 +136,7 @@ def stream(
     """
     settings = {
         "detect.conf": conf,
+        "detect.class_conf": dict(class_conf or {}),
         "detect.iou": iou,
         "detect.max_detections": max_detections,
         "detect.classes": None if classes is None else list(classes),

@@ -1,6 +1,6 @@
 """What may be asked of a detector; without numpy, so that the command line can read a job before it loads anything."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,11 +10,15 @@ Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Runtime = Literal["auto", "torch", "openvino", "onnxruntime"]
 
 
+Score = Annotated[float, Field(ge=0, le=1)]
+
+
 class DetectOptions(Section):
     """Which boxes are kept.
 
     Attributes:
         conf: lowest score.
+        class_conf: the same of single classes, by their names, in place of conf.
         iou: of boxes of one class, or of classes that exclude each other, that overlap more, only the best is kept.
         exclusive: groups of names; an object is of one class of a group at most. Names that the detector does not
             know have no effect.
@@ -22,11 +26,17 @@ class DetectOptions(Section):
         classes: names of the classes wanted; None: all.
     """
 
-    conf: float = Field(default=0.35, ge=0, le=1)
+    conf: Score = Field(default=0.35)
+    class_conf: dict[str, Score] = Field(default_factory=dict)
     iou: float = Field(default=0.45, ge=0, le=1)
     exclusive: tuple[tuple[str, ...], ...] = (("car", "motorcycle", "bus", "truck"),)
     max_detections: int = Field(default=300, ge=1, le=10_000)
     classes: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+    @property
+    def lowest_conf(self) -> float:
+        """The lowest score that any box may have."""
+        return min(self.conf, *self.class_conf.values()) if self.class_conf else self.conf
 
 
 KEEP = DetectOptions()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamdet.detections import Detections
 from streamdet.models.options import KEEP, DetectOptions
-from streamdet.models.selection import class_groups, select_boxes, suppress, wanted_classes
+from streamdet.models.selection import class_groups, lowest_scores, select_boxes, suppress
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,7 @@ class ListedOutputs:
         return ListedOutputs(grouped, self.overlapping)
 
     def _kept(self, found: Detections, options: DetectOptions) -> Detections:
-        found = found[(found.scores >= options.conf) & wanted_classes(options, found.classes)[found.class_ids]]
+        found = found[found.scores >= lowest_scores(options, found.classes)[found.class_ids]]
         if not self.overlapping:
             return found[: options.max_detections]
         groups = class_groups(options, found.classes)[found.class_ids]

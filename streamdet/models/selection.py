@@ -17,9 +17,11 @@ CANDIDATES_PER_DETECTION = 10
 """Suppression is quadratic: a flood of boxes must not stall a stream."""
 
 
-def wanted_classes(options: DetectOptions, classes: Sequence[str]) -> NDArray[np.bool_]:
-    """(K,) bool: which of a detector's classes are wanted."""
-    return np.array([options.classes is None or name in options.classes for name in classes], bool)
+def lowest_scores(options: DetectOptions, classes: Sequence[str]) -> NDArray[np.float32]:
+    """(K,) float32: the lowest score of each of a detector's classes; infinite where it is not wanted."""
+    wanted = [options.classes is None or name in options.classes for name in classes]
+    lowest = [options.class_conf.get(name, options.conf) for name in classes]
+    return np.where(wanted, lowest, np.inf).astype(np.float32)
 
 
 def class_groups(options: DetectOptions, classes: Sequence[str]) -> NDArray[np.int64]:
@@ -44,7 +46,7 @@ def select_boxes(
     Returns:
         boxes (M, 4) float32, scores (M,) float32 descending, class ids (M,) int64.
     """
-    candidates, class_ids = np.nonzero((scores >= options.conf) & wanted_classes(options, classes))
+    candidates, class_ids = np.nonzero(scores >= lowest_scores(options, classes))
     picked = scores[candidates, class_ids]
     order = np.argsort(-picked, kind="stable")[: CANDIDATES_PER_DETECTION * options.max_detections]
     candidates, class_ids, picked = candidates[order], class_ids[order], picked[order]

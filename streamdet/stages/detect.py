@@ -109,7 +109,7 @@ def detect(detector: Detector, settings: DetectSettings | None = None) -> Stage:
         ConfigError: if the detector does not know a class.
     """
     settings = settings or DetectSettings()
-    check_classes(settings.classes or (), detector.spec.classes)
+    check_classes([*(settings.classes or ()), *settings.class_conf], detector.spec.classes)
 
     def process(inbox: Inbox[Clip | Marker]) -> Iterator[Result | Marker]:
         watcher = _Watcher(detector, settings.image_size, settings.memory == "carry")

@@ -117,6 +117,8 @@ def test_output_is_a_list_or_a_pipeline(streamdet, clips, here):
         (("--crf", "99"), "crf 99: expected 0 (best) to 51"),
         (("--preset", "quick"), "preset 'quick': expected one of ultrafast, "),
         (("--conf", "1.5"), "--conf: expected at most 1, got 1.5"),
+        (("--conf", "0.3,person=2"), "--conf: expected at most 1, got 2"),
+        (("--conf", "0.3,persn=0.5"), "unknown class persn; did you mean person?"),
         (("--imgsz", "7"), "--imgsz: expected 64 to 4096 pixels, got 7"),
         (("--start", "5", "--end", "2"), "--end: expected an end after the start at 5 s, got 2"),
         (("--device", "cuda:99"), "device cuda:99 does not exist"),
@@ -173,6 +175,7 @@ def test_several_sources_need_a_folder(streamdet, clips, tiny_model, here):
         (("rnu",), "No such command 'rnu'"),
         (("run", "--cnf", "1"), "unknown option --cnf; did you mean --conf"),
         (("run", "--conf", "much"), "Invalid value for '--conf'"),
+        (("run", "--conf", "0.3,0.4"), "expected a score such as 0.35, or 0.35,person=0.5 for one class"),
         (("probe",), "Missing argument"),
     ],
 )

@@ -153,6 +153,18 @@ def test_detections_to_standard_output(streamdet, clips, tiny_model, here):
     assert list(here.iterdir()) == []
 
 
+def test_a_class_has_a_lowest_score_of_its_own(streamdet, clips, tiny_model, here):
+    lowest = {}
+    for conf in ("0.001", "0.001,person=0.9", "person=0.001"):
+        done = streamdet(
+            *("run", clips / "walk.mp4", "--no-video", "--no-track", "--model", tiny_model),
+            *("--conf", conf, "--detections", "-", "--max-frames", "3"),
+        )
+        lines = read_lines(done.stdout)
+        lowest[conf] = {box["class"] for line in lines if line["type"] == "frame" for box in line["detections"]}
+    assert list(lowest.values()) == [{"person", "car"}, {"car"}, {"person"}]
+
+
 def test_video_to_standard_output(start, clips, tiny_model, here, read_video):
     process = start("run", clips / "walk.mp4", "--model", tiny_model, "-o", "-", "--csv", "found.csv", text=False)
     video, stderr = process.communicate(timeout=120)

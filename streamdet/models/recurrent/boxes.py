@@ -16,8 +16,8 @@ from streamdet.models.selection import (
     CANDIDATES_PER_DETECTION,
     ONE_OBJECT_IOU,
     class_groups,
+    lowest_scores,
     select_boxes,
-    wanted_classes,
 )
 
 Selected = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
@@ -101,10 +101,7 @@ def select_boxes_together(
     Returns:
         of each frame boxes (M, 4) float32, scores (M,) float32 descending, class ids (M,) int64.
     """
-    sure = scores_FPK >= options.conf
-    wanted = wanted_classes(options, classes)
-    if not wanted.all():
-        sure &= torch.from_numpy(wanted).to(sure.device)
+    sure = scores_FPK >= torch.from_numpy(lowest_scores(options, classes)).to(scores_FPK.device)
     counts = sure.flatten(1).sum(1)
     most = int(counts.max()) if len(counts) else 0
     compared = min(most, CANDIDATES_PER_DETECTION * options.max_detections)

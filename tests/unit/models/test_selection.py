@@ -6,7 +6,7 @@ import torch
 from torchvision.ops import batched_nms, nms
 
 from streamdet.models.options import DetectOptions
-from streamdet.models.selection import ONE_OBJECT_IOU, select_boxes, wanted_classes
+from streamdet.models.selection import ONE_OBJECT_IOU, lowest_scores, select_boxes
 
 CLASSES = ("person", "dog", "car", "truck")
 
@@ -51,10 +51,18 @@ def test_a_vehicle_is_boxed_once_whatever_its_classes():
 
 
 def test_unwanted_classes_are_left_out():
-    wanted = wanted_classes(DetectOptions(classes=("car",)), ("person", "car"))
-    assert wanted.tolist() == [False, True]
-    assert wanted_classes(DetectOptions(), ("person", "car")).all()
+    lowest = lowest_scores(DetectOptions(classes=("car",), conf=0.25), ("person", "car"))
+    assert lowest.tolist() == [np.inf, 0.25]
     assert _select(BOXES, SCORES, classes=("person", "car"), wanted=("car",))[2].tolist() == [1]
+
+
+def test_single_classes_may_have_a_lowest_score_of_their_own():
+    boxes = [[0, 0, 10, 10], [50, 0, 60, 10], [0, 50, 10, 60]]
+    scores = [[0.4, 0.0], [0.0, 0.4], [0.0, 0.2]]
+    assert _select(boxes, scores, conf=0.3)[2].tolist() == [0, 1]
+    assert _select(boxes, scores, conf=0.3, class_conf={"person": 0.5})[2].tolist() == [1]
+    assert _select(boxes, scores, conf=0.3, class_conf={"dog": 0.1})[2].tolist() == [0, 1, 1]
+    assert DetectOptions(conf=0.3, class_conf={"dog": 0.1, "person": 0.5}).lowest_conf == 0.1
 
 
 def test_nothing_found_is_three_empty_columns():

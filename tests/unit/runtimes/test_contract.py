@@ -245,6 +245,9 @@ def test_options_say_what_is_kept(detector, clip):
     name = found.class_names[-1]
     [[of_class], _] = outputs.detections(DetectOptions(conf=0.0, iou=1.0, classes=(name,)))
     assert set(of_class.class_names) == {name}
+    others = [score for score, each in zip(found.scores.tolist(), found.class_names, strict=True) if each != name]
+    [[without], _] = outputs.detections(DetectOptions(conf=0.0, iou=1.0, class_conf={name: 1.0}))
+    assert without.scores.tolist() == others
 
 
 @pytest.mark.parametrize(

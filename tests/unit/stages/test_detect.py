@@ -183,6 +183,8 @@ def test_only_wanted_classes_are_found(detector):
 def test_unknown_class_fails(detector):
     with pytest.raises(ConfigError, match="unknown class dog; the model knows person, car, bus"):
         detect(detector, DetectSettings(classes=("dog", "car")))
+    with pytest.raises(ConfigError, match=r"unknown class parson; did you mean person\?"):
+        detect(detector, DetectSettings(class_conf={"parson": 0.5}))
 
 
 def _moments(dice, names):

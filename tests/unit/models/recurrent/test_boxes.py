@@ -68,9 +68,10 @@ def _frames(draw):
     st.sampled_from([0.0, 0.25, 0.5, 1.0]),
     st.sampled_from([0.0, 0.2, 0.25, 1 / 3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 1.0]),
     st.integers(1, 20),
+    st.sampled_from([{}, {"person": 0.5}]),
 )
-def test_all_frames_at_once_are_each_alone(frames, conf, iou, max_detections):
-    _assert_same_together(*frames, conf=conf, iou=iou, max_detections=max_detections)
+def test_all_frames_at_once_are_each_alone(frames, conf, iou, max_detections, class_conf):
+    _assert_same_together(*frames, conf=conf, iou=iou, max_detections=max_detections, class_conf=class_conf)
 
 
 def _random_frames(frames, cells, classes, sure, seed=0):
