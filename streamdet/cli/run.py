@@ -1,86 +1,17 @@
 """`streamdet run`: video in, annotated video and detections out."""
 
-import sys
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated
 
 import typer
 
+from streamdet.cli.job_options import Scores, overrides_of, refuse_what_excludes_each_other, scores_of, with_stages
 from streamdet.cli.loading import collector_at_rest
 from streamdet.cli.messages import start_messages
 from streamdet.cli.options import DETECTION, EXECUTION, INPUT, OUTPUT, LogFormat, Progress, Quiet, Verbose
-from streamdet.errors import ConfigError
 from streamdet.yaml_file import Override, find_yaml
-
-if TYPE_CHECKING:
-    from streamdet.jobs.config import PipelineConfig
 
 CONTINUE = "Continue"
 JOB = "Job file"
-# Which option sets which key of the job; an option that is not given leaves the file's value.
-_KEYS = {
-    "output": "encode.path",
-    "segment": "encode.segment_s",
-    "detections": "record.path",
-    "csv": "table.path",
-    "model": "detect.model",
-    "conf": "detect.conf",
-    "iou": "detect.iou",
-    "max_det": "detect.max_detections",
-    "classes": "detect.classes",
-    "imgsz": "detect.image_size",
-    "device": "detect.device",
-    "runtime": "detect.runtime",
-    "precision": "detect.precision",
-    "memory": "detect.memory",
-    "mode": "decode.mode",
-    "max_staleness": "decode.max_staleness_s",
-    "start": "decode.start_s",
-    "end": "decode.end_s",
-    "max_frames": "decode.max_frames",
-    "stride": "decode.stride",
-    "track_index": "decode.track_index",
-    "codec": "encode.codec",
-    "crf": "encode.crf",
-    "preset": "encode.preset",
-    "audio": "encode.audio",
-    "report": "report",
-    "state_in": "state_in",
-    "state_out": "state_out",
-    "overwrite": "overwrite",
-    "resume": "resume",
-}
-
-
-class Scores(NamedTuple):
-    """What --conf says.
-
-    Attributes:
-        conf: lowest score; None where it names classes alone.
-        class_conf: the same of single classes.
-    """
-
-    conf: float | None
-    class_conf: dict[str, float]
-
-
-def _scores(text: str) -> Scores:
-    """Read 0.35, person=0.5, or both with a comma."""
-    general: list[float] = []
-    classes: dict[str, float] = {}
-    for part in text.split(","):
-        name, equals, score = part.rpartition("=")
-        try:
-            value = float(score)
-        except ValueError:
-            value = None
-        if value is None or (equals and not name.strip()) or (not equals and general):
-            raise typer.BadParameter(f"{text}: expected a score such as 0.35, or 0.35,person=0.5 for one class")
-        if equals:
-            classes[name.strip()] = value
-        else:
-            general.append(value)
-    return Scores(general[0] if general else None, classes)
 
 
 def run(
@@ -231,7 +162,7 @@ def run(
         Scores | None,
         typer.Option(
             metavar="0..1",
-            parser=_scores,
+            parser=scores_of,
             rich_help_panel=DETECTION,
             help="Lowest score of a box; 0.35,person=0.5 asks more of one class. Default: {detect.conf}.",
         ),
@@ -353,8 +284,8 @@ def run(
     """
     options = context.params
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
-    _refuse_what_excludes_each_other(options)
-    overrides: list[str | Override] = [*(settings or ()), *_overrides(options)]
+    refuse_what_excludes_each_other(options)
+    overrides: list[str | Override] = [*(settings or ()), *overrides_of(options)]
     with collector_at_rest():
         from streamdet.cli.job import run_job  # loads NumPy, FFmpeg and OpenCV
         from streamdet.cli.window import Windows, check_display
@@ -370,49 +301,3 @@ def run(
         watched = SourcesFile(file, lambda: load_job(file, overrides).sources)
     inputs = [] if file is None else [file]
     return run_job(config, progress, inputs, watched, Windows() if show else None).exit_status
-
-
-def _refuse_what_excludes_each_other(options: Mapping[str, Any]) -> None:
-    if options["resume"] and options["overwrite"]:
-        raise ConfigError("--resume and --overwrite exclude each other; expected one of them")
-    if options["max_staleness"] is not None and options["mode"] == "every-frame":
-        raise ConfigError("--max-staleness and --mode every-frame exclude each other; expected one of them")
-    if options["output"] == "-" and sys.stdout.isatty():
-        raise ConfigError("-o -: standard output is a terminal; expected a pipe or a file, such as -o - | ffplay -")
-    if options["no_video"] and options["output"] is not None:
-        raise ConfigError("--no-video and --output exclude each other; expected one of them")
-
-
-def _overrides(options: Mapping[str, Any]) -> Iterator[Override]:
-    """What the options change in the job."""
-    if options["sources"]:
-        yield Override("sources", list(options["sources"]), "SOURCE")
-    for name, key in _KEYS.items():
-        value = options[name]
-        if isinstance(value, Scores):
-            if value.class_conf:
-                yield Override("detect.class_conf", value.class_conf, "--conf")
-            value = value.conf
-        if name == "classes" and value is not None:
-            value = [part for part in (part.strip() for part in value.split(",")) if part]
-        if value is not None:
-            yield Override(key, value, f"--{name.replace('_', '-')}")
-
-
-def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "PipelineConfig":
-    """The job with the stages that --no-video, --show, --output, --detections, --csv and --track take away or add."""
-    stages = list(config.stages)
-    if options["no_video"]:
-        unused = ("encode",) if options["show"] else ("annotate", "encode")
-        stages = [stage for stage in stages if stage not in unused]
-    if options["track"] is False:
-        stages = [stage for stage in stages if stage != "track"]
-    if options["track"] and "track" not in stages:
-        stages.insert(3, "track")
-    if options["output"] is not None and "encode" not in stages:
-        stages += ["encode"] if "annotate" in stages else ["annotate", "encode"]
-    if options["detections"] is not None and "record" not in stages:
-        stages.append("record")
-    if options["csv"] is not None and "table" not in stages:
-        stages.append("table")
-    return config.model_copy(update={"stages": tuple(stages)})

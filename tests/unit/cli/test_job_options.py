@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamdet.cli.run import with_stages
+from streamdet.cli.job_options import with_stages
 from streamdet.jobs.config import job_model
 
 NONE = {"no_video": False, "show": False, "track": None, "output": None, "detections": None, "csv": None}
