@@ -88,6 +88,7 @@ class StreamInfo:
         path: the local file that audio can be copied from, None where there is none.
         pixel_aspect: width of a pixel over its height, as displayed; DVDs and DV tapes have other ones than 1.
         colour: (matrix, range, primaries, transfer), FFmpeg's integers of the source's tags.
+        pictures: of a folder of images: the file names of its frames, by their number.
         start_s, end_s: the part of the source that is read, in seconds from its start; None: from its start, to its
             end.
     """
@@ -103,6 +104,7 @@ class StreamInfo:
     path: str | None = None
     pixel_aspect: Fraction = Fraction(1)
     colour: tuple[int, int, int, int] = (2, 0, 2, 2)
+    pictures: tuple[str, ...] = ()
     start_s: float | None = None
     end_s: float | None = None
 

@@ -210,8 +210,9 @@ def _say_pace(outcome: Outcome, runtime: str) -> None:
     frames = outcome.tally.frames_of_this_run
     figures = {"frames": frames, "wall_s": round(stats.wall_s, 3), "fps": round(outcome.fps, 2)}
     log.info(
-        "%d frames in %.1f s, %.1f fps with %s; %s limits the speed (busy %.0f %% of the time)",
+        "%d %s in %.1f s, %.1f fps with %s; %s limits the speed (busy %.0f %% of the time)",
         frames,
+        "frame" if frames == 1 else "frames",
         stats.wall_s,
         outcome.fps,
         runtime,

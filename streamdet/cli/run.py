@@ -71,7 +71,7 @@ def run(
             metavar="PATH|DIR|-|URL",
             rich_help_panel=OUTPUT,
             help="The annotated video: .mp4, .mkv or a folder, .m3u8 (HLS), rtsp:// to publish it, or - for a "
-            "Matroska stream on standard output. "
+            "Matroska stream on standard output; of pictures a folder or a picture. "
             "Default: <stem>.annotated.mp4 in the current folder.",
         ),
     ] = None,

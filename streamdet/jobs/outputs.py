@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streamdet.errors import ConfigError
 from streamdet.jobs.config import PipelineConfig
+from streamdet.media.locations import SourceSpec
 from streamdet.media.write.standard_output import STDOUT
 from streamdet.stages.entry import OutputPlan, StageEntry
 from streamdet.stages.outputs import Target
@@ -49,15 +50,15 @@ class PlannedOutputs:
 
 
 def plan_outputs(
-    config: PipelineConfig, names: Sequence[str], inputs: Iterable[Path], beside: Sequence[str] = ()
+    config: PipelineConfig, sources: Sequence[SourceSpec], inputs: Iterable[Path], beside: Sequence[SourceSpec] = ()
 ) -> PlannedOutputs:
     """Name every output and make sure that it can be written.
 
     Args:
         config: the job.
-        names: the sources' names, each once.
+        sources: with names that are there once.
         inputs: files that are read, and so must not be written.
-        beside: names of sources whose outputs, and the report, are planned and written already.
+        beside: sources whose outputs, and the report, are planned and written already.
 
     Raises:
         ConfigError: one line for every mistake.
@@ -68,12 +69,13 @@ def plan_outputs(
         entry = stage_entry(name) if name in config.stages else None
         if entry is not None and entry.output is not None:
             try:
-                plans.append((entry, entry.output.plan(config.settings_of(name), [*beside, *names])))
+                plans.append((entry, entry.output.plan(config.settings_of(name), [*beside, *sources])))
             except ConfigError as error:
                 mistakes.append(str(error))
     piped = [entry.output.kind for entry, plan in plans if entry.output and STDOUT in plan.targets.values()]
     if len(piped) > 1:
         mistakes.append(f"standard output: {' and '.join(piped)} would be mixed in it; expected one of them")
+    names = [source.name for source in sources]
     of = {name: tuple(_outputs_of(name, plans)) for name in names}
     more = [] if beside else [Path(path) for path in (config.report, config.state_out) if path]
     files = [path for name in names for path in files_of(of[name])]

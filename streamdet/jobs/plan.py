@@ -74,7 +74,7 @@ def plan(config: PipelineConfig, inputs: Iterable[Path] = ()) -> list[SourceJob]
     files = [Path(spec.location) for spec in specs if spec.kind in ("file", "images")]
     state = [Path(config.state_in)] if config.state_in else []
     read = [*files, *lists, *state, Path(config.settings(DetectSettings).model), *inputs]
-    planned = plan_outputs(config, [spec.name for spec in specs], read)
+    planned = plan_outputs(config, specs, read)
     _check_state_files(config, specs)
     jobs = _jobs(config, specs, planned)
     if config.resume:
@@ -88,18 +88,18 @@ def plan(config: PipelineConfig, inputs: Iterable[Path] = ()) -> list[SourceJob]
     return jobs
 
 
-def plan_joining(config: PipelineConfig, spec: SourceSpec, beside: Sequence[str]) -> SourceJob:
+def plan_joining(config: PipelineConfig, spec: SourceSpec, beside: Sequence[SourceSpec]) -> SourceJob:
     """The same for a source that joins a job that runs.
 
     Args:
         config: of the job.
         spec: the source; its name is new.
-        beside: names of the sources that are read already.
+        beside: the sources that are read already.
 
     Raises:
         ConfigError: its outputs cannot be written.
     """
-    [job] = _jobs(config, [spec], plan_outputs(config, [spec.name], [], beside=beside))
+    [job] = _jobs(config, [spec], plan_outputs(config, [spec], [], beside=beside))
     return job
 
 

@@ -246,7 +246,7 @@ class Session:
         """
         specs = expand_sources(sources, self._streams.all_names)
         for spec in specs:
-            job = plan_joining(self._config, spec, list(self._streams.names))
+            job = plan_joining(self._config, spec, [self._jobs[name].spec for name in self._streams.names])
             self._tally.add(spec)
             self._jobs[spec.name] = job
             try:

@@ -1,4 +1,4 @@
-"""encode: writes each stream's pictures to a video of its own: a file, segments, a playlist, or a server."""
+"""encode: writes each stream's pictures: a video file, segments, a playlist, a server, or pictures of stills."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +13,14 @@ from pydantic import BeforeValidator, Field
 from streamdet.errors import ConfigError
 from streamdet.flow import Stage
 from streamdet.frames import Marker, Picture, StateSection, StreamStarted
-from streamdet.media.locations import redact
+from streamdet.media.locations import SourceSpec, redact
 from streamdet.media.write.encoder import encoder_settings
 from streamdet.media.write.formats import output_format
 from streamdet.media.write.hls import HlsWriter, old_segments
 from streamdet.media.write.interrupted import forget_interrupted, written_before
 from streamdet.media.write.options import EncodeOptions
 from streamdet.media.write.part_file import Mark
+from streamdet.media.write.pictures import PictureWriter
 from streamdet.media.write.rtsp_client import Address
 from streamdet.media.write.rtsp_publisher import RtspPublisher
 from streamdet.media.write.segments import SegmentedWriter, file_segments
@@ -28,6 +29,7 @@ from streamdet.media.write.writer import VideoWriter
 from streamdet.result import Result
 from streamdet.stages.entry import Left, OutputEntry, OutputPlan, StageContext, StageEntry
 from streamdet.stages.outputs import Output, OutputLog, Target, output_stage
+from streamdet.stages.picture_targets import PictureTargets, is_picture, is_picture_folder, picture_targets
 from streamdet.stages.targets import files_of, is_folder
 
 _RTSP = re.compile(r"rtsps?://", re.IGNORECASE)
@@ -49,7 +51,7 @@ class EncodeSettings(EncodeOptions):
 
     Attributes:
         path: a file, a folder for several sources, an rtsp:// address to publish to, a playlist (.m3u8), or - for
-            standard output; None: <stem>.annotated.mp4 here.
+            standard output; None: <stem>.annotated.mp4 here. Where all sources are stills, a folder gets pictures.
         segment_s: a new file so often.
         window_s: how far a playlist reaches back; None: a minute of live sources, all of others.
     """
@@ -136,6 +138,14 @@ def open_video(settings: EncodeSettings, log: OutputLog, started: StreamStarted,
         return VideoWriter(path, info, settings, start_s=start_s, end_s=end_s, resume=resume)
     if target == STDOUT:
         return StandardOutputWriter(info, settings, start_s=start_s, end_s=end_s)
+    if is_picture(target) or is_picture_folder(target):
+        return PictureWriter(path, info, None if is_picture(target) else log.delivery(str(target), "pictures"))
+    return _open_live(settings, log, started, target)
+
+
+def _open_live(settings: EncodeSettings, log: OutputLog, started: StreamStarted, target: Target) -> VideoOutput:
+    """What can be watched while it is written."""
+    info, path, start_s, end_s = started.info, Path(target), started.info.start_s, started.info.end_s
     delivery = log.delivery(str(target), "files" if settings.segment_s is not None else "pictures")
     if is_rtsp(target):
         return RtspPublisher(str(target), info, delivery, settings)
@@ -156,41 +166,53 @@ def is_playlist(target: Target | None) -> bool:
 
 
 def _is_file(settings: EncodeSettings, target: Target) -> bool:
-    return settings.segment_s is None and isinstance(target, Path) and not is_playlist(target)
+    return (
+        settings.segment_s is None and isinstance(target, Path) and not is_playlist(target) and not is_picture(target)
+    )
 
 
-def plan_videos(settings: EncodeSettings, names: Sequence[str]) -> OutputPlan:
-    """Where the video of each source goes.
+def plan_videos(settings: EncodeSettings, sources: Sequence[SourceSpec]) -> OutputPlan:
+    """Where the video, or the pictures, of each source go.
 
     Raises:
         ConfigError: the codec, its crf or preset, or the output cannot be had; one line for each.
     """
     mistakes = []
     targets: dict[str, Target] = {}
+    pictures = PictureTargets()
     try:
         encoder_settings(settings)
     except ConfigError as error:
         mistakes.append(str(error))
     try:
-        targets = _targets(settings, names)
+        if settings.segment_s is None:
+            pictures = picture_targets(settings.path, sources)
+        others = [source.name for source in sources if source.name not in pictures.targets]
+        targets = {**pictures.targets, **(_targets(settings, others) if others else {})}
     except ConfigError as error:
         mistakes.append(str(error))
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     files = [target for target in targets.values() if isinstance(target, Path)]
+    to_folder = files or any(map(is_picture_folder, targets.values()))
     pieces = old_segments if is_playlist(settings.path) else file_segments if settings.segment_s is not None else None
     whole = settings.segment_s is None and all(_is_file(settings, target) for target in targets.values())
     return OutputPlan(
         targets,
-        folder=settings.path if files and settings.path and is_folder(settings.path) else None,
+        folder=settings.path if to_folder and settings.path and is_folder(settings.path) else None,
         named=settings.segment_s is None,
-        earlier=[min(found) for file in files if pieces and file.parent.is_dir() and (found := pieces(file))],
-        not_resumable=None
-        if whole
-        else "video that was read from standard output cannot be taken back; expected a file"
-        if settings.path == STDOUT
-        else "segments, playlists and published video cannot be continued; expected a file such as .mp4",
+        earlier=[min(found) for file in files if pieces and file.parent.is_dir() and (found := pieces(file))]
+        + pictures.earlier[:1],
+        not_resumable=None if whole else _why_not_resumable(settings, pictures),
     )
+
+
+def _why_not_resumable(settings: EncodeSettings, pictures: PictureTargets) -> str:
+    if settings.path == STDOUT:
+        return "video that was read from standard output cannot be taken back; expected a file"
+    if pictures.targets:
+        return "pictures cannot be continued; --overwrite writes them again"
+    return "segments, playlists and published video cannot be continued; expected a file such as .mp4"
 
 
 def _targets(settings: EncodeSettings, names: Sequence[str]) -> dict[str, Target]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from streamdet.flow import Stage
 from streamdet.frames import StateSection
+from streamdet.media.locations import SourceSpec
 from streamdet.models.contract import Detector
 from streamdet.stages.outputs import OutputLog, Target
 from streamdet.yaml_file import Section
@@ -75,13 +76,13 @@ class OutputEntry:
 
     Attributes:
         kind: what reports call them.
-        plan: gives where each of the named sources is written to by the stage's settings; raises ConfigError.
+        plan: gives where each of the sources is written to by the stage's settings; raises ConfigError.
         surviving: gives, for each section that was saved while a file was written, the section to continue from, or
             None where the file has lost what was written before it. None: its outputs cannot be continued.
     """
 
     kind: str
-    plan: Callable[[Any, Sequence[str]], OutputPlan]
+    plan: Callable[[Any, Sequence[SourceSpec]], OutputPlan]
     surviving: Callable[[Sequence[Any], Path, Left], Sequence[StateSection | None]] | None = None
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from streamdet.errors import ConfigError
 from streamdet.flow import Stage
 from streamdet.frames import Marker, StateSection, StreamStarted
-from streamdet.media.locations import redact
+from streamdet.media.locations import SourceSpec, redact
 from streamdet.media.write.part_file import Mark, part_path
 from streamdet.media.write.standard_output import STDOUT
 from streamdet.result import Result
@@ -115,13 +115,13 @@ def _resume(section: RecordState) -> Mapping[str, Any]:
     return {"mark": mark, "separator": section.separator}
 
 
-def plan_detections(settings: RecordSettings, names: Sequence[str]) -> OutputPlan:
+def plan_detections(settings: RecordSettings, sources: Sequence[SourceSpec]) -> OutputPlan:
     """Where the detections of each source go.
 
     Raises:
         ConfigError: the path or the format is wrong.
     """
-    path = settings.path
+    path, names = settings.path, [source.name for source in sources]
     if path is not None and _is_shared(path):
         if settings.format not in (None, "jsonl"):
             where = "standard output" if path == STDOUT else redact(path)

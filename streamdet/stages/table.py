@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from streamdet.errors import ConfigError
+from streamdet.media.locations import SourceSpec
 from streamdet.stages.entry import OutputEntry, OutputPlan, StageEntry
 from streamdet.stages.record import RecordSettings, RecordState, build_files, surviving
 from streamdet.stages.targets import files_of, is_folder
@@ -22,7 +23,7 @@ class TableSettings(Section):
     path: str | None = Field(default=None, min_length=1)
 
 
-def plan_tables(settings: TableSettings, names: Sequence[str]) -> OutputPlan:
+def plan_tables(settings: TableSettings, sources: Sequence[SourceSpec]) -> OutputPlan:
     """Where the table of each source goes.
 
     Raises:
@@ -32,7 +33,7 @@ def plan_tables(settings: TableSettings, names: Sequence[str]) -> OutputPlan:
     to_folder = path is not None and is_folder(path)
     if path is not None and not to_folder and Path(path).suffix.lower() != ".csv":
         raise ConfigError(f"table {path}: expected a name that ends in .csv, or a folder")
-    return OutputPlan(files_of(path, names, ".csv"), folder=path if to_folder else None)
+    return OutputPlan(files_of(path, [source.name for source in sources], ".csv"), folder=path if to_folder else None)
 
 
 STAGE = StageEntry(

@@ -45,6 +45,15 @@ class Grid:
         return np.ascontiguousarray(image)
 
 
+def is_photo(path: Path) -> bool:
+    """Whether a file is a single picture in HEIF or AVIF."""
+    try:
+        with path.open("rb") as file:
+            return bool(_index(file))
+    except (OSError, ValueError, struct.error):
+        return False
+
+
 def grid_of(path: Path) -> Grid | None:
     """The grid of a file whose picture is one; None of all other files.
 

@@ -61,6 +61,7 @@ class ImageSource:
             average_rate=DEFAULT_RATE,
             duration_s=part.duration_s(first_s, len(paths) / DEFAULT_RATE),
             frames=part.count(len(paths) - first[0], first_s, DEFAULT_RATE),
+            pictures=tuple(path.name for path in paths),
         )
 
     def __iter__(self) -> Iterator[Frame]:

@@ -7,6 +7,7 @@ import pytest
 from streamdet.errors import ConfigError
 from streamdet.jobs.config import load_job
 from streamdet.jobs.outputs import PlannedOutputs, check_files, plan_outputs
+from streamdet.media.locations import SourceSpec
 from streamdet.yaml_file import Override
 
 ALL = ["decode", "batch", "detect", "encode", "record"]
@@ -17,10 +18,12 @@ def plan(tmp_path, monkeypatch):
     """Plan in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
-    def make(names=("a",), inputs=(), beside=(), **settings) -> PlannedOutputs:
+    def make(names=("a",), inputs=(), beside=(), sources=None, **settings) -> PlannedOutputs:
         values = {"stages": ALL, **{key.replace("__", "."): value for key, value in settings.items()}}
         config = load_job(None, [Override(key, value, key) for key, value in values.items()])
-        return plan_outputs(config, list(names), [Path(path) for path in inputs], list(beside))
+        specs = [SourceSpec(f"{name}.mp4", name, "file") for name in names] if sources is None else sources
+        beside = [SourceSpec(f"{name}.mp4", name, "file") for name in beside]
+        return plan_outputs(config, specs, [Path(path) for path in inputs], beside)
 
     return make
 
@@ -151,6 +154,61 @@ def test_all_mistakes_at_once(plan, tmp_path):
         "output r.json already exists; choose another name, or replace it with --overwrite, or continue a run that "
         "was interrupted with --resume",
     ]
+
+
+def _stills(folder, *names):
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+    return [SourceSpec(str(folder / name), Path(name).stem, "images") for name in names]
+
+
+def test_pictures_become_pictures(plan, tmp_path):
+    one, other = _stills(tmp_path / "photos", "a.JPG", "b.pgm")
+    folder = SourceSpec(str(tmp_path / "photos"), "photos", "images")
+    assert targets(plan(sources=[one, other]), "encode") == {"a": "a.annotated.JPG", "b": "b.annotated.jpg"}
+    outputs = plan(sources=[one, other], encode__path="out/")
+    assert targets(outputs, "encode") == {"a": "out/a.JPG", "b": "out/b.jpg"}
+    assert outputs.folders == (Path("out"),)
+    assert targets(plan(sources=[one], encode__path="x.png"), "encode") == {"a": "x.png"}
+    assert targets(plan(sources=[folder], encode__path="out/"), "encode") == {"photos": "out/"}
+    assert targets(plan(sources=[folder, one], encode__path="out/"), "encode") == {
+        "photos": "out/photos/",
+        "a": "out/a.JPG",
+    }
+
+
+def test_pictures_become_a_video_where_that_is_asked_for_or_a_video_is_beside_them(plan, tmp_path):
+    [one] = _stills(tmp_path / "photos", "a.jpg")
+    folder = SourceSpec(str(tmp_path / "photos"), "photos", "images")
+    video = SourceSpec("v.mp4", "v", "file")
+    assert targets(plan(sources=[folder]), "encode") == {"photos": "photos.annotated.mp4"}
+    assert targets(plan(sources=[one], encode__path="x.mkv"), "encode") == {"a": "x.mkv"}
+    assert targets(plan(sources=[folder, video], encode__path="out/"), "encode") == {
+        "photos": "out/photos.annotated.mp4",
+        "v": "out/v.annotated.mp4",
+    }
+
+
+def test_pictures_are_not_replaced_unasked(plan, tmp_path):
+    [one] = _stills(tmp_path / "photos", "a.jpg")
+    folder = SourceSpec(str(tmp_path / "photos"), "photos", "images")
+    _stills(tmp_path / "out", "a.jpg")
+    for sources in ([one], [folder]):
+        with pytest.raises(ConfigError, match=r"output out/a\.jpg already exists"):
+            plan(sources=sources, encode__path="out")
+        plan(sources=sources, encode__path="out", overwrite=True)
+    with pytest.raises(ConfigError, match="its pictures would replace those that are read"):
+        plan(sources=[folder], encode__path="photos", overwrite=True)
+
+
+def test_one_picture_is_made_of_one(plan, tmp_path):
+    _stills(tmp_path / "photos", "a.jpg", "b.jpg")
+    folder = SourceSpec(str(tmp_path / "photos"), "photos", "images")
+    with pytest.raises(ConfigError, match=r"output x\.jpg: 2 pictures need a folder; end its name with /"):
+        plan(sources=[folder], encode__path="x.jpg")
+    with pytest.raises(ConfigError, match=r"output x\.jpg: expected a video such as \.mp4, since a source is a video"):
+        plan(encode__path="x.jpg")
 
 
 def test_standard_output_takes_one_video_or_the_detections(plan):
