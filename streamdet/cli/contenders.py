@@ -65,8 +65,18 @@ def parse_contender(text: str, memory: str) -> Contender:
     return Contender(model, memories[memory], precisions[precision])
 
 
-def open_contender(model: str, device: str, precision: "Precision" = "auto") -> "Detector":
+def open_contender(
+    model: str,
+    device: str,
+    precision: "Precision" = "auto",
+    layout: str | None = None,
+    class_names: str | None = None,
+) -> "Detector":
     """Make a model ready to run; a .ckpt is NanoDet-m, with those of its 80 classes that are of the street.
+
+    Args:
+        model: name or file.
+        device, precision, layout, class_names: as in streamdet.load; the last two for .onnx files alone.
 
     Raises:
         CheckpointError: if there is no such model or its file is damaged.
@@ -76,6 +86,8 @@ def open_contender(model: str, device: str, precision: "Precision" = "auto") -> 
     from streamdet.runtimes.loading import load
 
     path = Path(model)
+    if path.suffix == ".onnx":
+        return load(model, device=device, precision=precision, layout=layout, class_names=class_names)
     if path.suffix != ".ckpt":
         return load(model, device=device, precision=precision)
     require_torch(f"model {model}")

@@ -12,7 +12,19 @@ import typer
 from streamdet.cli.contenders import Contender, open_contender, parse_contender
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import DETECTION, OUTPUT, Device, Fps, Overwrite, Quiet, Split, Stills, Verbose
+from streamdet.cli.options import (
+    DETECTION,
+    OUTPUT,
+    ClassNames,
+    Device,
+    Fps,
+    Layout,
+    Overwrite,
+    Quiet,
+    Split,
+    Stills,
+    Verbose,
+)
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,9 +49,11 @@ def evaluate(
         typer.Option(
             metavar="NAME|PATH",
             rich_help_panel=DETECTION,
-            help="The name of a model, a model file, or NanoDet-m's .ckpt.",
+            help="The name of a model, a model file (.safetensors, or .onnx of any detector), or NanoDet-m's .ckpt.",
         ),
     ] = "street",
+    layout: Layout = None,
+    class_names: ClassNames = None,
     split: Split = None,
     stills: Stills = None,
     fps: Fps = None,
@@ -83,13 +97,12 @@ def evaluate(
         bool, typer.Option("--track/--no-track", rich_help_panel=HOW, help="Follow objects, for HOTA and IDF1.")
     ] = True,
     imgsz: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            metavar="N",
-            min=64,
-            max=4096,
+            metavar="N|HxW",
             rich_help_panel=DETECTION,
-            help="Longer side of the picture that the detector gets. Default: that of the model.",
+            help="Size of the picture that the detector gets, in pixels: the longer side, or height and width. "
+            "Default: that of the model.",
         ),
     ] = None,
     device: Device = "auto",
@@ -107,6 +120,7 @@ def evaluate(
     start_messages(verbose=verbose, quiet=quiet)
     contenders = [parse_contender(text, memory) for text in compare or (model,)]
     _check(contenders, degrade, latency_ms)
+    image_size = _image_size(imgsz)
 
     from streamdet.datasets.mix import map_classes
     from streamdet.datasets.numbering import Order
@@ -120,11 +134,11 @@ def evaluate(
     labelled = open_set(data, split, order=Order(stills, fps))
     for note in labelled.notes:
         log.info("%s: %s", data, note)
-    detectors = [open_contender(contender.model, device, contender.precision) for contender in contenders]
+    detectors = [open_contender(one.model, device, one.precision, layout, class_names) for one in contenders]
     known = [name for name in detectors[0].spec.classes if all(name in other.spec.classes for other in detectors)]
     if not known:
         raise ConfigError(f"{contenders[0].model} and {contenders[1].model} have no class in common")
-    how = _How(_split(classes), track, imgsz, latency_ms)
+    how = _How(_split(classes), track, image_size, latency_ms)
     ground = _Ground.of(map_classes(labelled, known), degrade)
     judged = [_judge(detector, one, ground, how) for detector, one in zip(detectors, contenders, strict=True)]
     intervals = _intervals(judged[0][0], judged[1][0], ground, how) if compare else {}
@@ -159,6 +173,15 @@ def _check(contenders: Sequence[Contender], degrade: str | None, latency_ms: str
         raise ConfigError("--latency-ms: a live stream has an order; expected memory carry or reset, not shuffle")
 
 
+def _image_size(text: str | None) -> int | tuple[int, int] | None:
+    from streamdet.models.options import read_image_size
+
+    try:
+        return read_image_size(text)
+    except ValueError as error:
+        raise ConfigError(f"--imgsz: {error}") from error
+
+
 def _split(classes: str | None) -> list[str] | None:
     return None if classes is None else [name.strip() for name in classes.split(",")]
 
@@ -170,7 +193,7 @@ class _How:
 
     only: Sequence[str] | None
     track: bool
-    image_size: int | None
+    image_size: int | tuple[int, int] | None
     latency_ms: str | None
 
 

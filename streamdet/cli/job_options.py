@@ -19,6 +19,8 @@ _KEYS = {
     "detections": "record.path",
     "csv": "table.path",
     "model": "detect.model",
+    "layout": "detect.layout",
+    "class_names": "detect.class_names",
     "conf": "detect.conf",
     "iou": "detect.iou",
     "max_det": "detect.max_detections",

@@ -15,6 +15,24 @@ Device = Annotated[
     str,
     typer.Option(metavar="auto|cpu|cuda|cuda:N", rich_help_panel=EXECUTION, help="Where the detector runs."),
 ]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,WORD,...",
+        rich_help_panel=DETECTION,
+        help="Of an .onnx file that does not tell: the layout of its outputs, such as yolox, and of its images rgb or "
+        "bgr, 0-1, 0-255 or imagenet, pad, square or stretch. Default: as the file tells.",
+    ),
+]
+ClassNames = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B|FILE.txt",
+        rich_help_panel=DETECTION,
+        help="Names of the classes of an .onnx file that does not tell, in its order: several of one name are one "
+        "class, - is none. Default: as the file tells.",
+    ),
+]
 Split = Annotated[
     str | None,
     typer.Option(metavar="NAME", rich_help_panel=INPUT, help="The part of a labelled set that has several parts."),

@@ -7,7 +7,18 @@ import typer
 from streamdet.cli.job_options import Scores, overrides_of, refuse_what_excludes_each_other, scores_of, with_stages
 from streamdet.cli.loading import collector_at_rest
 from streamdet.cli.messages import start_messages
-from streamdet.cli.options import DETECTION, EXECUTION, INPUT, OUTPUT, LogFormat, Progress, Quiet, Verbose
+from streamdet.cli.options import (
+    DETECTION,
+    EXECUTION,
+    INPUT,
+    OUTPUT,
+    ClassNames,
+    Layout,
+    LogFormat,
+    Progress,
+    Quiet,
+    Verbose,
+)
 from streamdet.yaml_file import Override, find_yaml
 
 CONTINUE = "Continue"
@@ -155,9 +166,12 @@ def run(
         typer.Option(
             metavar="NAME|PATH",
             rich_help_panel=DETECTION,
-            help="The name of a model, or a model file. Default: {detect.model}.",
+            help="The name of a model, or a model file: .safetensors, or .onnx of any detector. "
+            "Default: {detect.model}.",
         ),
     ] = None,
+    layout: Layout = None,
+    class_names: ClassNames = None,
     conf: Annotated[
         Scores | None,
         typer.Option(

@@ -54,7 +54,7 @@ def predict(
     video: LabelledVideo,
     *,
     memory: Memory = "carry",
-    image_size: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
     seed: int = 0,
     chunk_frames: int = CHUNK_FRAMES,
     taken: NDArray[np.bool_] | None = None,
@@ -65,7 +65,7 @@ def predict(
         detector: the model.
         memory: carry = as in a run; reset = empty the state at every frame; shuffle = carry over the frames in random
             order (what a memory gains must vanish).
-        image_size: longer side of the model image in pixels; the model's own when None.
+        image_size: longer side of the model image, or its height and width, in pixels; the model's own when None.
         seed: of the shuffled order.
         chunk_frames: how many frames the detector gets at once; 1 is how a live stream is run. The boxes are the same.
         taken: (F,) bool, the frames that the detector looks at; it knows the time that passed in between. Nothing is

@@ -23,12 +23,12 @@ class Way:
 
     Attributes:
         memory: carry, reset or shuffle.
-        image_size: longer side of the model image in pixels; the model's own when None.
+        image_size: longer side of the model image, or its height and width, in pixels; the model's own when None.
         chunk_frames: how many frames the detector gets at once; 1 to measure the latency of a live stream.
     """
 
     memory: Memory = "carry"
-    image_size: int | None = None
+    image_size: int | tuple[int, int] | None = None
     chunk_frames: int = CHUNK_FRAMES
 
 

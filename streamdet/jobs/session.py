@@ -53,7 +53,14 @@ def load_detector(jobs: Sequence[SourceJob]) -> Detector:
         ModelError: it cannot be loaded.
     """
     settings = same_runtime(jobs, jobs[0].config.settings(DetectSettings))
-    return load(settings.model, device=settings.device, precision=settings.precision, runtime=settings.runtime)
+    return load(
+        settings.model,
+        device=settings.device,
+        precision=settings.precision,
+        runtime=settings.runtime,
+        layout=settings.layout,
+        class_names=settings.class_names,
+    )
 
 
 def run_source(job: SourceJob, detector: Detector, listeners: Sequence[Listener] = ()) -> Outcome:

@@ -36,6 +36,8 @@ class InputSpec:
         fixed: (height, width) where the detector takes no other model image.
         channel_order: of the network's input; model images are RGB in any case.
         scale: what a pixel's value, 0 to 255, is multiplied by for the network.
+        mean, std: of each channel of the network's input: after scaling, the mean is subtracted, and the rest divided
+            by std.
     """
 
     size: int
@@ -45,6 +47,8 @@ class InputSpec:
     fixed: tuple[int, int] | None = None
     channel_order: Literal["rgb", "bgr"] = "rgb"
     scale: float = 1.0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def letterbox(
         self,
@@ -63,7 +67,7 @@ class InputSpec:
         Raises:
             ConfigError: if the detector does not take images of this size.
         """
-        if self.fixed is not None and image_size not in (None, self.fixed):
+        if self.fixed is not None and image_size not in (None, self.fixed, max(self.fixed)):
             raise ConfigError("the model takes images of {}x{} pixels only: leave the size out".format(*self.fixed))
         size = self.fixed or image_size or self.size
         fitted = Letterbox.fit(width, height, size, self.multiple, pixel_aspect)
@@ -79,7 +83,11 @@ class InputSpec:
     def to_network(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Model images, (..., 3, H, W) uint8 RGB, as float32 of the same shape, in this order and scale."""
         ordered = images if self.channel_order == "rgb" else images[..., ::-1, :, :]
-        return np.ascontiguousarray(ordered, np.float32) * np.float32(self.scale)
+        mean, std = (np.array(values, np.float32)[:, None, None] for values in (self.mean, self.std))
+        values = np.ascontiguousarray(ordered, np.float32)
+        values *= self.scale / std
+        values -= mean / std
+        return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What detectors find, as `contract.Outputs`: scores of every cell, or a list of boxes of any length for each frame.
+"""What detectors find, as `contract.Outputs`: scores of every cell, candidates, or a list of boxes for each frame.
 
 Shapes: B streams, T frames, P cells, K classes.
 """
@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.detections import Detections
 from streamdet.models.options import KEEP, DetectOptions
-from streamdet.models.selection import class_groups, lowest_scores, select_boxes, suppress
+from streamdet.models.selection import best_rows, class_groups, lowest_scores, select_boxes, select_rows, suppress
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,11 +68,7 @@ class ListedOutputs:
 
     def regroup(self, streams: int, frames: int) -> ListedOutputs:
         """See contract.Outputs."""
-        found = [each for stream in self.frames for each in stream]
-        if len(found) != streams * frames:
-            raise ValueError(f"{len(found)} frames are not {streams} streams of {frames} frames")
-        grouped = [found[b * frames : (b + 1) * frames] for b in range(streams)]
-        return ListedOutputs(grouped, self.overlapping)
+        return ListedOutputs(_rows(self.frames, streams, frames), self.overlapping)
 
     def _kept(self, found: Detections, options: DetectOptions) -> Detections:
         found = found[found.scores >= lowest_scores(options, found.classes)[found.class_ids]]
@@ -77,3 +76,56 @@ class ListedOutputs:
             return found[: options.max_detections]
         groups = class_groups(options, found.classes)[found.class_ids]
         return found[suppress(found.boxes, found.scores, groups, options)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Boxes that a network offers for one image, of which most are nothing.
+
+    Attributes:
+        boxes: (P, 4) float32, xyxy, pixels of the given image.
+        scores: (P, K) float32, 0 to 1.
+        overlapping: whether boxes of one object may be among them, so that all but the best have to go; otherwise
+            each is at most one object.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    overlapping: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CandidateOutputs:
+    """Candidates for each frame, any number of them; Detections get the scores of all classes.
+
+    Attributes:
+        frames: a row of T for each of the B streams.
+        classes: K names.
+    """
+
+    frames: Sequence[Sequence[Candidates]]
+    classes: tuple[str, ...]
+
+    def detections(self, options: DetectOptions = KEEP) -> list[list[Detections]]:
+        """See contract.Outputs."""
+        return [[self._kept(found, options) for found in stream] for stream in self.frames]
+
+    def regroup(self, streams: int, frames: int) -> CandidateOutputs:
+        """See contract.Outputs."""
+        return CandidateOutputs(_rows(self.frames, streams, frames), self.classes)
+
+    def _kept(self, found: Candidates, options: DetectOptions) -> Detections:
+        boxes, scores = found.boxes, found.scores
+        if found.overlapping:
+            rows, class_ids = select_rows(boxes, scores, options, self.classes)
+        else:
+            rows, class_ids = best_rows(scores, options, self.classes)
+        return Detections.of(boxes[rows], scores[rows, class_ids], class_ids, self.classes, class_scores=scores[rows])
+
+
+def _rows(frames: Sequence[Sequence[T]], streams: int, length: int) -> list[list[T]]:
+    """The same frames, in their order, as rows of another length."""
+    found = [each for stream in frames for each in stream]
+    if len(found) != streams * length:
+        raise ValueError(f"{len(found)} frames are not {streams} streams of {length} frames")
+    return [found[b * length : (b + 1) * length] for b in range(streams)]

@@ -22,7 +22,9 @@ from streamdet.models.options import Precision, Runtime
 GROUP = "streamdet.detectors"
 EMBEDDED_MODELS = ("street",)
 _OURS = "streamdet.runtimes.loading:open_recurrent"
+_ONNX = "streamdet.runtimes.onnx_file:open_onnx"
 _BUILT_IN = [EntryPoint(name, _OURS, GROUP) for name in (*EMBEDDED_MODELS, "*.safetensors")]
+_BUILT_IN.append(EntryPoint("*.onnx", _ONNX, GROUP))
 
 
 class Builder(Protocol):

@@ -46,13 +46,32 @@ def select_boxes(
     Returns:
         boxes (M, 4) float32, scores (M,) float32 descending, class ids (M,) int64.
     """
+    rows, class_ids = select_rows(boxes, scores, options, classes)
+    return boxes[rows], scores[rows, class_ids], class_ids
+
+
+def select_rows(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], options: DetectOptions, classes: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What `select_boxes` keeps, as rows of the boxes (M,) int64 and their class ids (M,) int64, best first."""
     candidates, class_ids = np.nonzero(scores >= lowest_scores(options, classes))
     picked = scores[candidates, class_ids]
     order = np.argsort(-picked, kind="stable")[: CANDIDATES_PER_DETECTION * options.max_detections]
     candidates, class_ids, picked = candidates[order], class_ids[order], picked[order]
-    found = boxes[candidates]
-    keep = suppress(found, picked, class_groups(options, classes)[class_ids], options)
-    return found[keep], picked[keep], class_ids[keep]
+    keep = suppress(boxes[candidates], picked, class_groups(options, classes)[class_ids], options)
+    return candidates[keep], class_ids[keep]
+
+
+def best_rows(
+    scores: NDArray[np.float32], options: DetectOptions, classes: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of candidates that are one object each: those sure enough, rows and class ids as of `select_rows`."""
+    enough = np.where(scores >= lowest_scores(options, classes), scores, -1)
+    class_ids = enough.argmax(axis=1)
+    best = enough[np.arange(len(enough)), class_ids]
+    rows = np.flatnonzero(best >= 0)
+    rows = rows[np.argsort(-best[rows], kind="stable")[: options.max_detections]]
+    return rows, class_ids[rows]
 
 
 def suppress(

@@ -3,6 +3,7 @@
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from streamdet.errors import ConfigError
 from streamdet.models.contract import Detector
 from streamdet.models.options import Precision, Runtime
 from streamdet.models.recurrent.weights import Weights, read_weights
@@ -11,23 +12,40 @@ from streamdet.runtimes.choice import ready
 
 
 def load(
-    name_or_path: str | Path, *, device: str = "auto", precision: Precision = "auto", runtime: Runtime = "auto"
+    name_or_path: str | Path,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    runtime: Runtime = "auto",
+    layout: str | None = None,
+    class_names: str | None = None,
 ) -> Detector:
     """Load a detector.
 
     Args:
-        name_or_path: `street`, the model in the package, the path of a .safetensors file that streamdet wrote, or what
-            another package offers, see models.registry.
+        name_or_path: `street`, the model in the package, the path of a .safetensors file that streamdet wrote, of an
+            ONNX file of any detector, or what another package offers, see models.registry.
         device: auto, cpu, cuda or cuda:N.
         precision: auto, fp32, bf16, fp16 or int8, which the model must be calibrated for.
         runtime: auto, torch, openvino or onnxruntime. auto is torch on a GPU; on the CPU it is the faster of OpenVINO
             and ONNX Runtime, measured once and remembered in the user's cache, or torch where neither works.
+        layout: of an ONNX file's outputs and images, where it does not tell: a name such as yolox, and words such as
+            bgr, 0-255, stretch, joined by commas.
+        class_names: of an ONNX file's classes, where it does not tell: A,B,C or a text file with one in each line.
 
     Raises:
         CheckpointError: if there is no such model or its file is damaged.
         ConfigError: if device, precision or runtime are not available.
     """
-    return find(str(name_or_path))(str(name_or_path), device=device, precision=precision, runtime=runtime)
+    name = str(name_or_path)
+    build = find(name)
+    if layout is None and class_names is None:
+        return build(name, device=device, precision=precision, runtime=runtime)
+    if Path(name).suffix != ".onnx":
+        raise ConfigError(f"layout and class names are said of .onnx files, not of {name}")
+    from streamdet.runtimes.onnx_file import open_onnx
+
+    return open_onnx(name, device=device, precision=precision, runtime=runtime, layout=layout, class_names=class_names)
 
 
 def open_recurrent(name: str, *, device: str, runtime: Runtime, precision: Precision) -> Detector:

@@ -3,7 +3,6 @@
 Shapes: B streams, T frames, H, W pixels of the model image.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from streamdet.frames import (
 )
 from streamdet.models.contract import Detector, Outputs
 from streamdet.models.memory import MemoryBank
-from streamdet.models.options import DetectOptions, Precision, Runtime
+from streamdet.models.options import DetectOptions, Precision, Runtime, read_image_size
 from streamdet.result import Result
 from streamdet.runtimes.letterbox import shrink
 from streamdet.stages.classes import check_classes
@@ -41,7 +40,6 @@ _SHORTEST_DT_S = 1e-3
 _THUMBNAIL = (32, 18)
 _CUT_CORRELATION = 0.3
 _CUT_DIFFERENCE = 20.0
-_MIN_SIDE, _MAX_SIDE = 64, 4096
 
 
 def _device(value: str) -> str:
@@ -50,35 +48,21 @@ def _device(value: str) -> str:
     return value
 
 
-def _image_size(value: Any) -> int | tuple[int, int] | None:
-    """Read N, [H, W], "N" or "HxW"."""
-    if value is None:
-        return None
-    sides = value
-    if isinstance(value, str):
-        sides = [int(side) if side.isascii() and side.isdigit() else side for side in value.lower().split("x")]
-    elif not isinstance(value, list | tuple):
-        sides = [value]
-    if len(sides) not in (1, 2) or any(type(side) is not int for side in sides):
-        raise ValueError(f"expected N or HxW in pixels, such as 320 or 192x320, got {json.dumps(value)}")
-    for side in sides:
-        if not _MIN_SIDE <= side <= _MAX_SIDE:
-            raise ValueError(f"expected {_MIN_SIDE} to {_MAX_SIDE} pixels, got {side}")
-    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
-
-
 class DetectSettings(DetectOptions):
     """Which detector runs and where, besides which boxes it keeps.
 
     Attributes:
         model: a name or a path.
+        layout, class_names: of an ONNX file that does not tell, see streamdet.load.
         image_size: longer side, or height and width, in pixels that the detector sees; None: the model's own.
         device, runtime, precision: how it runs; auto takes what is fastest.
         memory: reset forgets after every frame.
     """
 
     model: str = Field(default="street", min_length=1)
-    image_size: Annotated[Any, AfterValidator(_image_size)] = None
+    layout: str | None = Field(default=None, min_length=1)
+    class_names: str | None = Field(default=None, min_length=1)
+    image_size: Annotated[Any, AfterValidator(read_image_size)] = None
     device: Annotated[str, AfterValidator(_device)] = "auto"
     runtime: Runtime = "auto"
     precision: Precision = "auto"

@@ -1,0 +1,58 @@
+"""What a network shows of itself when it runs on one grey image: the ground on which its layout is told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """Outputs for one grey image.
+
+    Attributes:
+        arrays: by name, in the file's order.
+        height, width: of the image, pixels.
+        inputs: names of the inputs besides the image.
+        metadata: what the file says of itself.
+        names: of the columns of scores, where the file or the user tells.
+    """
+
+    arrays: Mapping[str, Array]
+    height: int
+    width: int
+    inputs: Sequence[str]
+    metadata: Mapping[str, str]
+    names: tuple[str, ...] | None
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of the outputs, in their order."""
+        return [array.shape for array in self.arrays.values()]
+
+    @property
+    def values(self) -> list[Array]:
+        """The outputs, in their order."""
+        return list(self.arrays.values())
+
+    def cells(self, strides: Sequence[int]) -> int:
+        """How many cells these strides have on the image."""
+        return sum(-(-self.height // stride) * -(-self.width // stride) for stride in strides)
+
+    def could_have(self, columns: int) -> bool:
+        """Whether so many classes agree with the names that are known."""
+        return columns > 0 and (self.names is None or len(self.names) == columns)
+
+    def describe(self) -> str:
+        """Shapes of the outputs, as one line."""
+        shown = [f"{name} {'x'.join(map(str, array.shape))} {array.dtype}" for name, array in self.arrays.items()]
+        return f"for an image of {self.height}x{self.width}: {', '.join(shown)}"
+
+
+def are_fractions(array: Array) -> bool:
+    """Whether all values are 0 to 1."""
+    return bool(array.size) and bool(np.isfinite(array).all()) and 0 <= float(array.min()) <= float(array.max()) <= 1

@@ -1,0 +1,226 @@
+"""A user's own detector: an ONNX file, made ready to run by OpenVINO or ONNX Runtime, without torch.
+
+Shapes: N images, H, W pixels of the model image.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamdet.boxes import clip_boxes
+from streamdet.errors import ConfigError, ModelError
+from streamdet.models.contract import Detector, DetectorSpec, InputSpec
+from streamdet.models.onnx.file import OnnxFile, Port, literal, read_onnx
+from streamdet.models.onnx.layouts import read_layout, tell
+from streamdet.models.onnx.names import COCO_BY_COUNT, Columns, names_in, read_names
+from streamdet.models.onnx.reading import Reading
+from streamdet.models.onnx.seen import Array, Seen
+from streamdet.models.options import Precision, Runtime
+from streamdet.models.outputs import CandidateOutputs, Candidates
+from streamdet.models.per_frame import StatelessDetector
+from streamdet.runtimes.graph.detector import Engine, Execute
+from streamdet.runtimes.onnxruntime import OnnxRuntimeEngine
+from streamdet.runtimes.openvino import OpenVINOEngine
+
+log = logging.getLogger("streamdet.models.onnx")
+_GREY = 114
+_PROBED_SIDE = 320
+_MOST_GRAPHS = 8
+
+
+def open_onnx(
+    name: str,
+    *,
+    device: str,
+    runtime: Runtime,
+    precision: Precision,
+    layout: str | None = None,
+    class_names: str | None = None,
+) -> Detector:
+    """A detector from an ONNX file; see registry.Builder.
+
+    Args:
+        name: the file.
+        device: auto or cpu.
+        runtime: auto is OpenVINO, and ONNX Runtime where it does not read the file.
+        precision: auto is fp32.
+        layout: of outputs and images, where the file does not tell, see models.onnx.layouts.read_layout.
+        class_names: where the file does not tell, see models.onnx.names.read_names.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged or no network.
+        ConfigError: if it is no detector that is understood, or what was asked for is not available.
+        ModelError: if it cannot be run.
+    """
+    if device not in ("auto", "cpu"):
+        raise ConfigError(f"{name}: ONNX files run on the CPU, device {device} is not available for them")
+    wanted, pixels = read_layout(layout)
+    given = None if class_names is None else read_names(class_names)
+    file = read_onnx(Path(name))
+    problems: list[str] = []
+    for engine in _engines(runtime, precision):
+        try:
+            network = Network(file, engine)
+            seen = network.look(given or names_in(literal(file.metadata.get("names"))))
+        except ModelError as error:
+            problems.append(str(error))
+            log.debug("%s: %s", name, error)
+            continue
+        return _detector(network, seen, wanted, pixels)
+    raise ModelError(f"{name}: {problems[0]}")
+
+
+def _engines(runtime: Runtime, precision: Precision) -> list[Engine]:
+    """What may run the file, best first.
+
+    Raises:
+        ConfigError: if runtime or precision are not available.
+    """
+    if runtime == "torch" or precision in ("fp16", "int8") or (runtime, precision) == ("onnxruntime", "bf16"):
+        raise ConfigError(
+            f"ONNX files run with runtime openvino in fp32 or bf16, or onnxruntime in fp32, not {runtime} {precision}"
+        )
+    exact: Literal["fp32", "bf16"] = "bf16" if precision == "bf16" else "fp32"
+    if runtime == "onnxruntime":
+        return [OnnxRuntimeEngine()]
+    engines: list[Engine] = [OpenVINOEngine(exact)]
+    if runtime == "auto" and exact == "fp32":
+        try:
+            engines.append(OnnxRuntimeEngine())
+        except ConfigError as error:
+            log.debug("%s", error)
+    return engines
+
+
+class Network:
+    """An ONNX file on an engine, compiled for each size of images.
+
+    Args:
+        file: what was read.
+        engine: runs it.
+
+    Raises:
+        ConfigError: if it does not take one image.
+    """
+
+    def __init__(self, file: OnnxFile, engine: Engine) -> None:
+        self.file, self.engine = file, engine
+        self.image, self.others = _inputs(file)
+        self._graphs: OrderedDict[tuple[int, int], Execute] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def fixed(self) -> tuple[int, int] | None:
+        """Height and width of the images, where the file takes no others."""
+        height, width = self.image.shape[-2:]
+        return None if height is None or width is None else (height, width)
+
+    def look(self, names: tuple[str, ...] | None) -> Seen:
+        """What it gives for a grey image.
+
+        Args:
+            names: of the columns of scores, where they are known.
+
+        Raises:
+            ModelError: if it cannot be run.
+        """
+        height, width = self.fixed or (_PROBED_SIDE, _PROBED_SIDE)
+        arrays = self.run(np.full((1, 3, height, width), 0.5, np.float32))
+        named = {port.name: array for port, array in zip(self.file.outputs, arrays, strict=True)}
+        return Seen(named, height, width, [port.name for port in self.others], self.file.metadata, names)
+
+    def run(self, images_NCHW: NDArray[np.float32]) -> Sequence[Array]:
+        """Outputs for images as the network wants them, in the file's order."""
+        with self._lock:
+            return self._graph(*images_NCHW.shape[2:])([images_NCHW.astype(self.image.dtype, copy=False)])
+
+    def _graph(self, height: int, width: int) -> Execute:
+        size = height, width
+        if size not in self._graphs:
+            shapes = {self.image.name: (1, 3, *size)}
+            self._graphs[size] = self.engine.compile(self.file.sized(shapes))
+            while len(self._graphs) > _MOST_GRAPHS:
+                self._graphs.popitem(last=False)
+        self._graphs.move_to_end(size)
+        return self._graphs[size]
+
+
+def _inputs(file: OnnxFile) -> tuple[Port, list[Port]]:
+    """The image, and what is wanted besides it."""
+    images = [port for port in file.inputs if len(port.shape) == 4 and port.shape[1] in (3, None)]
+    if len(images) != 1 or len(file.inputs) > 1:
+        shown = ", ".join(map(str, file.inputs))
+        raise ConfigError(f"{file.path}: expected one image (N, 3, H, W) as its input, it takes {shown}")
+    return images[0], [port for port in file.inputs if port is not images[0]]
+
+
+def _detector(network: Network, seen: Seen, wanted: str | None, pixels: Mapping[str, Any]) -> Detector:
+    file = network.file
+    layout, reading = tell(seen, wanted, file.path.name)
+    columns = Columns(seen.names or _coco(reading.columns, file))
+    spec = DetectorSpec(file.path.stem, columns.classes, file.sha256, _input(network, reading, pixels))
+
+    def look(images: NDArray[np.uint8]) -> CandidateOutputs:
+        height, width = images.shape[2:]
+        found = []
+        for image in spec.input.to_network(images):
+            for boxes, scores in reading.decode(network.run(image[None]), height, width):
+                clipped = clip_boxes(boxes, width, height)
+                found.append(Candidates(clipped, columns.scores(scores), reading.overlapping))
+        return CandidateOutputs([found], columns.classes)
+
+    _say(file, layout, reading, spec)
+    return StatelessDetector(spec, network.engine.runtime, look)
+
+
+def _coco(columns: int, file: OnnxFile) -> Sequence[str]:
+    """COCO's names, for as many classes as it has.
+
+    Raises:
+        ConfigError: it has another number.
+    """
+    names = COCO_BY_COUNT.get(columns)
+    if names is None:
+        raise ConfigError(f"{file.path.name}: has {columns} classes without names: say --class-names A,B,...")
+    log.info("%s: has no names for its %d classes; taken for COCO's, --class-names sets others", file.path, columns)
+    return names
+
+
+def _input(network: Network, reading: Reading, pixels: Mapping[str, Any]) -> InputSpec:
+    """Which images the network takes: as the user says, else as the file does, else as its layout does."""
+    spec, file = reading.input, network.file
+    if file.scales_pixels(network.image.name):
+        spec = replace(spec, scale=1.0)
+    elif not reading.knows_range and "scale" not in pixels:
+        raise ConfigError(
+            f"{file.path.name}: does not tell the values of its pixels: say --layout 0-1, 0-255 or imagenet"
+        )
+    if not reading.knows_order and "channel_order" not in pixels:
+        log.warning(
+            "%s: does not tell the order of its colours; RGB is taken, --layout bgr sets the other", file.path.name
+        )
+    if network.fixed is not None:
+        spec = replace(spec, fixed=network.fixed, size=max(network.fixed), multiple=1)
+    return replace(spec, padding=_GREY, **pixels)
+
+
+def _say(file: OnnxFile, layout: str, reading: Reading, spec: DetectorSpec) -> None:
+    image = spec.input
+    size = "any size" if image.fixed is None else "{}x{}".format(*image.fixed)
+    log.info(
+        "%s: %d classes, %s, %s (layout %s), %s, %s",
+        file.path.name,
+        len(spec.classes),
+        size,
+        reading.says,
+        layout,
+        image.channel_order.upper(),
+        image.fit,
+    )
