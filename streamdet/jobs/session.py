@@ -53,14 +53,8 @@ def load_detector(jobs: Sequence[SourceJob]) -> Detector:
         ModelError: it cannot be loaded.
     """
     settings = same_runtime(jobs, jobs[0].config.settings(DetectSettings))
-    return load(
-        settings.model,
-        device=settings.device,
-        precision=settings.precision,
-        runtime=settings.runtime,
-        layout=settings.layout,
-        class_names=settings.class_names,
-    )
+    wanted = settings.model_dump(include={"device", "precision", "runtime", "layout", "class_names"})
+    return load(settings.model, **wanted)
 
 
 def run_source(job: SourceJob, detector: Detector, listeners: Sequence[Listener] = ()) -> Outcome:
