@@ -28,6 +28,8 @@ _OPTIONAL: dict[str, tuple[type, tuple[int | str, ...]]] = {
     "embeddings": (np.float32, ("D",)),
     "support": (np.float32, ()),
     "carried": (np.bool_, ()),
+    "inside": (np.bool_, ("Z",)),
+    "speeds_mps": (np.float32, ()),
 }
 """Dtype and shape of a row of each column; a letter stands for any size."""
 _COLUMNS = _REQUIRED | _OPTIONAL
@@ -68,6 +70,8 @@ class Detections:
         embeddings: (N, D) float32, alike for objects that look alike.
         support: (N,) float32, 0 to 1, how much of the detection is due to earlier frames.
         carried: (N,) bool, True where the box was not found in this frame but predicted from earlier ones.
+        inside: (N, Z) bool, in which of the areas of `Result.zones` each object is.
+        speeds_mps: (N,) float32, metres a second on the ground; NaN where not known.
 
     Raises:
         ValueError: a column has another number of rows or another shape than these, or class_ids has no name.
@@ -84,6 +88,8 @@ class Detections:
     embeddings: NDArray[np.float32] | None = None
     support: NDArray[np.float32] | None = None
     carried: NDArray[np.bool_] | None = None
+    inside: NDArray[np.bool_] | None = None
+    speeds_mps: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.scores)
@@ -197,6 +203,11 @@ class Detections:
     def with_track_ids(self, track_ids: ArrayLike) -> Detections:
         """The same boxes with other track ids."""
         return replace(self, track_ids=np.asarray(track_ids, np.int64))
+
+    def with_zones(self, inside: ArrayLike, speeds_mps: ArrayLike | None) -> Detections:
+        """The same boxes with the areas that they are in, and their speeds where the ground is known."""
+        speeds = None if speeds_mps is None else np.asarray(speeds_mps, np.float32)
+        return replace(self, inside=np.asarray(inside, np.bool_), speeds_mps=speeds)
 
     def with_boxes(self, boxes: ArrayLike) -> Detections:
         """The same objects with other boxes, for example in pixels of another picture."""

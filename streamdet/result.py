@@ -1,9 +1,72 @@
 """What detect yields for every frame."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamdet.detections import Detections
 from streamdet.frames import Frame, Image, Picture
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneEvent:
+    """Something happened at an area or a line.
+
+    Attributes:
+        kind: entered, appeared (inside at first sight), left, line, dwell or crowd.
+        zone: name of the area or line.
+        time_s: when, presentation time in seconds; not later than that of the frame which tells it.
+        track_id, class_name: of the object; None of a crowd.
+        direction: of a line: in or out.
+        seconds: of left and dwell: how long the object has been inside.
+        count: of a crowd: how many are inside.
+        speed_mps: of the object, metres a second; None where unknown.
+    """
+
+    kind: str
+    zone: str
+    time_s: float
+    track_id: int | None = None
+    class_name: str | None = None
+    direction: str | None = None
+    seconds: float | None = None
+    count: int | None = None
+    speed_mps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ZonePlace:
+    """An area or a line in one frame.
+
+    Attributes:
+        name: of it.
+        is_line: False of an area.
+        points: x and y of its corners or ends, as shares of the picture's width and height.
+        counts: of an area inside (now), entered, appeared and left; of a line in and out.
+    """
+
+    name: str
+    is_line: bool
+    points: tuple[tuple[float, float], ...]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ZoneReport:
+    """What the stage zones says of one frame.
+
+    Attributes:
+        places: areas, then lines; column n of the detections' `inside` is of the area n.
+        events: told by this frame.
+        heat: (h, w) float32, seconds that objects have been at each cell of a grid over the picture, the older the
+            less; None without a heat map.
+    """
+
+    places: tuple[ZonePlace, ...] = ()
+    events: tuple[ZoneEvent, ...] = ()
+    heat: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,11 +77,13 @@ class Result:
         frame: the frame; once annotated, its picture has the boxes drawn on it.
         detections: boxes in pixels of the frame.
         latency_s: from capture to here; live sources only.
+        zones: of a job with the stage zones: areas and lines with their counts, and what happened there.
     """
 
     frame: Frame
     detections: Detections
     latency_s: float | None = None
+    zones: ZoneReport = field(default_factory=ZoneReport)
 
     @property
     def source(self) -> str:

@@ -15,7 +15,7 @@ LAYERS = (
     {"frames", "detections"},
     {"result", "yaml_file"},
     {"flow"},
-    {"media", "models", "scenes", "tracking"},
+    {"media", "models", "scenes", "tracking", "zones"},
     {"datasets", "drawing", "sinks"},
     {"runtimes"},
     {"stages"},

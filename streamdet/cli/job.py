@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -183,8 +183,15 @@ def _say(config: PipelineConfig, outcome: Outcome, runtime: str) -> None:
                 source.read_s,
                 source.announced_s,
             )
+        if source.zones:
+            counted = (f"{name} {_counted(counts)}" for name, counts in source.zones.items())
+            log.info("%s: %s", source.name, "; ".join(counted), extra={"fields": {"zones": source.zones}})
     if outcome.tally.frames:
         _say_pace(outcome, runtime)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if what != "inside")
 
 
 def _say_written(paths: Sequence[Path]) -> None:

@@ -122,6 +122,8 @@ def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "Pipeli
     if options["no_video"]:
         unused = ("encode",) if options["show"] else ("annotate", "encode")
         stages = [stage for stage in stages if stage not in unused]
+    if options["track"] is False and "zones" in stages:
+        raise ConfigError("--no-track: this job has the stage zones, which follows objects by their track ids")
     if options["track"] is False:
         stages = [stage for stage in stages if stage != "track"]
     if options["track"] and "track" not in stages:

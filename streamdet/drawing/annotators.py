@@ -13,7 +13,9 @@ from streamdet.drawing.labels import LabelAnnotator
 from streamdet.drawing.masks import MaskAnnotator
 from streamdet.drawing.options import AnnotateOptions
 from streamdet.drawing.traces import TraceAnnotator
+from streamdet.drawing.zones import ZoneAnnotator
 from streamdet.frames import Image, Picture, RgbPicture
+from streamdet.result import ZoneReport
 
 
 class Annotator(Protocol):
@@ -39,27 +41,33 @@ class StreamAnnotator:
 
     def __init__(self, options: AnnotateOptions) -> None:
         self._traces = TraceAnnotator(options)
+        self._hiding, self._zones = HidingAnnotator(options), ZoneAnnotator(options)
         self._annotators: tuple[Annotator, ...] = (
-            HidingAnnotator(options),
             MaskAnnotator(options),
             self._traces,
             BoxAnnotator(options),
             LabelAnnotator(options),
         )
 
-    def annotate(self, picture: Picture, detections: Detections, time_s: float) -> Picture:
+    def annotate(
+        self, picture: Picture, detections: Detections, time_s: float, zones: ZoneReport | None = None
+    ) -> Picture:
         """A copy of the picture with all of it; the picture itself where there is nothing to draw.
 
         Args:
             picture: a frame's.
             detections: of this frame, in pixels of the picture.
             time_s: presentation time in seconds.
+            zones: areas and lines, and the heat map; None for none.
         """
         detections = detections.finite()
-        if len(detections) == 0 and len(self._traces.points) == 0:
+        zones = zones or ZoneReport()
+        if len(detections) == 0 and len(self._traces.points) == 0 and not zones.places and zones.heat is None:
             return picture
         annotated = picture.copy()
         canvas = canvas_of(annotated)
+        self._hiding.draw(canvas, detections, time_s)
+        self._zones.draw(canvas, zones)
         for annotator in self._annotators:
             annotator.draw(canvas, detections, time_s)
         return annotated

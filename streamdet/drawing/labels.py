@@ -1,6 +1,7 @@
 """Labels such as `person 7 0.91` beside boxes, readable at any size of the picture."""
 
 from functools import lru_cache
+from math import isfinite
 from typing import Literal
 
 import cv2
@@ -42,13 +43,12 @@ class LabelAnnotator:
 
     def draw(self, canvas: Canvas, detections: Detections, time_s: float) -> None:
         """See Annotator."""
-        if self._options.labels == "none":
+        if self._options.labels == "none" or len(detections) == 0:
             return
-        scale = self._options.font_scale * max(0.36, 0.18 + min(canvas.height, canvas.width) / 2200)
-        weight, padding = 1 if scale < 0.8 else round(scale * 1.6), max(1, round(scale * 4))
-        texts = [label_text(row, self._options.labels) for row in detections]
-        ascent, descent = _text_size("0", scale, weight)[1:]
-        widths = [_text_size(text, scale, weight)[0] if text else 0 for text in texts]
+        scale, weight, padding = font_of(canvas, self._options.font_scale)
+        texts = label_texts(detections, self._options.labels)
+        ascent, descent = text_size("0", scale, weight)[1:]
+        widths = [text_size(text, scale, weight)[0] if text else 0 for text in texts]
         sizes = np.array([[width + 2 * padding, ascent + descent + 2 * padding] for width in widths])
         boxes, _ = outlines(detections, canvas.height, canvas.width, self._options.line_width)
         shown = np.flatnonzero((np.array(widths) > 0) & (sizes.prod(axis=1) <= box_areas(boxes)))
@@ -59,6 +59,21 @@ class LabelAnnotator:
             (left, top, right, bottom), row = places[n], shown[n]
             lettering = Lettering((padding, padding + ascent), text_colour_on(colours[row]), scale, weight)
             canvas.label((left, top, right, bottom), colours[row], texts[row], lettering)
+
+
+def font_of(canvas: Canvas, font_scale: float) -> tuple[float, int, int]:
+    """Scale and weight of letters that suit a picture, and the space around them in pixels."""
+    scale = font_scale * max(0.36, 0.18 + min(canvas.height, canvas.width) / 2200)
+    return scale, 1 if scale < 0.8 else round(scale * 1.6), max(1, round(scale * 4))
+
+
+def label_texts(detections: Detections, form: Literal["full", "id"]) -> list[str]:
+    """What the labels say; with the speed of objects where it is known."""
+    texts = [label_text(row, form) for row in detections]
+    if detections.speeds_mps is None or form == "id":
+        return texts
+    speeds = detections.speeds_mps.tolist()
+    return [f"{text} {3.6 * v:.0f} km/h" if isfinite(v) else text for text, v in zip(texts, speeds, strict=True)]
 
 
 def label_text(row: Detection, form: Literal["full", "id"]) -> str:
@@ -102,7 +117,7 @@ def place_labels(boxes: Ints, rows: Ints, sizes: Ints, width: int, height: int) 
 
 
 @lru_cache(maxsize=4096)
-def _text_size(text: str, scale: float, weight: int) -> tuple[int, int, int]:
+def text_size(text: str, scale: float, weight: int) -> tuple[int, int, int]:
     """Width, height over the base line, and depth below it, pixels."""
     (width, ascent), descent = cv2.getTextSize(text, FONT, scale, weight)
     return width, ascent, descent

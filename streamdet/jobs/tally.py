@@ -27,6 +27,7 @@ class SourceTally:
         read_s: from its first frame to the end of its last one.
         error: why it failed; None where it did not.
         ended: False where the run was stopped before its end.
+        zones: counts of each area and line after its last frame, by name.
         resumed_frames: number of its frames that an earlier, interrupted run wrote.
     """
 
@@ -42,6 +43,7 @@ class SourceTally:
     resumed_frames: int = 0
     drops: dict[str, int] = field(default_factory=dict)
     sessions: int = 1
+    zones: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def seems_cut_off(self) -> bool:
@@ -84,6 +86,7 @@ class Tally:
             "undecodable": source.undecodable,
             "announced_s": source.announced_s,
             "read_s": source.read_s,
+            "zones": source.zones,
             "first_s": self._first_s.get(name),
             "last_s": self._last_s.get(name),
         }
@@ -97,7 +100,7 @@ class Tally:
         source = self.sources[name]
         source.frames = source.resumed_frames = counted["frames"]
         source.undecodable, source.announced_s = counted["undecodable"], counted["announced_s"]
-        source.read_s, source.ended = counted["read_s"], ended
+        source.read_s, source.ended, source.zones = counted["read_s"], ended, counted.get("zones", {})
         for known, value in ((self._first_s, counted["first_s"]), (self._last_s, counted["last_s"])):
             if value is not None:
                 known[name] = value
@@ -110,6 +113,7 @@ class Tally:
             source.read_s = self._end_s(item) - self._first_s.setdefault(item.source, item.pts_s)
             source.dropped += item.frame.dropped_before
             source.sessions = item.session + 1
+            source.zones = {place.name: dict(place.counts) for place in item.zones.places}
             if item.frame.decoded_s is not None:
                 self._latencies_ms.add(1000 * (perf_counter() - item.frame.decoded_s))
             if item.frame.captured_s is not None:

@@ -3,12 +3,13 @@
 import json
 import math
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
+from itertools import compress
 from typing import Any
 
 from streamdet.detections import Detections
 from streamdet.frames import Marker, StreamEnded, StreamGap
-from streamdet.result import Result
+from streamdet.result import Result, ZoneEvent, ZoneReport
 from streamdet.sinks.lines import Lines, checkpoint_of, start_file
 
 _FORMAT_NUMBER = 1  # one more when a reader of the old one would misunderstand the new
@@ -48,6 +49,8 @@ class JsonLinesFile:
         """See DetectionFile."""
         if isinstance(item, Result):
             self._lines.append(frame_line(item))
+            for event in item.zones.events:
+                self._append(event_line(item, event))
         elif isinstance(item, StreamGap):
             lost_s = _rounded(item.lost_s, 3)
             line = {"type": "gap", "source": item.source, "session": item.session, "reason": item.reason}
@@ -103,7 +106,7 @@ def frame_line(result: Result) -> bytes:
     if frame.pixel_aspect != 1:
         line["pixel_aspect"] = f"{frame.pixel_aspect.numerator}/{frame.pixel_aspect.denominator}"
     if frame.wall_time is not None:  # a live source
-        line["wall_time"] = frame.wall_time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line["wall_time"] = _utc(frame.wall_time)
         line["latency_s"] = _rounded(result.latency_s, 4)
         line["dropped_before"] = frame.dropped_before
     found = result.detections.finite()
@@ -116,13 +119,33 @@ def frame_line(result: Result) -> bytes:
             "track": row.track_id if row.track_id >= 0 else None,
             **more,
         }
-        for row, more in zip(found, _optional(found), strict=True)
+        for row, more in zip(found, _optional(found, result.zones), strict=True)
     ]
     return _json_line(line)
 
 
-def _optional(found: Detections) -> list[dict[str, Any]]:
-    """What each detection has beside what all have: support, carried and keypoints, where the detector gives them."""
+def event_line(result: Result, event: ZoneEvent) -> dict[str, Any]:
+    """The line of what happened at an area or a line; the wall time of live sources is when it happened, too."""
+    line: dict[str, Any] = {
+        "type": "event",
+        "source": result.source,
+        "kind": event.kind,
+        "zone": event.zone,
+        "track": event.track_id,
+        "class": event.class_name,
+        "time_s": round(event.time_s, 6),
+        "direction": event.direction,
+        "seconds": _rounded(event.seconds, 3),
+        "count": event.count,
+        "speed_mps": _rounded(event.speed_mps, 2),
+    }
+    if result.frame.wall_time is not None:  # a live source
+        line["wall_time"] = _utc(result.frame.wall_time - timedelta(seconds=result.pts_s - event.time_s))
+    return {key: value for key, value in line.items() if value is not None or key == "track"}
+
+
+def _optional(found: Detections, zones: ZoneReport) -> list[dict[str, Any]]:
+    """What each detection has beside what all have, where a stage gives it."""
     rows: list[dict[str, Any]] = [{} for _ in range(len(found))]
     if found.support is not None:
         for row, support in zip(rows, found.support.tolist(), strict=True):
@@ -133,7 +156,18 @@ def _optional(found: Detections) -> list[dict[str, Any]]:
     if found.keypoints is not None:
         for row, points in zip(rows, found.keypoints.tolist(), strict=True):
             row["keypoints"] = [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in points]
+    if found.inside is not None:
+        areas = [place.name for place in zones.places if not place.is_line]
+        for row, inside in zip(rows, found.inside.tolist(), strict=True):
+            row.update({"zones": names} if (names := list(compress(areas, inside))) else {})
+    if found.speeds_mps is not None:
+        for row, speed in zip(rows, found.speeds_mps.tolist(), strict=True):
+            row.update({"speed_mps": round(speed, 2)} if math.isfinite(speed) else {})
     return rows
+
+
+def _utc(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -36,7 +36,8 @@ class _Pictures(StreamWorker[AnnotateState]):
             self.restore(saved.section)
 
     def process(self, result: Result) -> Result:
-        return result.with_picture(self._annotator.annotate(result.frame.picture, result.detections, result.pts_s))
+        picture = self._annotator.annotate(result.frame.picture, result.detections, result.pts_s, result.zones)
+        return result.with_picture(picture)
 
     def gap(self, gap: StreamGap) -> None:
         self._annotator.reset()
@@ -63,7 +64,7 @@ STAGE = StageEntry(
     _build,
     settings=AnnotateOptions,
     needs=frozenset({"detections"}),
-    uses=frozenset({"track_ids"}),
+    uses=frozenset({"track_ids", "zones"}),
     gives=frozenset({"drawing"}),
     state=AnnotateState,
 )

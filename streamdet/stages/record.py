@@ -179,7 +179,7 @@ STAGE = StageEntry(
     lambda settings, context: build_files("record", settings, context),
     settings=RecordSettings,
     needs=frozenset({"detections"}),
-    uses=frozenset({"track_ids"}),
+    uses=frozenset({"track_ids", "zones"}),
     state=RecordState,
     output=OutputEntry("detections", plan_detections, surviving),
 )

@@ -41,7 +41,7 @@ STAGE = StageEntry(
     lambda settings, context: build_files("table", RecordSettings(path=settings.path, format="csv"), context),
     settings=TableSettings,
     needs=frozenset({"detections"}),
-    uses=frozenset({"track_ids"}),
+    uses=frozenset({"track_ids", "zones"}),
     state=RecordState,
     output=OutputEntry("table", plan_tables, surviving),
 )

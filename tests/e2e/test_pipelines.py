@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,12 @@ PATIENCE_S = 120.0
 
 
 def test_all_of_them_are_tested():
-    assert {path.stem for path in PIPELINES.glob("*.yaml")} == {"annotate_file", "watch_rtsp", "many_cameras"}
+    assert {path.stem for path in PIPELINES.glob("*.yaml")} == {
+        "annotate_file",
+        "watch_rtsp",
+        "many_cameras",
+        "count_line",
+    }
 
 
 def test_annotate_file(start, here, write_clip, read_video):
@@ -25,11 +31,28 @@ def test_annotate_file(start, here, write_clip, read_video):
     assert len((here / "street.jsonl").read_text().splitlines()) == 32
 
 
+def test_count_line(streamdet, here, read_video):
+    scene = ("--seconds", "4", "--fps", "12", "--width", "480", "--height", "270", "--seed", "3")
+    assert streamdet("scene", "-o", "street.mp4", *scene).status == 0
+    done = streamdet("run", "--pipeline", "count_line")
+    assert done.status == 0, done.stderr
+    lines = [json.loads(line) for line in (here / "count.jsonl").read_text().splitlines()]
+    told = Counter((line["zone"], line.get("direction") or line["kind"]) for line in lines if line["type"] == "event")
+    [source] = json.loads((here / "count.json").read_text())["sources"]
+    counted = {(zone, kind): n for zone, counts in source["zones"].items() for kind, n in counts.items()}
+    inside = counted.pop(("pavement", "inside"))
+    assert told == {key: n for key, n in counted.items() if n}
+    assert inside == told["pavement", "entered"] + told["pavement", "appeared"] - told["pavement", "left"]
+    assert told["pavement", "appeared"] > 0
+    assert f"street: pavement {told['pavement', 'entered']} entered" in done.stderr
+    assert len(read_video(here / "count.mp4").times_s) == 48
+
+
 def test_a_name_that_is_not_in_the_package(streamdet, here):
     done = streamdet("run", "--pipeline", "anotate_file")
     assert done.status == 2
     assert "anotate_file: no such file" in done.stderr
-    assert "annotate_file, many_cameras, watch_rtsp" in done.stderr
+    assert "annotate_file, count_line, many_cameras, watch_rtsp" in done.stderr
 
 
 def test_a_file_comes_before_a_name_in_the_package(streamdet, here):

@@ -1,0 +1,91 @@
+"""zones: counts who is in an area and who crosses a line, and measures speeds, by the tracks of each stream."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from streamdet.flow import Stage
+from streamdet.frames import SavedState, StateSection, StreamGap, StreamInfo
+from streamdet.result import Result
+from streamdet.stages.classes import check_classes
+from streamdet.stages.entry import StageContext, StageEntry
+from streamdet.stages.per_stream import StreamWorker, per_stream
+from streamdet.zones.options import ZoneOptions
+from streamdet.zones.stream_zones import StreamZones
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ZoneState(StateSection):
+    """Counts of one stream, and who is where.
+
+    Attributes:
+        counted: `StreamZones.state_dict`.
+        heat: `StreamZones.heat_arrays`.
+    """
+
+    counted: Mapping[str, Any]
+    heat: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class _Zones(StreamWorker[ZoneState]):
+    def __init__(self, options: ZoneOptions) -> None:
+        self._options = options
+        self._zones: StreamZones | None = None  # from the first frame on, which names the stream
+        self._saved: SavedState[ZoneState] | None = None
+
+    def start(self, info: StreamInfo, saved: SavedState[ZoneState] | None) -> None:
+        self._saved = saved
+
+    def process(self, result: Result) -> Result:
+        if self._zones is None:
+            self._zones = self._started(result)
+        found, report = self._zones.update(result.detections, result.width, result.height, result.pts_s)
+        return replace(result, detections=found, zones=report)
+
+    def _started(self, result: Result) -> StreamZones:
+        zones = StreamZones(result.source, self._options)
+        if self._saved is not None:
+            zones.load_state_dict(self._saved.section.counted, self._saved.section.heat)
+            if self._saved.step_s is not None:
+                zones.continue_at(result.pts_s - self._saved.step_s)
+        return zones
+
+    def gap(self, gap: StreamGap) -> None:
+        if self._zones is not None:
+            self._zones.forget()
+
+    def snapshot(self) -> ZoneState | None:
+        return None if self._zones is None else ZoneState(self._zones.state_dict(), self._zones.heat_arrays())
+
+
+def zones(options: ZoneOptions) -> Stage:
+    """Result to Result with `zones`, and with the columns inside and speeds_mps of its detections.
+
+    Args:
+        options: what is counted and measured; each stream for itself.
+    """
+    return per_stream("zones", lambda: _Zones(options))
+
+
+def _build(options: ZoneOptions, context: StageContext) -> Stage:
+    check_classes(options.class_names, context.detector.spec.classes)
+    for name, stream in options.named_streams:
+        if context.sources and stream not in context.sources:
+            there = ", ".join(context.sources)
+            _log.warning("zones: %s is for the stream %s, which is not there; there are %s", name, stream, there)
+    return zones(options)
+
+
+STAGE = StageEntry(
+    "zones",
+    _build,
+    settings=ZoneOptions,
+    needs=frozenset({"detections", "track_ids"}),
+    gives=frozenset({"zones"}),
+    state=ZoneState,
+)
