@@ -18,6 +18,7 @@ _KEYS = {
     "segment": "encode.segment_s",
     "detections": "record.path",
     "csv": "table.path",
+    "save_crop": "crops.path",
     "model": "detect.model",
     "layout": "detect.layout",
     "class_names": "detect.class_names",
@@ -117,7 +118,7 @@ def overrides_of(options: Mapping[str, Any]) -> Iterator[Override]:
 
 
 def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "PipelineConfig":
-    """The job with the stages that --no-video, --show, --output, --detections, --csv and --track take away or add."""
+    """The job with the stages that the options about outputs and --track take away or add."""
     stages = list(config.stages)
     if options["no_video"]:
         unused = ("encode",) if options["show"] else ("annotate", "encode")
@@ -132,6 +133,9 @@ def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "Pipeli
         stages += ["encode"] if "annotate" in stages else ["annotate", "encode"]
     if options["detections"] is not None and "record" not in stages:
         stages.append("record")
+    if options["save_crop"] is not None and "crops" not in stages:
+        # Before boxes are drawn.
+        stages.insert(stages.index("annotate") if "annotate" in stages else len(stages), "crops")
     if options["csv"] is not None and "table" not in stages:
         stages.append("table")
     return config.model_copy(update={"stages": tuple(stages)})

@@ -112,6 +112,15 @@ def run(
             help="Write a table as well, a row for each box, for spreadsheets: .csv or a folder. Default: not written.",
         ),
     ] = None,
+    save_crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            rich_help_panel=OUTPUT,
+            help="Write a picture of each object: of a track the best one, of still pictures every box. "
+            "Default: not written.",
+        ),
+    ] = None,
     report: Annotated[
         str | None,
         typer.Option(

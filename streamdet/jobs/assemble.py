@@ -39,6 +39,7 @@ def assemble(
         detector,
         config.settings(DetectSettings).lowest_conf,
         sources=streams.all_names,
+        tracked="track" in config.stages,
         live=streams.live,
         side_by_side=len(streams.stages),
         log=OutputLog() if log is None else log,

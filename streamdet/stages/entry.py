@@ -23,6 +23,7 @@ class StageContext:
         detector: what detect runs.
         min_score: lowest score of the boxes that detect gives, 0 to 1.
         sources: names of the sources at the start.
+        tracked: whether boxes get track ids.
         live: whether frames are of now: cameras and live streams are among the sources.
         side_by_side: how many sources are read at the same time.
         log: where outputs report what becomes of them.
@@ -31,6 +32,7 @@ class StageContext:
     detector: Detector
     min_score: float
     sources: Sequence[str] = ()
+    tracked: bool = False
     live: bool = False
     side_by_side: int = 1
     log: OutputLog = field(default_factory=OutputLog)

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -63,6 +64,7 @@ class GridSource:
             average_rate=DEFAULT_RATE,
             duration_s=part.duration_s(Fraction(0), 1 / DEFAULT_RATE),
             frames=part.count(1, Fraction(0), DEFAULT_RATE),
+            pictures=(Path(spec.location).name,),
         )
 
     def __iter__(self) -> Iterator[Frame]:

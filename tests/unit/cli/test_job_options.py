@@ -5,7 +5,15 @@ import pytest
 from streamdet.cli.job_options import with_stages
 from streamdet.jobs.config import job_model
 
-NONE = {"no_video": False, "show": False, "track": None, "output": None, "detections": None, "csv": None}
+NONE = {
+    "no_video": False,
+    "show": False,
+    "track": None,
+    "output": None,
+    "detections": None,
+    "csv": None,
+    "save_crop": None,
+}
 START = ("decode", "batch", "detect")
 
 
@@ -22,6 +30,8 @@ START = ("decode", "batch", "detect")
         (("annotate", "encode"), {"detections": "x.jsonl"}, ("annotate", "encode", "record")),
         (("encode",), {"output": "x.mp4", "detections": "-"}, ("encode", "record")),
         (("encode",), {"csv": "x.csv", "detections": "-"}, ("encode", "record", "table")),
+        (("track", "annotate", "encode"), {"save_crop": "x"}, ("track", "crops", "annotate", "encode")),
+        (("track", "annotate", "encode"), {"save_crop": "x", "no_video": True}, ("track", "crops")),
         (("annotate", "encode", "record"), {"no_video": True, "detections": "-"}, ("record",)),
         (("track", "annotate", "encode"), {"no_video": True, "show": True}, ("track", "annotate")),
     ],
