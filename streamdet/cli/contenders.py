@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from streamdet.evaluation.predict import Memory
+    from streamdet.evaluation.trial import Memory
     from streamdet.models.contract import Detector
     from streamdet.models.options import Precision
 
@@ -19,7 +19,7 @@ class Contender:
 
     Attributes:
         model: its name or file.
-        memory: carry, reset or shuffle.
+        memory: see streamdet.evaluation.trial.Memory.
         precision: auto, fp32, bf16, fp16 or int8.
     """
 
@@ -43,7 +43,7 @@ def parse_contender(text: str, memory: str) -> Contender:
     Raises:
         ConfigError: if what follows the model is neither.
     """
-    from streamdet.evaluation.predict import Memory
+    from streamdet.evaluation.trial import Memory
     from streamdet.models.options import Precision
 
     memories: dict[str, Memory] = {known: known for known in get_args(Memory)}

@@ -60,10 +60,11 @@ def evaluate(
     memory: Annotated[
         str,
         typer.Option(
-            metavar="carry|reset|shuffle",
+            metavar="both|objects|features|none|shuffle",
             rich_help_panel=DETECTION,
-            help="The recurrent state: carried from frame to frame, reset at every frame, or carried over frames in "
-            "random order.",
+            help="Which memories are used: of objects (an LSTM for each track) and of features (the detector's "
+            "recurrent state), one of them, none (every frame for itself), or both over frames in random order. carry "
+            "is both, reset is none.",
         ),
     ] = "carry",
     compare: Annotated[
@@ -94,7 +95,12 @@ def evaluate(
         str | None, typer.Option(metavar="A,B", rich_help_panel=HOW, help="Only these classes. Default: all.")
     ] = None,
     track: Annotated[
-        bool, typer.Option("--track/--no-track", rich_help_panel=HOW, help="Follow objects, for HOTA and IDF1.")
+        bool,
+        typer.Option(
+            "--track/--no-track",
+            rich_help_panel=HOW,
+            help="Follow objects, for HOTA and IDF1; without it there is no object memory.",
+        ),
     ] = True,
     imgsz: Annotated[
         str | None,
@@ -170,7 +176,7 @@ def _check(contenders: Sequence[Contender], degrade: str | None, latency_ms: str
     if not good:
         raise ConfigError(f"--latency-ms: expected milliseconds or measured, got {latency_ms}")
     if any(contender.memory == "shuffle" for contender in contenders):
-        raise ConfigError("--latency-ms: a live stream has an order; expected memory carry or reset, not shuffle")
+        raise ConfigError("--latency-ms: a live stream has an order; expected another memory than shuffle")
 
 
 def _image_size(text: str | None) -> int | tuple[int, int] | None:

@@ -30,7 +30,6 @@ _KEYS = {
     "device": "detect.device",
     "runtime": "detect.runtime",
     "precision": "detect.precision",
-    "memory": "detect.memory",
     "mode": "decode.mode",
     "max_staleness": "decode.max_staleness_s",
     "start": "decode.start_s",
@@ -93,6 +92,11 @@ def refuse_what_excludes_each_other(options: Mapping[str, Any]) -> None:
     """
     if options["resume"] and options["overwrite"]:
         raise ConfigError("--resume and --overwrite exclude each other; expected one of them")
+    if options["track"] is False and options["memory"] in ("both", "objects"):
+        raise ConfigError(
+            f"--no-track and --memory {options['memory']} exclude each other: the memory of objects is that of their "
+            "tracks; expected features or none"
+        )
     if options["max_staleness"] is not None and options["mode"] == "every-frame":
         raise ConfigError("--max-staleness and --mode every-frame exclude each other; expected one of them")
     if options["output"] == "-" and sys.stdout.isatty():
@@ -105,6 +109,10 @@ def overrides_of(options: Mapping[str, Any]) -> Iterator[Override]:
     """What the options change in the job."""
     if options["sources"]:
         yield Override("sources", list(options["sources"]), "SOURCE")
+    if options["memory"] is not None:
+        from streamdet.jobs.memory import memory_overrides
+
+        yield from memory_overrides(options["memory"], "--memory")
     for name, key in _KEYS.items():
         value = options[name]
         if isinstance(value, Scores):

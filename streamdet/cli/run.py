@@ -227,10 +227,11 @@ def run(
     memory: Annotated[
         str | None,
         typer.Option(
-            metavar="carry|reset",
+            metavar="both|objects|features|none",
             rich_help_panel=DETECTION,
-            help="Whether the recurrent state is carried from frame to frame, or reset at every frame. "
-            "Default: {detect.memory}.",
+            help="Which memories are used: of objects (an LSTM for each track that steadies boxes, scores and classes, "
+            "and holds objects through misses), of features (the detector's recurrent state), or none (every frame "
+            "for itself). Default: both.",
         ),
     ] = None,
     track: Annotated[

@@ -30,7 +30,9 @@ CHUNK_FRAMES = 8
 LOWEST_SCORE = 0.02
 MAX_DETECTIONS = 100
 # Not what a run shows: AP of a class counts second opinions on an object for what they are worth.
-_KEEP = DetectOptions(conf=LOWEST_SCORE, iou=0.6, exclusive=(), max_detections=MAX_DETECTIONS)
+OPINIONS = DetectOptions(conf=LOWEST_SCORE, iou=0.6, exclusive=(), max_detections=MAX_DETECTIONS)
+OBJECTS = DetectOptions(conf=LOWEST_SCORE, iou=0.6, max_detections=MAX_DETECTIONS)
+"""One box for each object, as the object memory needs them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +60,7 @@ def predict(
     seed: int = 0,
     chunk_frames: int = CHUNK_FRAMES,
     taken: NDArray[np.bool_] | None = None,
+    options: DetectOptions = OPINIONS,
 ) -> Prediction:
     """Find objects in every frame of a video.
 
@@ -70,6 +73,7 @@ def predict(
         chunk_frames: how many frames the detector gets at once; 1 is how a live stream is run. The boxes are the same.
         taken: (F,) bool, the frames that the detector looks at; it knows the time that passed in between. Nothing is
             found in the others.
+        options: which boxes are kept.
 
     Raises:
         ConfigError: if a frame is not of the size that the labels are for.
@@ -78,16 +82,22 @@ def predict(
     places = np.arange(len(video)) if taken is None else np.flatnonzero(taken)
     shrunk, shown = _shrink(video, letterbox, detector.spec.input.padding, places), places
     if memory == "shuffle":
-        order = np.random.default_rng(seed).permutation(len(places))
+        order = shuffled_order(len(places), seed)
         held = list(shrunk)
         shrunk, shown = (held[index] for index in order), places[order]
     detections: list[Detections] = [Detections.empty(detector.spec.classes)] * len(video)
     latency_s = np.zeros(len(video))
-    for span, found, seconds in _look(detector, shrunk, _Timing.of(video, places, detector), memory, chunk_frames):
+    timing = _Timing.of(video, places, detector)
+    for span, found, seconds in _look(detector, shrunk, timing, memory, chunk_frames, options):
         for place, row in zip(shown[span], found, strict=True):
             detections[place] = row.with_boxes(letterbox.restore(row.boxes))
         latency_s[shown[span]] = seconds / len(found)
     return Prediction(video, detections, latency_s)
+
+
+def shuffled_order(frames: int, seed: int = 0) -> NDArray[np.int64]:
+    """(F,) int64: which frame is shown at each moment of a shuffled video."""
+    return np.random.default_rng(seed).permutation(frames)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +145,7 @@ def _look(
     timing: _Timing,
     memory: Memory,
     chunk_frames: int,
+    options: DetectOptions,
 ) -> Iterator[tuple[slice, list[Detections], float]]:
     """Which frames, what was found in each, and the seconds that they took together."""
     state: State | None = None
@@ -151,6 +162,6 @@ def _look(
         else:
             before = None if timing.begins[first] else state
             outputs, state = detector.step(chunk[None], before, timing.dt_s[None, first:last])
-        found = [row for lane in outputs.detections(_KEEP) for row in lane]
+        found = [row for lane in outputs.detections(options) for row in lane]
         yield slice(first, last), found, time.perf_counter() - begun_s + sum(seconds)
         first = last

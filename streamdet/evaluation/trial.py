@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,25 @@ from numpy.typing import NDArray
 from streamdet.datasets.labels import LabelledVideo
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
-from streamdet.evaluation.follow import follow
-from streamdet.evaluation.predict import CHUNK_FRAMES, Memory, predict
+from streamdet.evaluation import predict as predicting
+from streamdet.evaluation.follow import follow, remember
+from streamdet.evaluation.predict import CHUNK_FRAMES, OBJECTS, OPINIONS, Prediction, predict, shuffled_order
 from streamdet.evaluation.streaming import streaming_average_precision, taken_frames
 from streamdet.models.contract import Detector
+
+Memory = Literal["carry", "reset", "shuffle", "both", "objects", "features", "none"]
+"""Which memories are used: of objects and of features, or one of them. carry is both, reset is none, shuffle is both
+over frames in random order."""
+_FEATURES: dict[Memory, predicting.Memory] = {
+    "carry": "carry",
+    "both": "carry",
+    "features": "carry",
+    "reset": "reset",
+    "none": "reset",
+    "objects": "reset",
+    "shuffle": "shuffle",
+}
+_OBJECTS: tuple[Memory, ...] = ("carry", "both", "objects", "shuffle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +37,7 @@ class Way:
     """How a detector is run; see streamdet.evaluation.predict.predict.
 
     Attributes:
-        memory: carry, reset or shuffle.
+        memory: see Memory.
         image_size: longer side of the model image, or its height and width, in pixels; the model's own when None.
         chunk_frames: how many frames the detector gets at once; 1 to measure the latency of a live stream.
     """
@@ -40,11 +55,13 @@ class Trial:
         pairs: the videos, with one Detections a frame.
         latencies_s: for each video (F,) float64, seconds from a decoded frame to its boxes.
         elapsed_s: seconds that all took, decoding included.
+        tracked: whether objects were followed.
     """
 
     pairs: list[tuple[LabelledVideo, list[Detections]]]
     latencies_s: list[NDArray[np.float64]]
     elapsed_s: float
+    tracked: bool
 
     def labelled_by(self, videos: Sequence[LabelledVideo]) -> list[tuple[LabelledVideo, list[Detections]]]:
         """The same detections with other labels of the same frames."""
@@ -55,7 +72,7 @@ def run_trial(detector: Detector, videos: Sequence[LabelledVideo], way: Way, *, 
     """Run a detector over videos.
 
     Args:
-        tracked: give identities to what a run would show.
+        tracked: give identities to what a run would show; without it there is no object memory.
 
     Raises:
         ConfigError: if a frame cannot be read or is not of the size that the labels are for.
@@ -64,10 +81,29 @@ def run_trial(detector: Detector, videos: Sequence[LabelledVideo], way: Way, *, 
     begun_s = time.perf_counter()
     pairs, latencies_s = [], []
     for video in videos:
-        seen = predict(detector, video, **asdict(way))
-        pairs.append((video, follow(video, seen.detections) if tracked else seen.detections))
+        seen = _run(detector, video, way, tracked=tracked)
+        pairs.append((video, seen.detections))
         latencies_s.append(seen.latency_s)
-    return Trial(pairs, latencies_s, time.perf_counter() - begun_s)
+    return Trial(pairs, latencies_s, time.perf_counter() - begun_s, tracked)
+
+
+def _run(
+    detector: Detector, video: LabelledVideo, way: Way, *, tracked: bool, taken: NDArray[np.bool_] | None = None
+) -> Prediction:
+    objects = tracked and way.memory in _OBJECTS
+    seen = predict(
+        detector,
+        video,
+        memory=_FEATURES[way.memory],
+        image_size=way.image_size,
+        chunk_frames=way.chunk_frames,
+        taken=taken,
+        options=OBJECTS if objects else OPINIONS,
+    )
+    if objects:
+        order = shuffled_order(len(video)) if way.memory == "shuffle" else None
+        return replace(seen, detections=remember(video, seen.detections, taken=taken, order=order))
+    return replace(seen, detections=follow(video, seen.detections)) if tracked else seen
 
 
 def streaming_figures(
@@ -103,7 +139,7 @@ def streaming_figures(
             continue
         seconds = measured_s if latency_s is None else np.full(len(video), latency_s)
         here = taken_frames(video, seconds)
-        found = detections if here.all() else predict(detector, video, **asdict(way), taken=here).detections
+        found = detections if here.all() else _run(detector, video, way, tracked=trial.tracked, taken=here).detections
         pairs.append((video, found))
         latencies_s.append(seconds)
         taken.append(here)

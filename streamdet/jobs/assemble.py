@@ -35,9 +35,12 @@ def assemble(
     Raises:
         ConfigError: the detector does not know a class.
     """
+    settings = config.settings(DetectSettings)
     context = StageContext(
         detector,
-        config.settings(DetectSettings).lowest_conf,
+        settings.lowest_conf,
+        min(stage_entry(name).lowest_score(config.settings_of(name), settings.lowest_conf) for name in config.stages),
+        settings,
         sources=streams.all_names,
         tracked="track" in config.stages,
         live=streams.live,

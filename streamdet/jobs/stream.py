@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from streamdet.errors import ConfigError, SourceError, StageError
 from streamdet.jobs.config import load_job
+from streamdet.jobs.memory import Memory, memory_overrides
 from streamdet.jobs.plan import SourceJob
 from streamdet.jobs.session import Session
 from streamdet.media.locations import SourceSpec, expand_sources
@@ -90,7 +91,7 @@ def stream(
     max_detections: int = KEEP.max_detections,
     classes: Sequence[str] | None = None,
     image_size: int | tuple[int, int] | None = None,
-    memory: Literal["carry", "reset"] = "carry",
+    memory: Memory = "both",
     track: bool = True,
     start_s: float = 0.0,
     end_s: float | None = None,
@@ -117,7 +118,8 @@ def stream(
         max_detections: most boxes in a frame.
         classes: only these.
         image_size: longer side, or height and width, in pixels that the detector sees; None: its own.
-        memory: "reset" forgets after every frame.
+        memory: which memories are used: of objects, which steadies boxes, scores and classes and holds objects
+            through misses (`carried`), and needs track; of features, which detectors with a recurrent state have.
         track: give boxes track ids that hold from frame to frame.
         start_s, end_s, max_frames, stride: the part of each source that is read.
         frames_per_clip: frames of a file that the detector takes at once; a result comes when its clip is full.
@@ -141,7 +143,6 @@ def stream(
         "detect.max_detections": max_detections,
         "detect.classes": None if classes is None else list(classes),
         "detect.image_size": list(image_size) if isinstance(image_size, tuple) else image_size,
-        "detect.memory": memory,
         "decode.start_s": start_s,
         "decode.end_s": end_s,
         "decode.max_frames": max_frames,
@@ -152,7 +153,8 @@ def stream(
         "batch.frames_per_clip": frames_per_clip,
         "stages": ["decode", "batch", "detect", *(["track"] if track else [])],
     }
-    config = load_job(None, [Override(key, value, key.rpartition(".")[2]) for key, value in settings.items()])
+    overrides = [Override(key, value, key.rpartition(".")[2]) for key, value in settings.items()]
+    config = load_job(None, [*overrides, *memory_overrides(memory, "memory")])
     specs = _specs(source)
     if not specs:
         raise ConfigError("no source given; expected a file, a folder, a glob, an address, or a list of them")

@@ -240,6 +240,8 @@ class _Watcher:
 
 
 def _build(settings: DetectSettings, context: StageContext) -> Stage:
+    if context.lowest_score < settings.lowest_conf:  # the stage that asks for weaker boxes decides what is shown
+        settings = settings.model_copy(update={"conf": context.lowest_score, "class_conf": {}})
     return detect(context.detector, settings)
 
 

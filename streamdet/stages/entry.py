@@ -9,6 +9,7 @@ from streamdet.flow import Stage
 from streamdet.frames import StateSection
 from streamdet.media.locations import SourceSpec
 from streamdet.models.contract import Detector
+from streamdet.models.options import KEEP, DetectOptions
 from streamdet.stages.outputs import OutputLog, Target
 from streamdet.yaml_file import Section
 
@@ -21,7 +22,9 @@ class StageContext:
 
     Attributes:
         detector: what detect runs.
-        min_score: lowest score of the boxes that detect gives, 0 to 1.
+        min_score: lowest score of what is shown, 0 to 1.
+        lowest_score: lowest score of the boxes that detect gives: some stage may make use of weaker ones.
+        show: which boxes are shown.
         sources: names of the sources at the start.
         tracked: whether boxes get track ids.
         live: whether frames are of now: cameras and live streams are among the sources.
@@ -31,6 +34,8 @@ class StageContext:
 
     detector: Detector
     min_score: float
+    lowest_score: float = 1.0
+    show: DetectOptions = KEEP
     sources: Sequence[str] = ()
     tracked: bool = False
     live: bool = False
@@ -102,6 +107,7 @@ class StageEntry:
         gives: what the stages after it may need or use.
         state: what it saves of a stream; None where it remembers nothing. Where it declares one, its `snapshot` gives
             one after the first frame.
+        lowest_score: gives, from its settings and detect.conf, the lowest score of the boxes that it makes use of.
         why_not_saved: gives why its state cannot be saved with these settings; None where it can.
         output: what it writes; None where it writes nothing.
     """
@@ -115,5 +121,6 @@ class StageEntry:
     uses: frozenset[str] = frozenset()
     gives: frozenset[str] = frozenset()
     state: type[StateSection] | None = None
+    lowest_score: Callable[[Any, float], float] = lambda settings, conf: conf
     why_not_saved: Callable[[Any], str | None] = lambda settings: None
     output: OutputEntry | None = None

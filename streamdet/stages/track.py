@@ -1,4 +1,4 @@
-"""track: gives every box a track id, the same for the same object in all frames."""
+"""track: refines boxes in the light of earlier ones, and gives the same object the same track id in all frames."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from streamdet.flow import Stage
 from streamdet.frames import SavedState, StateSection, StreamGap, StreamInfo
+from streamdet.models.options import KEEP, DetectOptions
 from streamdet.result import Result
 from streamdet.stages.entry import StageContext, StageEntry
 from streamdet.stages.per_stream import StreamWorker, per_stream
 from streamdet.tracking.options import TrackOptions
 from streamdet.tracking.registry import build_tracker
+from streamdet.tracking.registry import min_score as lowest_score_of
 from streamdet.tracking.tracker import SavableTracker, Tracker
 
 
@@ -40,7 +42,9 @@ class _Tracks(StreamWorker[TrackState]):
         if self._step_s is not None and isinstance(self._tracker, SavableTracker):
             self._tracker.continue_at(result.pts_s - self._step_s)
         self._step_s = None
-        return result.with_detections(self._tracker.update(result.detections, result.pts_s))
+        return result.with_detections(
+            self._tracker.update(result.detections, result.pts_s, (result.width, result.height))
+        )
 
     def gap(self, gap: StreamGap) -> None:
         self._tracker.reset()
@@ -53,28 +57,28 @@ class _Tracks(StreamWorker[TrackState]):
             self._tracker.load_state_dict(section.tracker)
 
 
-def track(options: TrackOptions | None = None, min_score: float = 0.25) -> Stage:
+def track(options: TrackOptions | None = None, show: DetectOptions = KEEP) -> Stage:
     """Result to Result with track ids; one tracker a stream, which starts again after a gap.
 
     Args:
         options: which tracker, and its thresholds.
-        min_score: lowest score of the boxes, 0 to 1.
+        show: which objects are shown.
 
     Raises:
         ConfigError: there is no such tracker.
     """
     options = options or TrackOptions()
-    build_tracker(options, min_score)
-    return per_stream("track", lambda: _Tracks(build_tracker(options, min_score)))
+    build_tracker(options, show.conf, show.class_conf)
+    return per_stream("track", lambda: _Tracks(build_tracker(options, show.conf, show.class_conf)))
 
 
 def _why_not_saved(options: TrackOptions) -> str | None:
     saved = isinstance(build_tracker(options, 0.0), SavableTracker)
-    return None if saved else f"the tracks of tracker {options.tracker} cannot be saved; expected tracker byte"
+    return None if saved else f"the tracks of tracker {options.tracker} cannot be saved; expected memory or byte"
 
 
 def _build(options: TrackOptions, context: StageContext) -> Stage:
-    return track(options, context.min_score)
+    return track(options, context.show)
 
 
 STAGE = StageEntry(
@@ -84,5 +88,6 @@ STAGE = StageEntry(
     needs=frozenset({"detections"}),
     gives=frozenset({"track_ids"}),
     state=TrackState,
+    lowest_score=lowest_score_of,
     why_not_saved=_why_not_saved,
 )

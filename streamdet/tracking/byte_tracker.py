@@ -1,4 +1,4 @@
-"""The default tracker, after ByteTrack (Zhang et al. 2022), with true time between frames."""
+"""Track ids for boxes as they are: after ByteTrack (Zhang et al. 2022), with true time between frames."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -43,7 +43,7 @@ class ByteTracker:
         self._time_s = np.nan
         self._tracks = np.zeros(0, _TRACK)
 
-    def update(self, detections: Detections, time_s: float) -> Detections:
+    def update(self, detections: Detections, time_s: float, size: tuple[int, int] | None = None) -> Detections:
         """See Tracker; a box whose track is not confirmed yet, or that cannot start one, has -1."""
         usable = np.isfinite(detections.boxes).all(axis=1) & (detections.boxes[:, 2:] > detections.boxes[:, :2]).all(1)
         boxes = detections.boxes[usable].astype(np.float64)

@@ -55,7 +55,7 @@ class LibraryTracker:
         self._time_s = -np.inf
         self._first_id = self._next_id = 1
 
-    def update(self, detections: Detections, time_s: float) -> Detections:
+    def update(self, detections: Detections, time_s: float, size: tuple[int, int] | None = None) -> Detections:
         """See Tracker."""
         import supervision
 

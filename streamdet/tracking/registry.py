@@ -1,5 +1,6 @@
 """The trackers that there are, by name: those of this package, and those of installed plug-ins."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 
@@ -7,6 +8,7 @@ from streamdet.errors import ConfigError
 from streamdet.tracking import library
 from streamdet.tracking.byte_tracker import ByteTracker
 from streamdet.tracking.library import LibraryTracker
+from streamdet.tracking.memory.tracker import MemoryTracker, lowest_score
 from streamdet.tracking.options import TrackOptions
 from streamdet.tracking.tracker import Tracker
 
@@ -17,20 +19,29 @@ GROUP = "streamdet.trackers"
 def tracker_names() -> list[str]:
     """Names of all trackers, the default first."""
     plugins = (point.name for point in entry_points(group=GROUP))
-    return list(dict.fromkeys(["byte", *library.NAMES, *plugins]))
+    return list(dict.fromkeys(["memory", "byte", *library.NAMES, *plugins]))
 
 
-def build_tracker(options: TrackOptions, conf: float) -> Tracker:
+def min_score(options: TrackOptions, conf: float) -> float:
+    """Lowest score of the boxes that a tracker makes use of, if objects are shown from `conf` on."""
+    return lowest_score(conf) if options.tracker == "memory" else conf
+
+
+def build_tracker(options: TrackOptions, conf: float, class_conf: Mapping[str, float] | None = None) -> Tracker:
     """A tracker for one stream.
 
     Args:
         options: which one, and its thresholds.
-        conf: lowest score of the boxes that it will get, 0 to 1.
+        conf: lowest score of what is shown, 0 to 1; all but the memory get no boxes below it.
+        class_conf: the same of single classes, by their names, in place of conf.
 
     Raises:
         ConfigError: there is none of this name, or what it needs is not installed.
     """
     name = options.tracker
+    if name == "memory":
+        return MemoryTracker(options, conf, class_conf)
+    conf = min(conf, *class_conf.values()) if class_conf else conf
     if name == "byte":
         return ByteTracker(options, conf)
     if name in library.NAMES:

@@ -11,21 +11,32 @@ from streamdet.detections import Detections
 class Tracker(Protocol):
     """The tracks of one stream."""
 
-    def update(self, detections: Detections, time_s: float) -> Detections:
+    def update(self, detections: Detections, time_s: float, size: tuple[int, int]) -> Detections:
         """Take the boxes of the next frame and give them track ids.
 
         Args:
             detections: boxes of one frame; there may be ones that are not finite or have no area.
             time_s: presentation time in seconds; steps may be uneven, and a time before the last one counts as the
                 same time.
+            size: width and height of the frame, pixels.
 
         Returns:
-            the same boxes in the same order, with ids from 1 on; -1 where a box has no track.
+            what is there, with ids from 1 on; -1 where a box has no track. Most trackers return the same boxes in the
+            same order.
         """
         ...
 
     def reset(self) -> None:
         """Forget all tracks, as after a gap; no id is given twice in a stream."""
+        ...
+
+
+@runtime_checkable
+class CarryingTracker(Tracker, Protocol):
+    """A tracker that says where objects are in frames that the detector does not look at."""
+
+    def carry(self, time_s: float, size: tuple[int, int]) -> Detections:
+        """What is there now, predicted; a frame that is looked at may follow, as if this one had not been."""
         ...
 
 

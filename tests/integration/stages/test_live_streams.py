@@ -21,6 +21,7 @@ from streamdet.jobs.config import load_job
 from streamdet.jobs.stream import stream
 from streamdet.jobs.streams import Streams
 from streamdet.media.locations import SourceSpec, expand_sources
+from streamdet.models.options import DetectOptions
 from streamdet.result import Result
 from streamdet.runtimes.torch import TorchDetector
 from streamdet.stages import detect as detect_stage
@@ -28,6 +29,7 @@ from streamdet.stages.batch import batch
 from streamdet.stages.decode import DecodeSettings, Input
 from streamdet.stages.detect import DetectSettings, detect
 from streamdet.stages.track import track
+from streamdet.tracking.options import TrackOptions
 
 STAGES = "stages=[decode, batch, detect, track]"
 SMALL = Live(160, 96, 25)
@@ -136,7 +138,11 @@ def alone(detector, seen: list, source: str) -> list[Result]:
             items += [frame for frames in item for frame in frames if frame.source == source]
         elif item.source == source:
             items.append(item)
-    stages = [batch(1), detect(detector, DetectSettings(conf=0.0, max_detections=5)), track(min_score=0.0)]
+    stages = [
+        batch(1),
+        detect(detector, DetectSettings(conf=0.0, max_detections=5)),
+        track(TrackOptions(tracker="byte"), DetectOptions(conf=0.0)),
+    ]
     with Run([Stage("decode", lambda inbox: iter(items))], stages, "inline") as run:
         return [item for item in run if isinstance(item, Result)]
 

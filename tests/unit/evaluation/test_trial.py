@@ -82,9 +82,9 @@ def test_live_without_latency_is_plain_ap_and_runs_nothing_again(build):
 def test_live_with_latency_sees_only_the_frames_there_is_time_for(build):
     """250 ms a frame at 10 frames a second: free at 0.25, it takes frame 2, at 0.5 frame 5, and so on."""
     detector = SquareFinder()
-    trial = run_trial(detector, [walk(build)], Way())
+    trial = run_trial(detector, [walk(build)], Way("features"))
     detector.seen, detector.dt_s = [], []
-    figures = streaming_figures(detector, trial, Way(), build.classes, latency_s=0.25)
+    figures = streaming_figures(detector, trial, Way("features"), build.classes, latency_s=0.25)
     assert detector.seen == [0, 2, 5, 7, 10, 11]
     assert detector.dt_s[1:] == pytest.approx([0.2, 0.3, 0.2, 0.3, 0.1])
     assert figures["taken"] == pytest.approx(6 / 12)
