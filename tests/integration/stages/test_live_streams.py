@@ -29,7 +29,6 @@ from streamdet.stages.batch import batch
 from streamdet.stages.decode import DecodeSettings, Input
 from streamdet.stages.detect import DetectSettings, detect
 from streamdet.stages.track import track
-from streamdet.tracking.options import TrackOptions
 
 STAGES = "stages=[decode, batch, detect, track]"
 SMALL = Live(160, 96, 25)
@@ -141,7 +140,7 @@ def alone(detector, seen: list, source: str) -> list[Result]:
     stages = [
         batch(1),
         detect(detector, DetectSettings(conf=0.0, max_detections=5)),
-        track(TrackOptions(tracker="byte"), DetectOptions(conf=0.0)),
+        track(show=DetectOptions(conf=0.0)),
     ]
     with Run([Stage("decode", lambda inbox: iter(items))], stages, "inline") as run:
         return [item for item in run if isinstance(item, Result)]
