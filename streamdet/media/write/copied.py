@@ -1,4 +1,7 @@
-"""Copies a file's audio and subtitles beside a new video: packet by packet, bit for bit, at their own times."""
+"""Copies a file's audio and subtitles beside a new video: packet by packet, bit for bit, at their own times.
+
+Subtitles of text that a container holds in another codec only are wrapped in that.
+"""
 
 import io
 import logging
@@ -6,7 +9,7 @@ from collections.abc import Generator, Sequence
 from fractions import Fraction
 from math import ceil, floor
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -22,6 +25,7 @@ from streamdet.media.locations import SourceSpec
 from streamdet.media.timeline import beginning_s, exact
 from streamdet.media.tracks import best_video_stream
 from streamdet.media.write.formats import OUTPUT_FORMATS, OutputFormat
+from streamdet.media.write.subtitles import TEXT_CODECS, packed
 
 CopiedStream: TypeAlias = AudioStream | SubtitleStream
 CopiedPacket: TypeAlias = "av.Packet[CopiedStream]"
@@ -46,6 +50,7 @@ class CopiedTrack:
     Attributes:
         next: the packet that comes next, None at the end.
         kind: audio or subtitle.
+        written_as: the codec of text that it is wrapped in; None: it stays as it is.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class CopiedTrack:
         codec = self.stream.codec_context
         self.codec = codec.codec.canonical_name if codec is not None else "an unknown codec"
         self.description = f"{path}, {kind} track {number + 1} ({self.codec}, {self.stream.language or 'no language'})"
+        self.written_as: str | None = None
         self._interval = 0
         self._packets = self._read()
         self.next: CopiedPacket | None = next(self._packets, None)
@@ -87,7 +93,16 @@ class CopiedTrack:
             self._interval = (self.next.dts or 0) - (packet.dts or 0)
         if not packet.duration:  # players skip the last packet of an mp4 where it has none
             packet.duration = self._interval
-        return packet
+        return self._wrapped(packet)
+
+    def _wrapped(self, packet: CopiedPacket) -> CopiedPacket:
+        """The same packet as it is written."""
+        if self.written_as is None:
+            return packet
+        wrapped = cast(CopiedPacket, av.Packet(packed(bytes(packet), self.codec, self.written_as)))
+        wrapped.pts, wrapped.dts, wrapped.duration = packet.pts, packet.dts, packet.duration
+        wrapped.time_base, wrapped.is_keyframe = self._time_base, True
+        return wrapped
 
     def add_to(self, output: OutputContainer) -> CopiedStream:
         """Make a stream like this one in a container that is about to be written.
@@ -95,7 +110,11 @@ class CopiedTrack:
         Raises:
             ValueError, av.FFmpegError: that container does not know the codec.
         """
-        stream = output.add_stream_from_template(self.stream, opaque=True)
+        stream: CopiedStream
+        if self.written_as is None:
+            stream = output.add_stream_from_template(self.stream, opaque=True)
+        else:
+            stream = cast(SubtitleStream, output.add_mux_stream(self.written_as))
         stream.metadata.update(
             {key: self.stream.metadata[key] for key in _KEPT_METADATA if key in self.stream.metadata}
         )
@@ -109,10 +128,22 @@ class CopiedTrack:
         return stream
 
     def fits(self, container: OutputFormat) -> bool:
-        """Ask the muxer itself: write the next packet into memory and read it back. Some only fail at the reading."""
+        """Whether a container holds it, as it is or wrapped in the codec of text of that container."""
         if self.next is None or self.stream.codec_context is None:
             return False
-        trial = av.Packet(bytes(self.next))
+        if self._is_held(container):
+            return True
+        if self.codec not in TEXT_CODECS or container.text is None:
+            return False
+        self.written_as = container.text
+        return self._is_held(container)
+
+    def _is_held(self, container: OutputFormat) -> bool:
+        """Ask the muxer itself: write the next packet into memory and read it back. Some only fail at the reading."""
+        if self.next is None:
+            return False
+        data = bytes(self._wrapped(self.next))
+        trial = av.Packet(data)
         trial.pts = trial.dts = 0
         trial.duration, trial.time_base, trial.is_keyframe = self.next.duration, self._time_base, True
         memory = io.BytesIO()
@@ -126,7 +157,7 @@ class CopiedTrack:
                 output.mux(trial)
             memory.seek(0)
             with av.open(memory, "r") as written:
-                return any(bytes(packet) == bytes(self.next) for packet in written.demux())
+                return any(bytes(packet) == data for packet in written.demux())
         except (av.FFmpegError, ValueError):
             return False
 
@@ -156,9 +187,20 @@ class CopiedTrack:
                 continue
             if self._end_s is not None and pts * self._time_base >= self._end_s:
                 return
+            if self.kind == "subtitle":
+                pts = dts = self._cut_to_part(packet, pts)
             packet.dts = last = dts if last is None or dts > last else last + least_step
             packet.pts = max(pts, packet.dts)
             yield packet
+
+    def _cut_to_part(self, packet: CopiedPacket, pts: int) -> int:
+        """Let a subtitle be shown in the part alone; gives its start."""
+        start = pts if self._start_s is None else max(pts, ceil(self._start_s / self._time_base))
+        end = pts + (packet.duration or 0)
+        if self._end_s is not None:
+            end = min(end, floor(self._end_s / self._time_base))
+        packet.duration = max(0, end - start)
+        return start
 
     def _demux(self) -> Generator[CopiedPacket, None, None]:
         """Packets as containers other than MPEG-TS hold them."""

@@ -2,6 +2,8 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from av.container import InputContainer, OutputContainer
+from av.stream import Discard
 
 from streamdet.errors import DecodeError
 from streamdet.media.border import errors_of
@@ -54,7 +57,7 @@ def extras_of(path: Path, start_s: float | None, end_s: float | None, shift_s: F
             zero_s = beginning_s(source)
             bounds = (None if at is None else float(zero_s) + at for at in (start_s, end_s))
             chapters = [_shifted(each, shift_s) for each in _inside(source, *bounds)]
-            _tell_left_out(path, source)
+            _tell_left_out(path, source, ("data", "attachment"))
             return Extras(tags, chapters)
     except DecodeError as error:
         _log.warning("%s; its title and chapters are left out", error)
@@ -79,13 +82,33 @@ def _shifted(chapter: Any, shift_s: Fraction) -> Any:
     return {**chapter, "start": chapter["start"] + shift, "end": chapter["end"] + shift}
 
 
-def _tell_left_out(path: Path, source: InputContainer) -> None:
-    # Chapters of mp4 are a track of text as well.
-    kinds = ("attachment",) if source.chapters() else ("data", "attachment")
-    left_out = Counter(stream.type for stream in source.streams if stream.type in kinds)
-    if left_out:
-        what = " and ".join(f"{count} {kind} track{'s' * (count > 1)}" for kind, count in left_out.items())
-        _warn(f"{path}: not copied to the output: {what}")
+def tell_left_out(path: Path, target: str) -> None:
+    """Say what else than pictures and sound a file holds, for an output that takes nothing of it.
+
+    Args:
+        path: the file.
+        target: the output, as messages may show it.
+    """
+    with suppress(DecodeError), errors_of(str(path)), open_file(path) as source:
+        names = [name for name in ("title", "creation_time") if name in source.metadata]
+        chapters = len(source.chapters())
+        more = [*names, *([_counted(chapters, "chapter")] if chapters else [])]
+        _tell_left_out(path, source, ("subtitle", "data", "attachment"), more, target)
+
+
+def _tell_left_out(
+    path: Path, source: InputContainer, kinds: Sequence[str], more: Sequence[str] = (), target: str = "the output"
+) -> None:
+    # Chapters of mp4 are a track as well, which FFmpeg leaves out by itself.
+    tracks = [stream for stream in source.streams if stream.type in kinds and stream.discard != Discard.all]
+    left_out = Counter("timecode" if "timecode" in stream.metadata else stream.type for stream in tracks)
+    what = [*more, *(_counted(count, f"{kind} track") for kind, count in left_out.items())]
+    if what:
+        _warn(f"{path}: not copied to {target}: {' and '.join(what)}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count > 1)}"
 
 
 @lru_cache(maxsize=1000)  # each segment of an output reads them

@@ -26,10 +26,12 @@ class OutputFormat:
     Attributes:
         muxer: FFmpeg's name of it.
         codecs: the video codecs that it can hold.
+        text: the codec of its subtitles; None: it holds none.
     """
 
     muxer: str
     codecs: tuple[str, ...]
+    text: str | None = None
 
     @property
     def is_mp4(self) -> bool:
@@ -83,13 +85,13 @@ class OutputFormat:
         return {"moov_size": str(_MOOV_BYTES + _MOOV_BYTES_A_SAMPLE * samples)} | _timescales(time_base)
 
 
-_MP4 = OutputFormat("mp4", ("h264", "hevc", "av1"))
+_MP4 = OutputFormat("mp4", ("h264", "hevc", "av1"), "mov_text")
 OUTPUT_FORMATS = {
     ".m4v": _MP4,
-    ".mkv": OutputFormat("matroska", ("h264", "hevc", "av1")),
-    ".mov": OutputFormat("mov", ("h264", "hevc")),
+    ".mkv": OutputFormat("matroska", ("h264", "hevc", "av1"), "subrip"),
+    ".mov": OutputFormat("mov", ("h264", "hevc"), "mov_text"),
     ".mp4": _MP4,
-    ".webm": OutputFormat("webm", ("av1",)),
+    ".webm": OutputFormat("webm", ("av1",), "webvtt"),
 }
 
 

@@ -17,6 +17,7 @@ from streamdet.frames import Picture, StreamInfo
 from streamdet.media.write.copied import CopiedTrack, open_tracks
 from streamdet.media.write.delivery import Delivery
 from streamdet.media.write.encoder import streaming_settings
+from streamdet.media.write.extras import tell_left_out
 from streamdet.media.write.formats import OutputFormat, output_format
 from streamdet.media.write.options import DEFAULTS, EncodeOptions
 from streamdet.media.write.part_file import write_error
@@ -106,7 +107,14 @@ class HlsWriter:
         self._delivery = delivery
         self._settings = streaming_settings(options, live=info.live)
         window_s = _LIVE_WINDOW_S if window_s is None and info.live else window_s
-        self._container = _Hls("hls", ("h264",), path, 1 if info.live else 2, window_s, info.live)
+        self._container = _Hls(
+            "hls",
+            ("h264",),
+            playlist=path,
+            segment_s=1 if info.live else 2,
+            window_s=window_s,
+            live=info.live,
+        )
         self._audio_from = Path(info.path) if options.audio == "copy" and info.path is not None else None
         self._part_s = start_s, end_s
         self._clock = clock
@@ -161,6 +169,8 @@ class HlsWriter:
         self._path.unlink(missing_ok=True)  # first: it must never name what is not there
         for segment in old_segments(self._path):
             segment.unlink(missing_ok=True)
+        if self._info.path is not None:
+            tell_left_out(Path(self._info.path), str(self._path))
         return Recording(
             self._path,
             self._container,

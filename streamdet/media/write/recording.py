@@ -103,7 +103,9 @@ class Recording:
         late = [
             track
             for track in tracks
-            if container.is_mp4 and (track.kind == "subtitle" or (track.next_s or 0) > late_from_s)
+            if container.is_mp4
+            and not (indexed and track.kind == "subtitle")
+            and (track.kind == "subtitle" or (track.next_s or 0) > late_from_s)
         ]
         self._audio = TrackCopier([track for track in tracks if track not in late], self.times.shift_s)
         self._audio.add_to(self._output)

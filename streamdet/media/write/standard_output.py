@@ -118,7 +118,8 @@ class StandardOutputWriter:
             raise stdout_error(failures[0]) from failures[0]
 
     def _start(self, picture: Picture, pts: int, time_base: Fraction) -> Recording:
-        container = _Piped(OUTPUT_FORMATS[".mkv"].muxer, OUTPUT_FORMATS[".mkv"].codecs)
+        matroska = OUTPUT_FORMATS[".mkv"]
+        container = _Piped(matroska.muxer, matroska.codecs, matroska.text)
         source = None if self._info.path is None else Path(self._info.path)
         return Recording(
             StandardOutput(),

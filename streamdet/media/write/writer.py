@@ -232,8 +232,7 @@ class VideoWriter:
                 return
         elif self._in_place:
             for track in recording.late.tracks:
-                why = "starts too late for" if track.kind == "audio" else "cannot be added afterwards to"
-                _log.warning("%s: %s %s, left out", track.description, why, self.path)
+                _log.warning("%s: starts too late for %s, left out", track.description, self.path)
         elif self._container.is_mp4:
             ready = self._faststart(recording)
         self._part.publish(ready)
