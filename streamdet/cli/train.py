@@ -57,6 +57,13 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", rich_help_panel=OUTPUT, help="Continue the run in that folder.")
     ] = False,
+    task: Annotated[
+        str,
+        typer.Option(
+            metavar="detector|object-memory",
+            help="What is trained: a detector, or the memory of objects behind one (the recipe object_memory).",
+        ),
+    ] = "detector",
     device: Device = "auto",
     progress: Progress = None,
     log_format: LogFormat = "text",
@@ -72,6 +79,13 @@ def train(
     missing = [name for module, name in _EXTRAS.items() if find_spec(module) is None]
     if missing:
         raise ConfigError(f"training needs {', '.join(missing)}: pip install 'streamdet[train]'")
+
+    if task == "object-memory":
+        from streamdet.cli.train_memory import train_memory
+
+        return train_memory(recipe, settings or (), output, resume=resume, device=device, progress=progress)
+    if task != "detector":
+        raise ConfigError(f"--task: expected detector or object-memory, got {task}")
 
     from streamdet.runtimes.torch import resolve_device
     from streamdet.training.initialise import complete_recipe

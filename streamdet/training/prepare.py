@@ -1,7 +1,7 @@
 """From a recipe to footage: sets opened, cut, linked, completed by the teacher, and kept for evaluation."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,10 +39,10 @@ def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]
     for part in config.sets:
         if part.role == "validate":
             continue
-        labelled = _open(part, config)
+        labelled = open_part(part, config.data, config.model.classes)
         for note in labelled.notes:
             say(f"{part.name}: {note}")
-        kept = [kept for video in labelled.videos for kept in _outside(video, part.hold_out.get(video.name))]
+        kept = [kept for video in labelled.videos for kept in outside(video, part.hold_out.get(video.name))]
         if not any(labels is not None for video in kept for labels in video.labels):
             raise ConfigError(f"set {part.name}: has no labelled frame to train on")
         videos = tuple(link_boxes(video) for video in kept)
@@ -67,7 +67,7 @@ def open_validation(config: TrainingConfig) -> Mapping[str, LabelledSet]:
     """What is kept for evaluation, by the set's name; small objects and bad areas are ignore regions there."""
     kept = {}
     for part in config.sets:
-        labelled = _open(part, config)
+        labelled = open_part(part, config.data, config.model.classes)
         if part.role == "validate":
             videos = list(labelled.videos)
         else:
@@ -78,22 +78,33 @@ def open_validation(config: TrainingConfig) -> Mapping[str, LabelledSet]:
     return kept
 
 
-def _open(part: SetConfig, config: TrainingConfig) -> LabelledSet:
-    labelled = open_set(config.data / part.path, part.split, order=Order(part.stills, part.fps))
+def open_part(part: SetConfig, data: Path, classes: Sequence[str]) -> LabelledSet:
+    """A set of a recipe, with these classes.
+
+    Args:
+        part: the set.
+        data: the folder that its path is relative to.
+        classes: the detector's.
+
+    Raises:
+        ConfigError: it cannot be read, labels none of the classes, or has no video that hold_out names.
+    """
+    labelled = open_set(data / part.path, part.split, order=Order(part.stills, part.fps))
     unknown = sorted(set(part.hold_out) - {video.name for video in labelled.videos})
     if unknown:
         there = ", ".join(sorted(video.name for video in labelled.videos)[:5])
         raise ConfigError(f"set {part.name}: hold_out names {', '.join(unknown)}; its videos are {there}")
-    mapped = map_classes(labelled, config.model.classes, part.class_names)
+    mapped = map_classes(labelled, classes, part.class_names)
     if not any(video.labelled for video in mapped.videos):
         raise ConfigError(
             f"set {part.name}: labels {', '.join(labelled.classes)}, none of which is a class of the model; "
-            f"class_names says which of {', '.join(config.model.classes)} each of them is"
+            f"class_names says which of {', '.join(classes)} each of them is"
         )
     return mapped
 
 
-def _outside(video: LabelledVideo, held: tuple[int, int] | None) -> list[LabelledVideo]:
+def outside(video: LabelledVideo, held: tuple[int, int] | None) -> list[LabelledVideo]:
+    """What is left of a video without the frames (start, stop) that are held out."""
     if held is None:
         return [video]
     start, stop, _ = slice(*held).indices(len(video))
