@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -212,6 +214,45 @@ class Detections:
     def with_boxes(self, boxes: ArrayLike) -> Detections:
         """The same objects with other boxes, for example in pixels of another picture."""
         return replace(self, boxes=np.asarray(boxes, np.float32))
+
+    def to_dicts(self, areas: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """What JSON Lines hold of each box; those that are no numbers are left out.
+
+        Args:
+            areas: names of the columns of `inside`.
+        """
+        found = self.finite()
+        return [
+            {
+                "box": [round(edge, 2) for edge in row.box],
+                "class": row.class_name,
+                "class_id": row.class_id,
+                "score": round(row.score, 4),
+                "track": row.track_id if row.track_id >= 0 else None,
+                **more,
+            }
+            for row, more in zip(found, found._optional_dicts(areas), strict=True)
+        ]
+
+    def _optional_dicts(self, areas: Sequence[str]) -> list[dict[str, Any]]:
+        """What each detection has beside what all have, where a stage gives it."""
+        rows: list[dict[str, Any]] = [{} for _ in range(len(self))]
+        if self.support is not None:
+            for row, support in zip(rows, self.support.tolist(), strict=True):
+                row["support"] = round(support, 3)
+        if self.carried is not None:
+            for row, carried in zip(rows, self.carried.tolist(), strict=True):
+                row.update({"carried": True} if carried else {})
+        if self.keypoints is not None:
+            for row, points in zip(rows, self.keypoints.tolist(), strict=True):
+                row["keypoints"] = [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in points]
+        if self.inside is not None:
+            for row, inside in zip(rows, self.inside.tolist(), strict=True):
+                row.update({"zones": names} if (names := list(compress(areas, inside))) else {})
+        if self.speeds_mps is not None:
+            for row, speed in zip(rows, self.speeds_mps.tolist(), strict=True):
+                row.update({"speed_mps": round(speed, 2)} if math.isfinite(speed) else {})
+        return rows
 
     def to_supervision(self) -> supervision.Detections:
         """Convert for the supervision library; optional columns are found in its `data`.

@@ -86,6 +86,7 @@ class StreamInfo:
         frames: number of frames, an estimate; None where unknown.
         live: True where frames cannot be had again (camera, network).
         path: the local file that audio can be copied from, None where there is none.
+        track_index: of the video in that file; None where it is not known.
         pixel_aspect: width of a pixel over its height, as displayed; DVDs and DV tapes have other ones than 1.
         colour: (matrix, range, primaries, transfer), FFmpeg's integers of the source's tags.
         pictures: of a folder of images: the file names of its frames, by their number.
@@ -102,6 +103,7 @@ class StreamInfo:
     frames: int | None = None
     live: bool = False
     path: str | None = None
+    track_index: int | None = None
     pixel_aspect: Fraction = Fraction(1)
     colour: tuple[int, int, int, int] = (2, 0, 2, 2)
     pictures: tuple[str, ...] = ()

@@ -1,7 +1,10 @@
 """What detect yields for every frame."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,3 +140,32 @@ class Result:
     def with_detections(self, detections: Detections) -> "Result":
         """The same frame with other boxes."""
         return replace(self, detections=detections)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON Lines hold of a frame; boxes and scores that are no numbers are left out."""
+        frame = self.frame
+        line: dict[str, Any] = {
+            "type": "frame",
+            "source": frame.source,
+            "session": frame.session,
+            "frame": frame.index,
+            "pts": frame.pts,
+            "time_base": f"{frame.time_base.numerator}/{frame.time_base.denominator}",
+            "time_s": round(frame.pts_s, 6),
+            "width": self.width,
+            "height": self.height,
+        }
+        if frame.pixel_aspect != 1:
+            line["pixel_aspect"] = f"{frame.pixel_aspect.numerator}/{frame.pixel_aspect.denominator}"
+        if frame.wall_time is not None:  # a live source
+            line["wall_time"] = utc_text(frame.wall_time)
+            known = self.latency_s is not None and math.isfinite(self.latency_s)
+            line["latency_s"] = round(self.latency_s or 0.0, 4) if known else None
+            line["dropped_before"] = frame.dropped_before
+        line["detections"] = self.detections.to_dicts([place.name for place in self.zones.places if not place.is_line])
+        return line
+
+
+def utc_text(time: datetime) -> str:
+    """ISO 8601 with milliseconds, in UTC."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,6 +11,7 @@ from streamdet.yaml_file import Override
 
 if TYPE_CHECKING:
     from streamdet.jobs.config import PipelineConfig
+    from streamdet.stages.overlay import OverlaySettings
 
 # Which option sets which key of the job; an option that is not given leaves the file's value.
 _KEYS = {
@@ -47,6 +48,8 @@ _KEYS = {
     "overwrite": "overwrite",
     "resume": "resume",
 }
+# What an option changes of a video that is encoded.
+_OF_ENCODING = ("codec", "crf", "preset", "segment")
 
 
 class Scores(NamedTuple):
@@ -103,6 +106,13 @@ def refuse_what_excludes_each_other(options: Mapping[str, Any]) -> None:
         raise ConfigError("-o -: standard output is a terminal; expected a pipe or a file, such as -o - | ffplay -")
     if options["no_video"] and options["output"] is not None:
         raise ConfigError("--no-video and --output exclude each other; expected one of them")
+    if options["annotate"] not in (None, "draw", "overlay"):
+        raise ConfigError(f"--annotate: expected draw or overlay, got {options['annotate']}")
+    if options["annotate"] is not None and options["no_video"]:
+        raise ConfigError("--no-video and --annotate exclude each other; expected one of them")
+    for name in _OF_ENCODING if options["annotate"] == "overlay" else ():
+        if options[name] is not None:
+            raise ConfigError(f"--annotate overlay and --{name} exclude each other: the video is copied as it is")
 
 
 def overrides_of(options: Mapping[str, Any]) -> Iterator[Override]:
@@ -128,17 +138,23 @@ def overrides_of(options: Mapping[str, Any]) -> Iterator[Override]:
 def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "PipelineConfig":
     """The job with the stages that the options about outputs and --track take away or add."""
     stages = list(config.stages)
+    drawn = ("encode",) if options["show"] else ("annotate", "encode")  # a window shows what is drawn
     if options["no_video"]:
-        unused = ("encode",) if options["show"] else ("annotate", "encode")
-        stages = [stage for stage in stages if stage not in unused]
+        stages = [stage for stage in stages if stage not in (*drawn, "overlay")]
     if options["track"] is False and "zones" in stages:
         raise ConfigError("--no-track: this job has the stage zones, which follows objects by their track ids")
     if options["track"] is False:
         stages = [stage for stage in stages if stage != "track"]
     if options["track"] and "track" not in stages:
         stages.insert(3, "track")
-    if options["output"] is not None and "encode" not in stages:
-        stages += ["encode"] if "annotate" in stages else ["annotate", "encode"]
+    if options["annotate"] == "draw":
+        stages = [stage for stage in stages if stage != "overlay"]
+    overlaid = options["annotate"] == "overlay" or "overlay" in stages
+    if overlaid:
+        stages = [stage for stage in stages if stage not in drawn]
+        stages += [] if "overlay" in stages else ["overlay"]
+    elif "encode" not in stages and (options["annotate"] == "draw" or options["output"] is not None):
+        stages += [stage for stage in ("annotate", "encode") if stage not in stages]
     if options["detections"] is not None and "record" not in stages:
         stages.append("record")
     if options["save_crop"] is not None and "crops" not in stages:
@@ -146,4 +162,18 @@ def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "Pipeli
         stages.insert(stages.index("annotate") if "annotate" in stages else len(stages), "crops")
     if options["csv"] is not None and "table" not in stages:
         stages.append("table")
-    return config.model_copy(update={"stages": tuple(stages)})
+    changes: dict[str, Any] = {"stages": tuple(stages)}
+    if overlaid:
+        changes["overlay"] = _overlay(config, options)
+    return config.model_copy(update=changes)
+
+
+def _overlay(config: "PipelineConfig", options: Mapping[str, Any]) -> "OverlaySettings":
+    """Its own section before those of annotate and encode, whose place it takes; the options before all."""
+    own: OverlaySettings = config.settings_of("overlay")
+    annotate, encode = config.settings_of("annotate"), config.settings_of("encode")
+    inherited = {**annotate.model_dump(), "path": encode.path, "audio": encode.audio}
+    stated = {name: getattr(own, name) for name in own.model_fields_set}
+    options_of = {"path": "output", "audio": "audio"}
+    given = {name: getattr(encode, name) for name, option in options_of.items() if options[option] is not None}
+    return type(own)(**{**inherited, **stated, **given})

@@ -87,6 +87,15 @@ def run(
         ),
     ] = None,
     no_video: Annotated[bool, typer.Option("--no-video", rich_help_panel=OUTPUT, help="Do not write a video.")] = False,
+    annotate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="draw|overlay",
+            rich_help_panel=OUTPUT,
+            help="draw: boxes are drawn into the pictures, and the video is encoded. overlay: the video is copied, and "
+            "boxes are a subtitle track (.mkv) or files beside it (.mp4) that players show and hide. Default: draw.",
+        ),
+    ] = None,
     show: Annotated[
         bool,
         typer.Option(

@@ -65,12 +65,15 @@ class StreamAnnotator:
         if len(detections) == 0 and len(self._traces.points) == 0 and not zones.places and zones.heat is None:
             return picture
         annotated = picture.copy()
-        canvas = canvas_of(annotated)
+        self.draw(canvas_of(annotated), detections, time_s, zones)
+        return annotated
+
+    def draw(self, canvas: Canvas, detections: Detections, time_s: float, zones: ZoneReport) -> None:
+        """Draw all of it; detections must be finite. See `annotate`."""
         self._hiding.draw(canvas, detections, time_s)
         self._zones.draw(canvas, zones)
         for annotator in self._annotators:
             annotator.draw(canvas, detections, time_s)
-        return annotated
 
     def reset(self) -> None:
         """Forget earlier frames, as after a gap."""

@@ -54,6 +54,10 @@ class Canvas(Protocol):
         """Fill a rectangle."""
         ...
 
+    def outline(self, rectangle: Rectangle, colour: Colour, thickness: int) -> None:
+        """Draw the edges of a rectangle, from its sides inwards."""
+        ...
+
     def label(self, rectangle: Rectangle, colour: Colour, text: str, lettering: Lettering) -> None:
         """Fill a rectangle and write a text into it; in a tiny picture it may reach over the right and lower edge."""
         ...
@@ -69,6 +73,20 @@ class Canvas(Protocol):
     def hide(self, rectangle: Rectangle, *, smooth: bool) -> None:
         """Leave a few cells of a rectangle inside the picture, blurred or as they are."""
         ...
+
+
+def edges_of(rectangle: Rectangle, thickness: int) -> tuple[Rectangle, ...]:
+    """The four bars that are a rectangle's outline.
+
+    Their sides lie on whole pixels, so there is nothing to anti-alias; cv2's thick line would round the corners.
+    """
+    x1, y1, x2, y2 = rectangle
+    return (
+        (x1, y1, x2, min(y1 + thickness, y2)),
+        (x1, max(y2 - thickness, y1), x2, y2),
+        (x1, y1, min(x1 + thickness, x2), y2),
+        (max(x2 - thickness, x1), y1, x2, y2),
+    )
 
 
 def canvas_of(picture: Picture) -> Canvas:
@@ -87,6 +105,11 @@ class RgbCanvas:
         """See Canvas."""
         left, top, right, bottom = rectangle
         cv2.rectangle(self._image, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
+
+    def outline(self, rectangle: Rectangle, colour: Colour, thickness: int) -> None:
+        """See Canvas."""
+        for edge in edges_of(rectangle, thickness):
+            self.fill(edge, colour)
 
     def label(self, rectangle: Rectangle, colour: Colour, text: str, lettering: Lettering) -> None:
         """See Canvas."""
@@ -123,6 +146,11 @@ class PlanarCanvas:
         self._planes.luma[top:bottom, left:right] = luma
         for plane, sample in zip(self._planes.chroma, chroma, strict=True):
             plane[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2] = sample
+
+    def outline(self, rectangle: Rectangle, colour: Colour, thickness: int) -> None:
+        """See Canvas."""
+        for edge in edges_of(rectangle, thickness):
+            self.fill(edge, colour)
 
     def label(self, rectangle: Rectangle, colour: Colour, text: str, lettering: Lettering) -> None:
         """See Canvas."""

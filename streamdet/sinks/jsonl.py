@@ -3,13 +3,11 @@
 import json
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import compress
+from datetime import timedelta
 from typing import Any
 
-from streamdet.detections import Detections
 from streamdet.frames import Marker, StreamEnded, StreamGap
-from streamdet.result import Result, ZoneEvent, ZoneReport
+from streamdet.result import Result, ZoneEvent, utc_text
 from streamdet.sinks.lines import Lines, checkpoint_of, start_file
 
 _FORMAT_NUMBER = 1  # one more when a reader of the old one would misunderstand the new
@@ -91,37 +89,7 @@ def _json_line(line: dict[str, Any]) -> bytes:
 
 def frame_line(result: Result) -> bytes:
     """The line of a frame in JSON Lines, as it is written."""
-    frame = result.frame
-    line = {
-        "type": "frame",
-        "source": frame.source,
-        "session": frame.session,
-        "frame": frame.index,
-        "pts": frame.pts,
-        "time_base": f"{frame.time_base.numerator}/{frame.time_base.denominator}",
-        "time_s": round(frame.pts_s, 6),
-        "width": result.width,
-        "height": result.height,
-    }
-    if frame.pixel_aspect != 1:
-        line["pixel_aspect"] = f"{frame.pixel_aspect.numerator}/{frame.pixel_aspect.denominator}"
-    if frame.wall_time is not None:  # a live source
-        line["wall_time"] = _utc(frame.wall_time)
-        line["latency_s"] = _rounded(result.latency_s, 4)
-        line["dropped_before"] = frame.dropped_before
-    found = result.detections.finite()
-    line["detections"] = [
-        {
-            "box": [round(edge, 2) for edge in row.box],
-            "class": row.class_name,
-            "class_id": row.class_id,
-            "score": round(row.score, 4),
-            "track": row.track_id if row.track_id >= 0 else None,
-            **more,
-        }
-        for row, more in zip(found, _optional(found, result.zones), strict=True)
-    ]
-    return _json_line(line)
+    return _json_line(result.to_dict())
 
 
 def event_line(result: Result, event: ZoneEvent) -> dict[str, Any]:
@@ -140,34 +108,8 @@ def event_line(result: Result, event: ZoneEvent) -> dict[str, Any]:
         "speed_mps": _rounded(event.speed_mps, 2),
     }
     if result.frame.wall_time is not None:  # a live source
-        line["wall_time"] = _utc(result.frame.wall_time - timedelta(seconds=result.pts_s - event.time_s))
+        line["wall_time"] = utc_text(result.frame.wall_time - timedelta(seconds=result.pts_s - event.time_s))
     return {key: value for key, value in line.items() if value is not None or key == "track"}
-
-
-def _optional(found: Detections, zones: ZoneReport) -> list[dict[str, Any]]:
-    """What each detection has beside what all have, where a stage gives it."""
-    rows: list[dict[str, Any]] = [{} for _ in range(len(found))]
-    if found.support is not None:
-        for row, support in zip(rows, found.support.tolist(), strict=True):
-            row["support"] = round(support, 3)
-    if found.carried is not None:
-        for row, carried in zip(rows, found.carried.tolist(), strict=True):
-            row.update({"carried": True} if carried else {})
-    if found.keypoints is not None:
-        for row, points in zip(rows, found.keypoints.tolist(), strict=True):
-            row["keypoints"] = [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in points]
-    if found.inside is not None:
-        areas = [place.name for place in zones.places if not place.is_line]
-        for row, inside in zip(rows, found.inside.tolist(), strict=True):
-            row.update({"zones": names} if (names := list(compress(areas, inside))) else {})
-    if found.speeds_mps is not None:
-        for row, speed in zip(rows, found.speeds_mps.tolist(), strict=True):
-            row.update({"speed_mps": round(speed, 2)} if math.isfinite(speed) else {})
-    return rows
-
-
-def _utc(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

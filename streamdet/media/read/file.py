@@ -176,6 +176,7 @@ class FileSource:
             live=decoder.live,
             # A pipe can be read only once.
             path=self._spec.location if self._spec.kind == "file" and Path(self._spec.location).is_file() else None,
+            track_index=stream.index,
             pixel_aspect=self._pixel_aspect(frame),
             colour=colour_of(frame),
         )

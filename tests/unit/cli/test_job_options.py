@@ -13,6 +13,8 @@ NONE = {
     "detections": None,
     "csv": None,
     "save_crop": None,
+    "annotate": None,
+    "audio": None,
 }
 START = ("decode", "batch", "detect")
 
@@ -34,9 +36,26 @@ START = ("decode", "batch", "detect")
         (("track", "annotate", "encode"), {"save_crop": "x", "no_video": True}, ("track", "crops")),
         (("annotate", "encode", "record"), {"no_video": True, "detections": "-"}, ("record",)),
         (("track", "annotate", "encode"), {"no_video": True, "show": True}, ("track", "annotate")),
+        (("track", "annotate", "encode"), {"annotate": "overlay"}, ("track", "overlay")),
+        (
+            ("track", "annotate", "encode", "record"),
+            {"annotate": "overlay", "show": True},
+            ("track", "annotate", "record", "overlay"),
+        ),
+        (("track", "overlay"), {"output": "x.mkv"}, ("track", "overlay")),
+        (("track", "overlay"), {"annotate": "draw"}, ("track", "annotate", "encode")),
+        (("track", "overlay"), {"no_video": True}, ("track",)),
     ],
 )
 def test_with_stages(stages, options, expected):
     changed = with_stages(job_model()(stages=START + stages), NONE | options)
     assert changed.stages == START + expected
     job_model().model_validate(changed.model_dump())  # still a valid order
+
+
+def test_an_overlay_takes_what_the_job_says_of_drawing_and_encoding():
+    job = job_model().model_validate(
+        {"annotate": {"labels": "id", "line_width": 3}, "encode": {"path": "a.mkv"}, "overlay": {"line_width": 5}}
+    )
+    overlay = with_stages(job, NONE | {"annotate": "overlay"}).settings_of("overlay")
+    assert (overlay.labels, overlay.line_width, overlay.path, overlay.audio) == ("id", 5, "a.mkv", "copy")
