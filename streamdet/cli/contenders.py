@@ -1,6 +1,5 @@
-"""Detectors that `streamdet eval` and the benchmarks judge: ours by name or file, and NanoDet-m as a yardstick."""
+"""Detectors that `streamdet eval` and the benchmarks judge: by name or file."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -72,7 +71,7 @@ def open_contender(
     layout: str | None = None,
     class_names: str | None = None,
 ) -> "Detector":
-    """Make a model ready to run; a .ckpt is NanoDet-m, with those of its 80 classes that are of the street.
+    """Make a model ready to run.
 
     Args:
         model: name or file.
@@ -82,23 +81,8 @@ def open_contender(
         CheckpointError: if there is no such model or its file is damaged.
         ConfigError: if the device is not there, or cannot do the precision.
     """
-    from streamdet.runtimes.devices import require_torch
     from streamdet.runtimes.loading import load
 
-    path = Path(model)
-    if path.suffix == ".onnx":
+    if Path(model).suffix == ".onnx":
         return load(model, device=device, precision=precision, layout=layout, class_names=class_names)
-    if path.suffix != ".ckpt":
-        return load(model, device=device, precision=precision)
-    require_torch(f"model {model}")
-
-    from streamdet.models.recurrent.build import build_detector
-    from streamdet.models.recurrent.config import ModelConfig
-    from streamdet.runtimes.torch import TorchDetector
-    from streamdet.training.nanodet import COCO_INDEX, initialise_from_nanodet
-
-    config = ModelConfig(name="nanodet-m", classes=tuple(COCO_INDEX), recurrent_channels=0)
-    detector = build_detector(config)
-    initialise_from_nanodet(detector, path)
-    detector.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return TorchDetector(detector, device, precision)
+    return load(model, device=device, precision=precision)

@@ -49,7 +49,7 @@ def evaluate(
         typer.Option(
             metavar="NAME|PATH",
             rich_help_panel=DETECTION,
-            help="The name of a model, a model file (.safetensors, or .onnx of any detector), or NanoDet-m's .ckpt.",
+            help="The name of a model, or a model file (.safetensors, or .onnx of any detector).",
         ),
     ] = "street",
     layout: Layout = None,

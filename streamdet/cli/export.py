@@ -1,4 +1,4 @@
-"""`streamdet export`: a detector as an ONNX or OpenVINO file, calibrated for int8, or pruned."""
+"""`streamdet export`: a detector as an ONNX or OpenVINO file, calibrated for int8."""
 
 import re
 from pathlib import Path
@@ -47,19 +47,12 @@ def export(
             help="Calibrate for int8 on this video; may be repeated. Without --format: write a model file.",
         ),
     ] = None,
-    prune: Annotated[
-        float | None,
-        typer.Option(
-            metavar="FRACTION",
-            help="Write a model file without this fraction of the channels inside the backbone, for training.",
-        ),
-    ] = None,
     imgsz: Annotated[
         str | None,
         typer.Option(
             metavar="HxW",
             rich_help_panel=GRAPH,
-            help="Size of the picture, multiples of 32. Default: 16:9 at the size of the model; street: 192x320.",
+            help="Size of the picture, multiples of 32. Default: 16:9 at the size of the model; street: 256x448.",
         ),
     ] = None,
     frames: Annotated[
@@ -76,17 +69,9 @@ def export(
 
     The file holds one step; the recurrent state is explicit inputs and outputs. The result is compared with torch.
     With --int8 the step computes in eight bits; without --format that writes a model file for --precision int8.
-    With --prune it writes a smaller model file that has to be trained further.
     """
     start_messages(verbose=verbose, quiet=quiet)
     require_torch("export")
-    if prune is not None:
-        if form is not None or int8 or imgsz is not None or frames != 1 or batch != "1":
-            raise ConfigError(
-                f"--prune writes a streamdet model ({_MODEL_ENDING}), not a graph: expected no --format, --int8, "
-                "--imgsz, --frames or --batch; export what it wrote with --model"
-            )
-        return _prune(model, prune, output, overwrite=overwrite)
     if int8 and form is None:
         if imgsz is not None or frames != 1 or batch != "1":
             raise ConfigError("--imgsz, --frames and --batch are for a graph: expected --format as well")
@@ -109,34 +94,6 @@ def export(
     check_files(files, overwrite=overwrite)
     _write(detector, form, path, streams, frames, size or _widescreen(detector), int8 or [])
     log.info("wrote %s", " and ".join(str(file) for file in files))
-    return DONE
-
-
-def _prune(model: str, share: float, output: Path | None, *, overwrite: bool) -> int:
-    """Write a pruned model, and say how large it is and what to do next."""
-    if not 0 < share < 1:
-        raise ConfigError(f"--prune: expected a fraction above 0 and below 1, such as 0.3, got {share:g}")
-
-    from streamdet.models.compress.pruning import inner_channels, parameters, prune
-    from streamdet.models.recurrent.checkpoint import detector_of
-    from streamdet.runtimes.loading import load_weights
-
-    detector = detector_of(load_weights(model))
-    path = _model_path(output, f"{detector.name}-pruned", overwrite=overwrite)
-    pruned = prune(detector, share)
-    before, after = inner_channels(detector), inner_channels(pruned)
-    if after == before:
-        raise ConfigError(
-            f"--prune {share:g} removes nothing, because widths are multiples of 16; expected a larger fraction"
-        )
-    _save(path, pruned, {"pruned": {"model": detector.name, "sha256": detector.sha256, "share": share}})
-    log.info(
-        "%d of %d inner channels remain, %s of %s parameters",
-        after,
-        before,
-        *(f"{parameters(each):,}" for each in (pruned, detector)),
-    )
-    log.info("wrote %s; it finds less until it is trained further, by a recipe with initialise: %s", path, path)
     return DONE
 
 

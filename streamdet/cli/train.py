@@ -34,7 +34,7 @@ def train(
         Path,
         typer.Argument(
             metavar="NAME|CONFIG.yaml|data.yaml",
-            help="The recipe: finetune, lean or street in the package, or your own; or a YOLO data.yaml, to fine-tune "
+            help="The recipe: finetune or street in the package, or your own; or a YOLO data.yaml, to fine-tune "
             "street on.",
         ),
     ],

@@ -100,6 +100,7 @@ class DetectorSpec:
         sha256: hash of the model file, empty if it did not come from one.
         input: which images it takes.
         training_dt_s: time between frames that it was trained at, seconds, > 0.
+        embedding_size: numbers in a row of `Detections.embeddings`; 0 where its detections have none.
     """
 
     name: str
@@ -107,6 +108,7 @@ class DetectorSpec:
     sha256: str
     input: InputSpec
     training_dt_s: float = 0.1
+    embedding_size: int = 0
 
 
 class Outputs(Protocol):

@@ -1,53 +1,64 @@
-"""What detectors find, as `contract.Outputs`: scores of every cell, candidates, or a list of boxes for each frame.
+"""What detectors find, as `contract.Outputs`: scores of every place, candidates, or a list of boxes for each frame.
 
-Shapes: B streams, T frames, P cells, K classes.
+Shapes: B streams, T frames, P places (cells, anchors), K classes, C channels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.detections import Detections
+from streamdet.models.embedding import box_embeddings
 from streamdet.models.options import KEEP, DetectOptions
-from streamdet.models.selection import best_rows, class_groups, lowest_scores, select_boxes, select_rows, suppress
+from streamdet.models.selection import best_rows, class_groups, lowest_scores, select_boxes, suppress
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DenseOutputs:
-    """Every cell's box and scores.
+    """Every place's box and scores.
 
     Attributes:
         boxes: (B, T, P, 4) float32, xyxy, pixels of the given images, clipped to them.
         scores: (B, T, P, K) float32, 0 to 1.
         classes: K names.
+        groups: (K,) int64, equal for classes that share out one score, see selection.select_boxes; None: none do.
+        features: (B, T, H_l, W_l, C) float32, from which embeddings are read; None: there are none.
+        stride: pixels between the places of features.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     classes: tuple[str, ...]
+    groups: NDArray[np.int64] | None = None
+    features: NDArray[np.float32] | None = None
+    stride: int = 8
 
     def detections(self, options: DetectOptions = KEEP) -> list[list[Detections]]:
         """See contract.Outputs."""
-        return [
-            [
-                Detections.of(*select_boxes(boxes, scores, options, self.classes), self.classes)
-                for boxes, scores in zip(*stream, strict=True)
-            ]
-            for stream in zip(self.boxes, self.scores, strict=True)
-        ]
+        B, T = self.scores.shape[:2]
+        return [[self._frame(b, t, options) for t in range(T)] for b in range(B)]
+
+    def _frame(self, b: int, t: int, options: DetectOptions) -> Detections:
+        scores = self.scores[b, t]
+        found = select_boxes(self.boxes[b, t], scores, options, self.classes, self.groups)
+        embeddings = None if self.features is None else box_embeddings(self.features[b, t], found.boxes, self.stride)
+        return Detections.of(*found[:3], self.classes, class_scores=scores[found.places], embeddings=embeddings)
 
     def regroup(self, streams: int, frames: int) -> DenseOutputs:
         """See contract.Outputs."""
-        shape = streams, frames
-        boxes, scores = (x.reshape(*shape, *x.shape[2:]) for x in (self.boxes, self.scores))
-        return DenseOutputs(boxes, scores, self.classes)
+
+        def grouped(x: NDArray[np.float32]) -> NDArray[np.float32]:
+            return x.reshape(streams, frames, *x.shape[2:])
+
+        features = None if self.features is None else grouped(self.features)
+        return replace(self, boxes=grouped(self.boxes), scores=grouped(self.scores), features=features)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +128,7 @@ class CandidateOutputs:
     def _kept(self, found: Candidates, options: DetectOptions) -> Detections:
         boxes, scores = found.boxes, found.scores
         if found.overlapping:
-            rows, class_ids = select_rows(boxes, scores, options, self.classes)
+            *_, class_ids, rows = select_boxes(boxes, scores, options, self.classes)
         else:
             rows, class_ids = best_rows(scores, options, self.classes)
         return Detections.of(boxes[rows], scores[rows, class_ids], class_ids, self.classes, class_scores=scores[rows])

@@ -1,9 +1,10 @@
 """Which of a detector's boxes are kept: those sure enough, and of overlapping ones the best.
 
-Shapes: P candidates (cells, queries), K classes, M boxes. Boxes are xyxy in pixels of the model image.
+Shapes: P places (anchors, cells, queries), K classes, M boxes. Boxes are xyxy in pixels of the model image.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +25,38 @@ def lowest_scores(options: DetectOptions, classes: Sequence[str]) -> NDArray[np.
     return np.where(wanted, lowest, np.inf).astype(np.float32)
 
 
-def class_groups(options: DetectOptions, classes: Sequence[str]) -> NDArray[np.int64]:
-    """(K,) int64: equal for classes that exclude each other."""
-    groups = {name: len(classes) + index for index, names in enumerate(options.exclusive) for name in names}
-    return np.array([groups.get(name, index) for index, name in enumerate(classes)], np.int64)
+def class_groups(
+    options: DetectOptions, classes: Sequence[str], groups: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """(K,) int64: equal for classes that exclude each other; groups: as in `select_boxes`."""
+    own = range(len(classes)) if groups is None else groups.tolist()
+    exclusive = {name: len(classes) + index for index, names in enumerate(options.exclusive) for name in names}
+    return np.array([exclusive.get(name, group) for name, group in zip(classes, own, strict=True)], np.int64)
+
+
+class Selected(NamedTuple):
+    """What is kept of P places, best first.
+
+    Attributes:
+        boxes: (M, 4) float32, xyxy, pixels.
+        scores: (M,) float32, descending.
+        class_ids: (M,) int64.
+        places: (M,) int64, which of the P places each is.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
+    places: NDArray[np.int64]
 
 
 def select_boxes(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], options: DetectOptions, classes: Sequence[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    options: DetectOptions,
+    classes: Sequence[str],
+    groups: NDArray[np.int64] | None = None,
+) -> Selected:
     """Keep what is sure enough, best first, and of overlapping boxes of a class or group only the best.
 
     What two classes see in the same place is one object as well, see ONE_OBJECT_IOU.
@@ -42,30 +66,35 @@ def select_boxes(
         scores: (P, K) float32, 0 to 1.
         options: what is kept.
         classes: K names.
-
-    Returns:
-        boxes (M, 4) float32, scores (M,) float32 descending, class ids (M,) int64.
+        groups: (K,) int64, equal for classes that share out one score, as cars, buses and trucks do that of vehicles:
+            a place has one object of a group at most, of its best class, and with the sum of their scores. None: every
+            class has a score of its own.
     """
-    rows, class_ids = select_rows(boxes, scores, options, classes)
-    return boxes[rows], scores[rows, class_ids], class_ids
-
-
-def select_rows(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], options: DetectOptions, classes: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """What `select_boxes` keeps, as rows of the boxes (M,) int64 and their class ids (M,) int64, best first."""
-    candidates, class_ids = np.nonzero(scores >= lowest_scores(options, classes))
-    picked = scores[candidates, class_ids]
+    sums = scores if groups is None else scores @ (groups[:, None] == np.unique(groups)).astype(np.float32)
+    lowest = lowest_scores(options, classes)
+    places, columns = np.nonzero(sums >= lowest.min(initial=np.inf))
+    class_ids = columns if groups is None else _best_members(scores[places], np.unique(groups)[columns], groups)
+    enough = sums[places, columns] >= lowest[class_ids]
+    places, columns, class_ids = places[enough], columns[enough], class_ids[enough]
+    picked = sums[places, columns]
     order = np.argsort(-picked, kind="stable")[: CANDIDATES_PER_DETECTION * options.max_detections]
-    candidates, class_ids, picked = candidates[order], class_ids[order], picked[order]
-    keep = suppress(boxes[candidates], picked, class_groups(options, classes)[class_ids], options)
-    return candidates[keep], class_ids[keep]
+    places, picked, class_ids = places[order], picked[order], class_ids[order]
+    keep = suppress(boxes[places], picked, class_groups(options, classes, groups)[class_ids], options)
+    return Selected(boxes[places[keep]], picked[keep], class_ids[keep], places[keep])
+
+
+def _best_members(
+    scores: NDArray[np.float32], of_group: NDArray[np.int64], groups: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(M,) int64: of each row of scores, (M, K), the best class of the row's group."""
+    best: NDArray[np.int64] = np.where(of_group[:, None] == groups, scores, -1).argmax(1)
+    return best
 
 
 def best_rows(
     scores: NDArray[np.float32], options: DetectOptions, classes: Sequence[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of candidates that are one object each: those sure enough, rows and class ids as of `select_rows`."""
+    """Of candidates that are one object each: those sure enough, rows (M,) int64 and class ids (M,) int64."""
     enough = np.where(scores >= lowest_scores(options, classes), scores, -1)
     class_ids = enough.argmax(axis=1)
     best = enough[np.arange(len(enough)), class_ids]

@@ -36,7 +36,7 @@ def step_in(
     # A cache of weights in that dtype would outlive the graph whose memory they are in.
     with torch.autocast(model.device.type, dtype, enabled=dtype is not None, cache_enabled=on_cpu):
         outputs, state = model.step(images_BTCHW, state, dt_s)
-    return Outputs(outputs.boxes.float(), outputs.scores.float(), outputs.classes), state
+    return outputs.each(Tensor.float), state
 
 
 class CudaStep:
@@ -188,8 +188,4 @@ class _Graph:
     def replay(self) -> tuple[Outputs, State]:
         """The step of what it was filled with; the result is the caller's."""
         self._graph.replay()
-        outputs = self._outputs
-        return (
-            Outputs(outputs.boxes.clone(), outputs.scores.clone(), outputs.classes),
-            self._after.each(Tensor.clone),
-        )
+        return self._outputs.each(Tensor.clone), self._after.each(Tensor.clone)

@@ -92,7 +92,6 @@ class PhaseConfig(_Strict):
     """Blend of the memory at the start and from the first third of the phase on."""
     recall: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the loss between recurrent features of a disturbed frame and features of the undisturbed one."""
-    batch_norm: Literal["train", "frozen"] = "frozen"
     weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     """Other weights of sets (`scenes` for the synthetic street) in this phase; 0 leaves a set out."""
     keep_initial: Share = 0.0
@@ -114,9 +113,10 @@ class TrainingConfig(_Strict):
     """What it leaves out is as in the streamdet model of `initialise`, if it starts from one."""
     data: Annotated[Path, Field(strict=False)] = Path()
     """Folder that the sets' paths are relative to."""
-    initialise: Annotated[Path, Field(strict=False)] | None = None
+    initialise: Annotated[Path, Field(strict=False)] | None = Path("street")
     """What to start from: `street`, the model in the package, or a file relative to data: a streamdet checkpoint of
-    the same architecture, whose classes may be others, or NanoDet-m's .ckpt."""
+    the same architecture, whose classes may be others, or the .onnx of person-vehicle-bike-detection-2003 or -2004.
+    null: random weights, which take very much footage."""
     teacher: Annotated[Path, Field(strict=False)] | None = None
     """A detector that says where labels may be incomplete: see streamdet.training.teacher; named as initialise."""
     seed: int = 1

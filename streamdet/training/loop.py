@@ -260,13 +260,8 @@ class Trainer:
 
     def _set_modes(self, phase: PhaseConfig) -> None:
         self.detector.train()
-        for module in self.detector.modules():
-            if isinstance(module, nn.BatchNorm2d) and phase.batch_norm == "frozen":
-                module.eval()
         for name, rate in (("backbone", phase.backbone_rate), ("neck", phase.backbone_rate), ("head", phase.head_rate)):
-            part = getattr(self.detector, name)
-            part.requires_grad_(rate > 0)
-            part.train(rate > 0 and phase.batch_norm == "train")
+            getattr(self.detector, name).requires_grad_(rate > 0)
 
     def _schedule(self, phase: PhaseConfig) -> dict[str, float]:
         done = self.progress.step / phase.steps
@@ -299,7 +294,7 @@ class Trainer:
                     recall = phase.recall * B / phase.lanes * self._recall_loss(features, remembered, batch)
                 features = self.detector.blend(features, remembered)
             raw = self.detector.read(features)
-        losses = detection_loss(raw, targets, self.ranks.sum)
+        losses = detection_loss(raw, targets, self.detector.config, self.ranks.sum)
         if phase.recall > 0:
             losses |= {"loss": losses["loss"] + recall, "recall": recall}
         figures = self._update(phase, losses)
@@ -337,8 +332,6 @@ class Trainer:
             return {}
         self._skipped_in_a_row = 0
         self._optimizer.step()
-        if phase.batch_norm == "train":
-            self.ranks.mean([buffer for name, buffer in self.detector.named_buffers() if "running" in name])
         self._follow()
         return dict(zip(losses, values, strict=True)) | {"gradient_norm": norm}
 

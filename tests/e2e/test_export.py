@@ -1,7 +1,6 @@
 """export, and running with every runtime."""
 
 import json
-import re
 
 import onnx
 import pytest
@@ -27,35 +26,6 @@ def test_openvino_of_clips_and_any_number_of_streams(streamdet, tiny_model, here
     assert "in openvino cpu fp32" in done.stderr
     assert "wrote x.xml and x.bin" in done.stderr
     assert sorted(path.name for path in here.iterdir()) == ["x.bin", "x.xml"]
-
-
-def test_pruned_model_runs_in_every_form(streamdet, tiny_model, clips, here):
-    done = streamdet("export", "--prune", "0.4", "--model", tiny_model, "-o", "lean.safetensors")
-    assert done.status == 0, done.stderr
-    left, before, lean_size, full_size = re.search(
-        r"(\d+) of (\d+) inner channels remain, ([\d,]+) of ([\d,]+) parameters", done.stderr
-    ).groups()
-    assert int(left) / int(before) == pytest.approx(0.6, abs=0.05)
-    assert int(lean_size.replace(",", "")) < int(full_size.replace(",", ""))
-    assert (
-        "wrote lean.safetensors; it finds less until it is trained further, by a recipe with initialise: "
-        in done.stderr
-    )
-    assert (here / "lean.safetensors").stat().st_size < tiny_model.stat().st_size
-    words = ("--no-video", "--detections", "d.jsonl", "--runtime", "openvino", "--max-frames", "8", "-q")
-    done = streamdet("run", clips / "walk.mp4", "--model", "lean.safetensors", *words)
-    assert done.status == 0, done.stderr
-    done = streamdet("export", "--model", "lean.safetensors", "-o", "lean.onnx")
-    assert "same as torch over 8 frames" in done.stderr
-
-
-def test_pruned_model_replaces_nothing_unasked(streamdet, tiny_model, here):
-    words = ("export", "--model", tiny_model, "--prune", "0.3")
-    assert streamdet(*words, "-q").status == 0
-    assert [path.name for path in here.iterdir()] == ["tiny-pruned.safetensors"]
-    done = streamdet(*words)
-    assert (done.status, "tiny-pruned.safetensors already exists" in done.stderr) == (2, True)
-    assert streamdet(*words, "--overwrite", "-q").status == 0
 
 
 def test_int8_is_calibrated_on_a_clip_and_finds_what_fp32_finds(streamdet, here):
@@ -106,15 +76,6 @@ def test_int8_of_a_clip_in_which_nothing_is_found_fails(streamdet, tiny_model, c
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--prune", "0"), "--prune: expected a fraction above 0 and below 1, such as 0.3, got 0"),
-        (("--prune", "30"), "--prune: expected a fraction above 0 and below 1, such as 0.3, got 30"),
-        (("--prune", "nan"), "--prune: expected a fraction above 0 and below 1, such as 0.3, got nan"),
-        (("--prune", "0.0005"), "--prune 0.0005 removes nothing"),
-        (("--prune", "0.3", "-o", "x.onnx"), "--output: expected a name that ends in .safetensors, got x.onnx"),
-        (("--prune", "0.3", "-o", "none/x.safetensors"), "none"),
-        (("--prune", "0.3", "--format", "onnx"), "--prune writes a streamdet model (.safetensors), not a graph"),
-        (("--prune", "0.3", "--frames", "8"), "expected no --format, --int8, --imgsz, --frames or --batch"),
-        (("--prune", "0.3", "--int8", "x.mp4"), "expected no --format, --int8, --imgsz, --frames or --batch"),
         (("--int8", "none.mp4"), "none.mp4: no such file"),
         (("--int8", "none.mp4", "--format", "onnx"), "none.mp4: no such file"),
         (("--int8", "none.mp4", "--imgsz", "192x320"), "--imgsz, --frames and --batch are for a graph"),

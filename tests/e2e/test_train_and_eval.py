@@ -5,7 +5,6 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from streamdet.cli import main
 from streamdet.models.recurrent.checkpoint import load_checkpoint
@@ -84,20 +83,6 @@ def test_training_goes_on_from_the_embedded_model_with_other_classes(folder, mon
     assert facts["recipe"]["model"]["channels"] == detector.config.channels
     rows = [json.loads(line) for line in (folder / "runs" / "mine" / "figures.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "ap50" in row] == [0, 3]  # what it started from is judged, too
-
-
-def test_training_goes_on_from_a_pruned_model(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    assert main(["export", "--prune", "0.4", "-o", "lean.safetensors", "-q"]) == 0
-    pruned, _ = load_checkpoint(folder / "lean.safetensors")
-    phase = "{name: short, steps: 3, frames: 2, lanes: 2, canvases: [[64, 96]], learning_rate: 1e-4, alpha: [1, 1]}"
-    settings = ["model={name: lean, classes: [person, car, motorcycle, bus, truck]}", "initialise=lean.safetensors"]
-    settings.append(f"phases=[{phase}]")
-    assert main(["train", "recipe.yaml", "-q", *(word for setting in settings for word in ("--set", setting))]) == 0
-    trained, _ = load_checkpoint(folder / "runs" / "lean" / "lean.safetensors")
-    assert trained.config.inner_widths == pruned.config.inner_widths
-    weight = "backbone.stage3.1.branch2.0.weight"
-    assert not torch.equal(trained.state_dict()[weight], pruned.state_dict()[weight])
 
 
 def test_finished_run_is_not_overwritten(folder, monkeypatch, capsys):

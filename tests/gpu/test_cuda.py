@@ -13,7 +13,6 @@ from streamdet.models.memory import MemoryBank
 from streamdet.models.options import KEEP, DetectOptions
 from streamdet.models.recurrent.boxes import select_boxes_together
 from streamdet.models.recurrent.checkpoint import detector_of
-from streamdet.models.recurrent.detector import Outputs
 from streamdet.models.selection import select_boxes
 from streamdet.runtimes.loading import load_weights
 from streamdet.runtimes.torch import TorchDetector
@@ -81,7 +80,7 @@ def assert_close(got, expected, limits):
 
 
 def to_cpu(outputs):
-    return Outputs(outputs.boxes.cpu(), outputs.scores.cpu(), outputs.classes)
+    return outputs.each(torch.Tensor.cpu)
 
 
 def assert_same_detections(got, expected):
@@ -184,7 +183,7 @@ def test_memory_that_was_saved_goes_on(on_gpu, scenes):
     both = bank.gather(["a", "new"], on_gpu.zero_state(1, 192, 320))
     for _ in range(3):
         outputs, _ = on_gpu.step(scenes[[0, 1], 4:5], both, torch.full((2, 1), PACES_S[4]))
-        assert_close(Outputs(outputs.boxes[:1], outputs.scores[:1], outputs.classes), whole[4], SAME)
+        assert_close(outputs.each(lambda x: x[:1]), whole[4], SAME)
 
 
 def test_memory_of_other_streams_fails(on_gpu, scenes):

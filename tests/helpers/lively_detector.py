@@ -15,12 +15,14 @@ def lively_detector(classes: tuple[str, ...] = ("person", "car"), **config: int)
         config: of `ModelConfig`.
     """
     torch.manual_seed(1)
-    model = build_detector(ModelConfig(name="lively", classes=classes, image_size=96, **config)).eval()
+    model = build_detector(
+        ModelConfig(name="lively", classes=classes, image_size=96, **{"recurrent_channels": 16} | config)
+    ).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "memory" in name:
                 parameter.normal_(0, 0.4)
-            elif "score_convs" in name:
+            elif "head.groups" in name:
                 parameter.normal_(0, 30.0) if parameter.ndim > 1 else parameter.zero_()
     model.set_alpha(1.0)
     return model

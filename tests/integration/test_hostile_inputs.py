@@ -21,7 +21,7 @@ from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.checkpoint import load_checkpoint, save_checkpoint
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.training.config import TrainingConfig
-from streamdet.training.nanodet import initialise_from_nanodet
+from streamdet.training.intel import read_intel
 from streamdet.training.saved_run import read_run, write_run
 from streamdet.yaml_file import load_yaml
 
@@ -221,16 +221,16 @@ class Attack:
         return Path.touch, (Path("hacked"),)
 
 
-def test_pickled_code_is_never_run(here, model_file):
-    torch.save({"state_dict": {"a": Attack()}, "config": Attack()}, here / "attack.ckpt")
-    for content in ((here / "attack.ckpt").read_bytes(), pickle.dumps(Attack())):
-        (here / "attack.ckpt").write_bytes(content)
+def test_pickled_code_is_never_run(here):
+    torch.save({"state_dict": {"a": Attack()}, "config": Attack()}, here / "resume.pt")
+    for content in ((here / "resume.pt").read_bytes(), pickle.dumps(Attack())):
         (here / "resume.pt").write_bytes(content)
-        (here / "attack.safetensors").write_bytes(content)
+        for ending in ("safetensors", "onnx"):
+            (here / f"attack.{ending}").write_bytes(content)
         with pytest.raises(CheckpointError):
             load_checkpoint(here / "attack.safetensors")
-        with warnings.catch_warnings(action="ignore"), pytest.raises(CheckpointError):
-            initialise_from_nanodet(load_checkpoint(model_file)[0], here / "attack.ckpt")
+        with pytest.raises(CheckpointError):
+            read_intel(here / "attack.onnx")
         with pytest.raises(CheckpointError):
             read_run(here, TrainingConfig.model_construct(), torch.device("cpu"))
 

@@ -1,6 +1,6 @@
-"""Boxes in torch: distances to boxes, and the selection of `models.selection` for a GPU.
+"""Boxes in torch: from deltas to boxes, and the selection of `models.selection` for a GPU.
 
-Shapes: N images, F frames, P cells, K classes, Q distance bins, M boxes. Boxes are xyxy in pixels of the letterboxed
+Shapes: F frames, P anchors, K classes, M boxes. Boxes are xyxy in pixels of the letterboxed
 image.
 """
 
@@ -12,81 +12,49 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamdet.models.options import DetectOptions
+from streamdet.models.recurrent.layout import DELTA_SCALES, MAX_GROWTH
 from streamdet.models.selection import (
     CANDIDATES_PER_DETECTION,
     ONE_OBJECT_IOU,
+    Selected,
     class_groups,
     lowest_scores,
     select_boxes,
 )
 
-Selected = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 _MOST_PAIRS = 1 << 24
 """Of boxes of all frames that are compared at once: each takes some 20 bytes."""
 _ROUNDS = 4
 
 
-def cell_centres(
-    sizes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device | None = None
-) -> tuple[Tensor, Tensor]:
-    """Where the cells of all levels lie.
+def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
+    """Boxes from what the head says against its anchors.
 
     Args:
-        sizes: (height, width) of each level's map, in cells.
-        strides: pixels a cell of each level.
-        device: where to make the result, so that none of it is uploaded; the CPU when None.
-
-    Returns:
-        centres (P, 2) float32, x y, pixels; and (P,) float32, the stride each belongs to.
-    """
-    centres, of_stride = [], []
-    for (height, width), stride in zip(sizes, strides, strict=True):
-        rows, columns = (torch.arange(length, device=device) for length in (height, width))
-        y, x = torch.meshgrid(rows, columns, indexing="ij")
-        xy = torch.stack((x, y), dim=-1).reshape(-1, 2).float()
-        centres.append((xy + 0.5) * stride)
-        of_stride.append(torch.full((height * width,), float(stride), device=device))
-    return torch.cat(centres), torch.cat(of_stride)
-
-
-def expected_distances(distance_logits: Tensor, strides: Tensor) -> Tensor:
-    """Mean of each side's distribution.
-
-    Args:
-        distance_logits: (..., P, 4, Q) float32.
-        strides: (P,) float32, pixels.
-
-    Returns:
-        (..., P, 4) float32, left top right bottom, pixels, 0 to (Q - 1) strides.
-
-    Source: Li et al. 2020 (Generalized Focal Loss), eq. 3.
-    """
-    bins = torch.arange(distance_logits.shape[-1], dtype=distance_logits.dtype, device=distance_logits.device)
-    return (distance_logits.softmax(-1) * bins).sum(-1) * strides[:, None]
-
-
-def decode_boxes(distances: Tensor, centres: Tensor) -> Tensor:
-    """Turn distances to the four sides into boxes.
-
-    Args:
-        distances: (..., P, 4) float32, left top right bottom, pixels, >= 0.
-        centres: (P, 2) float32, x y, pixels.
+        deltas: (..., P, 4) float32: x, y, width, height.
+        anchors: (P, 4) float32, xyxy, pixels.
 
     Returns:
         (..., P, 4) float32, xyxy, pixels; not clipped.
 
-    Raises:
-        ValueError: if the last dimensions are not 4 and 2.
-
-    Source: Tian et al. 2019 (FCOS), eq. 1.
+    Source: Girshick et al. 2014 (R-CNN), appendix C, with the scales of layout.DELTA_SCALES.
     """
-    if distances.shape[-1] != 4 or centres.shape[-1] != 2:
-        raise ValueError(f"expected (..., 4) and (..., 2), got {tuple(distances.shape)}, {tuple(centres.shape)}")
-    return torch.cat((centres - distances[..., :2], centres + distances[..., 2:]), dim=-1)
+    dx, dy, dw, dh = (part * scale for part, scale in zip(deltas.unbind(-1), DELTA_SCALES, strict=True))
+    x1, y1, x2, y2 = anchors.unbind(-1)
+    width, height = x2 - x1, y2 - y1
+    x, y = (x1 + x2) / 2 + dx * width, (y1 + y2) / 2 + dy * height
+    half_width, half_height = (
+        side * grown.clamp(-MAX_GROWTH, MAX_GROWTH).exp() / 2 for side, grown in ((width, dw), (height, dh))
+    )
+    return torch.stack((x - half_width, y - half_height, x + half_width, y + half_height), dim=-1)
 
 
 def select_boxes_together(
-    boxes_FP4: Tensor, scores_FPK: Tensor, options: DetectOptions, classes: Sequence[str]
+    boxes_FP4: Tensor,
+    scores_FPK: Tensor,
+    options: DetectOptions,
+    classes: Sequence[str],
+    groups: NDArray[np.int64] | None = None,
 ) -> list[Selected]:
     """What `selection.select_boxes` keeps of each of F frames, found for all of them where they are, and copied once.
 
@@ -96,42 +64,53 @@ def select_boxes_together(
     Args:
         boxes_FP4: (F, P, 4) float32, xyxy, pixels.
         scores_FPK: (F, P, K) float32, 0 to 1.
-        options, classes: as in select_boxes.
-
-    Returns:
-        of each frame boxes (M, 4) float32, scores (M,) float32 descending, class ids (M,) int64.
+        options, classes, groups: as in select_boxes.
     """
-    sure = scores_FPK >= torch.from_numpy(lowest_scores(options, classes)).to(scores_FPK.device)
+    picked, class_ids = _by_group(scores_FPK, groups)
+    sure = picked >= torch.from_numpy(lowest_scores(options, classes)).to(picked.device)[class_ids]
     counts = sure.flatten(1).sum(1)
     most = int(counts.max()) if len(counts) else 0
     compared = min(most, CANDIDATES_PER_DETECTION * options.max_detections)
     if len(counts) * compared**2 > _MOST_PAIRS:
         frames = zip(boxes_FP4.cpu().numpy(), scores_FPK.cpu().numpy(), strict=True)
-        return [select_boxes(boxes, scores, options, classes) for boxes, scores in frames]
-    table = _table(boxes_FP4, scores_FPK, sure, counts, most)
+        return [select_boxes(boxes, scores, options, classes, groups) for boxes, scores in frames]
+    table, places = _table(boxes_FP4, picked, class_ids, sure, counts, most)
     best_first = table[..., 4].argsort(dim=1, descending=True, stable=True)[:, :compared]
-    table = table.gather(1, best_first[..., None].expand(-1, -1, 6))
-    groups = torch.from_numpy(class_groups(options, classes)).to(table.device)
-    keep = _suppress_together(table, groups, options.iou)
+    table, places = table.gather(1, best_first[..., None].expand(-1, -1, 6)), places.gather(1, best_first)
+    exclusive = torch.from_numpy(class_groups(options, classes, groups)).to(table.device)
+    keep = _suppress_together(table, exclusive, options.iou)
     keep &= keep.cumsum(1) <= options.max_detections
-    frames_kept = table.masked_fill(~keep[..., None], -1.0).cpu().numpy()
-    kept = (frame[frame[:, 4] >= 0] for frame in frames_kept)
-    return [(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)) for rows in kept]
+    frames_kept = zip(table.cpu().numpy(), places.cpu().numpy(), keep.cpu().numpy(), strict=True)
+    kept = ((rows[stays], where[stays]) for rows, where, stays in frames_kept)
+    return [Selected(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), where) for rows, where in kept]
 
 
-def _table(boxes_FP4: Tensor, scores_FPK: Tensor, sure: Tensor, counts: Tensor, most: int) -> Tensor:
-    """The candidates of each frame, in the order of cells and classes, filled up with -1.
+def _by_group(scores_FPK: Tensor, groups: NDArray[np.int64] | None) -> tuple[Tensor, Tensor]:
+    """Of every place and group the sum of its classes' scores, and its best class: (F, P, G) float32 and int64."""
+    K = scores_FPK.shape[-1]
+    own = torch.arange(K) if groups is None else torch.from_numpy(np.unique(groups, return_inverse=True)[1])
+    member_GK = (own == torch.arange(int(own.max()) + 1)[:, None]).to(scores_FPK.device)
+    by_class = torch.where(member_GK, scores_FPK[..., None, :], -1.0)
+    return by_class.clamp(min=0).sum(-1), by_class.argmax(-1)
+
+
+def _table(
+    boxes_FP4: Tensor, picked: Tensor, class_ids: Tensor, sure: Tensor, counts: Tensor, most: int
+) -> tuple[Tensor, Tensor]:
+    """The candidates of each frame, in the order of places and groups, filled up with -1.
 
     Returns:
-        (F, most, 6) float32: xyxy, score, class id.
+        (F, most, 6) float32: xyxy, score, class id; and (F, most) int64, the place of each.
     """
-    frames, cells, class_ids = sure.nonzero(as_tuple=True)
-    place = torch.arange(len(frames), device=frames.device) - (counts.cumsum(0) - counts)[frames]
-    scores = scores_FPK[frames, cells, class_ids]
-    rows = torch.cat((boxes_FP4[frames, cells], scores[:, None], class_ids[:, None]), dim=1)
+    frames, places, columns = sure.nonzero(as_tuple=True)
+    row = torch.arange(len(frames), device=frames.device) - (counts.cumsum(0) - counts)[frames]
+    found = frames, places, columns
+    rows = torch.cat((boxes_FP4[frames, places], picked[found][:, None], class_ids[found][:, None]), dim=1)
     table = rows.new_full((len(counts), most, 6), -1.0)
-    table[frames, place] = rows
-    return table
+    table[frames, row] = rows
+    of_row = places.new_zeros((len(counts), most))
+    of_row[frames, row] = places
+    return table, of_row
 
 
 def _suppress_together(table: Tensor, groups: Tensor, iou: float) -> Tensor:

@@ -2,15 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from streamdet.models.contract import DetectorSpec, InputSpec
+from streamdet.models.embedding import BANDS
 
 PADDING_GREY = 114
 """Value of pixels that only fill up the image."""
 CELL_PX = 32
-"""Model images are multiples of the coarsest stride."""
+"""Model images are multiples of the coarsest stride of the backbone."""
 Stride = Literal[8, 16, 32]
+Name = Annotated[str, Field(min_length=1)]
 
 
 class ModelConfig(BaseModel):
@@ -18,19 +22,17 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(min_length=1)]
-    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000, strict=False)]
-    backbone: Literal["shufflenet_v2_x1_0"] = "shufflenet_v2_x1_0"
-    inner_widths: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=232)], ...] | None, Field(min_length=16, max_length=16, strict=False)
-    ] = None
-    """Channels inside each of the backbone's 16 units, first to last; None: not pruned. See models.pruning."""
-    channels: Annotated[int, Field(ge=8, le=1024)] = 96
-    recurrent_channels: Annotated[int, Field(ge=0, le=1024)] = 48
+    name: Name
+    classes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1000, strict=False)]
+    groups: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]] | None = None
+    """Classes that the head finds together, and then tells apart; null: each class by itself. A class may be in several
+    groups, as motorcycles look like cars to some and like bicycles to others; objects of it train the last of them."""
+    backbone: Literal["mobilenet_v2"] = "mobilenet_v2"
+    channels: Annotated[int, Field(ge=8, le=1024)] = 32
+    recurrent_channels: Annotated[int, Field(ge=0, le=1024)] = 0
     """Channels of every level that pass through memory; 0 makes a per-frame detector."""
     recurrent_strides: Annotated[tuple[Stride, ...], Field(strict=False)] = (8, 16, 32)
-    distance_bins: Annotated[int, Field(ge=2, le=64)] = 8
-    image_size: Annotated[int, Field(ge=64, le=4096)] = 320
+    image_size: Annotated[int, Field(ge=64, le=4096)] = 448
     """Longer side of the letterboxed image in pixels, unless a run asks for another."""
     training_dt_s: Annotated[float, Field(gt=0)] = 0.1
     """Time between frames at which the memory's decay is exactly the trained one."""
@@ -42,10 +44,35 @@ class ModelConfig(BaseModel):
             raise ValueError("a class is named twice")
         return classes
 
+    @model_validator(mode="after")
+    def _grouped(self) -> "ModelConfig":
+        wrong = set(self.classes) ^ {name for members in self.members.values() for name in members}
+        if wrong:
+            raise ValueError(f"{min(wrong)} is not both a class and in a group")
+        return self
+
     def spec(self, sha256: str) -> DetectorSpec:
         """What a detector with this architecture is; sha256: of its file."""
         image = InputSpec(self.image_size, multiple=CELL_PX, padding=PADDING_GREY)
-        return DetectorSpec(self.name, self.classes, sha256, image, self.training_dt_s)
+        embedding_size = BANDS * self.channels
+        return DetectorSpec(self.name, self.classes, sha256, image, self.training_dt_s, embedding_size)
+
+    @property
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """The groups, of one class each where none are given."""
+        return self.groups if self.groups is not None else {name: (name,) for name in self.classes}
+
+    @property
+    def names(self) -> tuple[tuple[int, str], ...]:
+        """What the head tells apart: number of the group, and the class; for each group of several classes."""
+        groups = enumerate(self.members.values())
+        return tuple((number, name) for number, group in groups if len(group) > 1 for name in group)
+
+    @property
+    def group_of_class(self) -> NDArray[np.int64]:
+        """(K,) number of the group that objects of each class train, and that their scores belong to."""
+        groups = list(self.members.values())
+        return np.array([max(g for g, group in enumerate(groups) if name in group) for name in self.classes], np.int64)
 
     @property
     def memory_strides(self) -> tuple[Stride, ...]:

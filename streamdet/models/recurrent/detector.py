@@ -1,32 +1,30 @@
 """The recurrent detector: backbone, memory, neck, head, each of which is given to it.
 
-Shapes: B streams, T frames, H, W pixels, K classes, P cells of all levels.
+Shapes: B streams, T frames, H, W pixels, K classes, G groups of them, M names, P anchors of all levels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamdet.detections import Detections
 from streamdet.models.contract import DetectorSpec, check_images, check_state
+from streamdet.models.embedding import box_embeddings
 from streamdet.models.options import KEEP, DetectOptions
 from streamdet.models.outputs import DenseOutputs
-from streamdet.models.recurrent.boxes import (
-    cell_centres,
-    decode_boxes,
-    expected_distances,
-    select_boxes_together,
-)
+from streamdet.models.recurrent.boxes import decode_boxes, select_boxes_together
 from streamdet.models.recurrent.config import PADDING_GREY, ModelConfig
 from streamdet.models.recurrent.fusion import RecurrentFusion
-from streamdet.models.recurrent.layout import BACKBONE_STRIDES, PIXEL_DEVIATION, PIXEL_MEAN
-from streamdet.models.recurrent.neck import AdditivePAN
+from streamdet.models.recurrent.layout import ANCHOR_SIDES, BACKBONE_STRIDES, anchor_boxes, map_sizes
+from streamdet.models.recurrent.neck import FeaturePyramid
 from streamdet.models.recurrent.state import State
 
 
@@ -35,47 +33,71 @@ class RawOutputs:
     """What the head says, before decoding; training works on this.
 
     Attributes:
-        score_logits: (B, T, P, K) float32.
-        distance_logits: (B, T, P, 4, Q) float32, left top right bottom.
-        centres: (P, 2) float32, x y, pixels.
-        strides: (P,) float32, pixels.
+        groups: (B, T, P, G) float32 logits.
+        names: (B, T, P, M) float32 logits of config.names.
+        centred: (B, T, P) float32 logits.
+        deltas: (B, T, P, 4) float32 against the anchors.
+        anchors: (P, 4) float32, xyxy, pixels.
+        levels: number of anchors of each level.
     """
 
-    score_logits: Tensor
-    distance_logits: Tensor
-    centres: Tensor
-    strides: Tensor
+    groups: Tensor
+    names: Tensor
+    centred: Tensor
+    deltas: Tensor
+    anchors: Tensor
+    levels: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
-    """Every cell's box and scores, wherever the detector is; see contract.Outputs.
+    """Every anchor's box and scores, wherever the detector is; see contract.Outputs.
 
     Attributes:
         boxes: (B, T, P, 4) float32, xyxy, pixels of the given images, clipped to them.
         scores: (B, T, P, K) float32, 0 to 1.
+        features: (B, T, H_l, W_l, C) float32, of the finest level.
         classes: K names.
+        groups: (K,) int64, see selection.select_boxes.
     """
 
     boxes: Tensor
     scores: Tensor
+    features: Tensor
     classes: tuple[str, ...]
+    groups: NDArray[np.int64]
 
     def detections(self, options: DetectOptions = KEEP) -> list[list[Detections]]:
         """See contract.Outputs."""
         if not self.boxes.is_cuda:
-            boxes, scores = (x.float().numpy() for x in (self.boxes, self.scores))
-            return DenseOutputs(boxes, scores, self.classes).detections(options)
+            return self._on_cpu().detections(options)
         # A GPU does all frames at once; few boxes on the CPU are faster frame by frame.
         B, T = self.scores.shape[:2]
-        kept = select_boxes_together(self.boxes.flatten(0, 1), self.scores.flatten(0, 1), options, self.classes)
-        found = [Detections.of(*columns, self.classes) for columns in kept]
+        boxes, scores = self.boxes.flatten(0, 1), self.scores.flatten(0, 1)
+        kept = select_boxes_together(boxes, scores, options, self.classes, self.groups)
+        maps = self.features.flatten(0, 1).float().cpu().numpy()
+        places = torch.from_numpy(np.concatenate([row.places for row in kept])).to(boxes.device)
+        frames = torch.arange(len(kept)).repeat_interleave(torch.tensor([len(row.places) for row in kept]))
+        class_scores = scores[frames.to(boxes.device), places].cpu().numpy()
+        found, start = [], 0
+        for row, features in zip(kept, maps, strict=True):
+            start, of_row = start + len(row.places), class_scores[start : start + len(row.places)]
+            embeddings = box_embeddings(features, row.boxes, BACKBONE_STRIDES[0])
+            found.append(Detections.of(*row[:3], self.classes, class_scores=of_row, embeddings=embeddings))
         return [found[b * T : (b + 1) * T] for b in range(B)]
 
     def regroup(self, streams: int, frames: int) -> Outputs:
         """See contract.Outputs."""
-        boxes, scores = (x.reshape(streams, frames, *x.shape[2:]) for x in (self.boxes, self.scores))
-        return Outputs(boxes, scores, self.classes)
+        return self.each(lambda x: x.reshape(streams, frames, *x.shape[2:]))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Outputs:
+        """Every tensor changed."""
+        boxes, scores, features = (change(x) for x in (self.boxes, self.scores, self.features))
+        return Outputs(boxes, scores, features, self.classes, self.groups)
+
+    def _on_cpu(self) -> DenseOutputs:
+        boxes, scores, features = (x.float().numpy() for x in (self.boxes, self.scores, self.features))
+        return DenseOutputs(boxes, scores, self.classes, self.groups, features, BACKBONE_STRIDES[0])
 
 
 class RecurrentDetector(nn.Module):
@@ -87,14 +109,11 @@ class RecurrentDetector(nn.Module):
         int8_ranges: lowest and highest input of layers by their names, see models.int8; empty without a calibration.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(
         self,
         config: ModelConfig,
         backbone: nn.Module,
-        neck: AdditivePAN,
+        neck: FeaturePyramid,
         memory: Mapping[str, RecurrentFusion],
         head: nn.Module,
     ) -> None:
@@ -102,10 +121,10 @@ class RecurrentDetector(nn.Module):
 
         Args:
             config: its architecture.
-            backbone: (N, 3, H, W) normalised RGB to a map of each of BACKBONE_STRIDES, finest first.
-            neck: brings these maps to one width, and mixes them.
+            backbone: (N, 3, H, W) RGB, 0 to 255, to a map of each of BACKBONE_STRIDES, finest first.
+            neck: brings these maps to one width, and makes a level of each of STRIDES from them.
             memory: of each level that has one, by its stride.
-            head: mixed maps to class logits (N, P, K) and distance logits (N, P, 4, Q).
+            head: levels to head.HeadMaps.
         """
         super().__init__()
         self.config = config
@@ -113,8 +132,7 @@ class RecurrentDetector(nn.Module):
         self.int8_ranges: dict[str, tuple[float, float]] = {}
         self.backbone, self.neck = backbone, neck
         self.memory, self.head = nn.ModuleDict(memory), head
-        self.register_buffer("mean", torch.tensor(PIXEL_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(PIXEL_DEVIATION)[:, None, None], persistent=False)
+        self._made_anchors: dict[tuple[int, int, torch.device], tuple[Tensor, tuple[int, ...]]] = {}
 
     @property
     def name(self) -> str:
@@ -134,7 +152,7 @@ class RecurrentDetector(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.mean.device
+        return next(self.parameters()).device
 
     def set_alpha(self, alpha: float) -> None:
         """How much memory may replace of what is seen, 0 (per frame) to 1."""
@@ -155,7 +173,7 @@ class RecurrentDetector(nn.Module):
             a level each (B, T, C, H_l, W_l) float32, finest first.
         """
         B, T, _, H, W = images_BTCHW.shape
-        x = (images_BTCHW.reshape(B * T, 3, H, W).to(self.mean.dtype) - self.mean) / self.deviation
+        x = images_BTCHW.reshape(B * T, 3, H, W).float()
         return [level.view(B, T, *level.shape[1:]) for level in self.neck.project(self.backbone(x))]
 
     def remember(self, features: list[Tensor], state: State, dt_s: Tensor) -> tuple[list[Tensor], State]:
@@ -203,15 +221,26 @@ class RecurrentDetector(nn.Module):
     def read(self, features: list[Tensor]) -> RawOutputs:
         """What neck and head make of (fused) features, a level each (B, T, C, H_l, W_l) float32."""
         B, T = features[0].shape[:2]
-        score_logits, distance_logits = self.head(self.neck.aggregate([level.flatten(0, 1) for level in features]))
-        sizes = [(level.shape[-2], level.shape[-1]) for level in features]
-        centres, strides = cell_centres(sizes, BACKBONE_STRIDES, self.device)
-        return RawOutputs(
-            score_logits.unflatten(0, (B, T)),
-            distance_logits.unflatten(0, (B, T)),
-            centres,
-            strides,
+        said = self.head(self.neck.aggregate([level.flatten(0, 1) for level in features]))
+        groups, names, centred, deltas = (
+            x.unflatten(0, (B, T)) for x in (said.groups, said.names, said.centred, said.deltas)
         )
+        stride = BACKBONE_STRIDES[0]
+        anchors, levels = self._anchors(features[0].shape[-2] * stride, features[0].shape[-1] * stride)
+        return RawOutputs(groups, names, centred, deltas, anchors, levels)
+
+    def _anchors(self, height: int, width: int) -> tuple[Tensor, tuple[int, ...]]:
+        """All anchors for images of this size, where the detector is, and the number on each level.
+
+        They are kept: a tensor made from an array is uploaded, for which a GPU's queue must run empty.
+        """
+        key = height, width, self.device
+        if key not in self._made_anchors:
+            sizes = map_sizes(height, width)
+            counts = tuple(len(ANCHOR_SIDES) * rows * columns for rows, columns in sizes)
+            with torch.inference_mode(False):  # made while running, it may be trained with later
+                self._made_anchors[key] = torch.from_numpy(anchor_boxes(sizes)).to(self.device), counts
+        return self._made_anchors[key]
 
     def forward(self, images_BTCHW: Tensor, state: State, dt_s: Tensor) -> tuple[RawOutputs, State]:
         """One clip, undecoded; arguments as in `features` and `fuse`."""
@@ -246,13 +275,31 @@ class RecurrentDetector(nn.Module):
         check_state(state, B, self.config.state_layout(H, W))
         if dt_s is None:
             dt_s = torch.full((B, T), self.config.training_dt_s, device=self.device)
-        raw, state = self(images, state.to(self.device), dt_s.to(self.device, torch.float32))
-        return self.decode(raw, H, W), state
+        features = self.features(images)
+        fused, state = self.fuse(features, state.to(self.device), dt_s.to(self.device, torch.float32))
+        boxes, scores = self.decode(self.read(fused), H, W)
+        # Of the frame itself, whatever is remembered: embeddings tell objects apart in any frame.
+        seen = features[0].permute(0, 1, 3, 4, 2)
+        return Outputs(boxes, scores, seen, self.classes, self.config.group_of_class), state
 
-    def decode(self, raw: RawOutputs, height: int, width: int) -> Outputs:
-        """Boxes, clipped to images of this size in pixels, and scores."""
-        boxes = decode_boxes(expected_distances(raw.distance_logits, raw.strides), raw.centres).clamp(min=0)
+    def decode(self, raw: RawOutputs, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Boxes (B, T, P, 4), clipped to images of this size in pixels, and scores (B, T, P, K)."""
+        boxes = decode_boxes(raw.deltas, raw.anchors).clamp(min=0)
         # By numbers: a tensor of limits would be uploaded in every step, which a CUDA graph cannot.
         x, y = boxes[..., 0::2].clamp(max=width), boxes[..., 1::2].clamp(max=height)
-        boxes = torch.stack((x, y), dim=-1).flatten(-2)
-        return Outputs(boxes, raw.score_logits.sigmoid(), self.classes)
+        return torch.stack((x, y), dim=-1).flatten(-2), self.scores(raw)
+
+    def scores(self, raw: RawOutputs) -> Tensor:
+        """(B, T, P, K) float32: the score of every group, shared out among its classes."""
+        groups = raw.groups.float().sigmoid() * raw.centred.float().sigmoid()[..., None]
+        scores: list[list[Tensor]] = [[] for _ in self.classes]
+        first = 0
+        for group, members in zip(groups.unbind(-1), self.config.members.values(), strict=True):
+            if len(members) == 1:
+                scores[self.classes.index(members[0])].append(group)
+                continue
+            shares = raw.names[..., first : first + len(members)].float().softmax(-1)
+            first += len(members)
+            for name, share in zip(members, shares.unbind(-1), strict=True):
+                scores[self.classes.index(name)].append(group * share)
+        return torch.stack([sum(parts[1:], parts[0]) for parts in scores], dim=-1)

@@ -1,4 +1,4 @@
-"""The neck: a light path aggregation network that adds instead of concatenating.
+"""The neck: a feature pyramid.
 
 Shapes: N images, C channels, H, W cells.
 """
@@ -9,18 +9,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class AdditivePAN(nn.Module):
-    """Brings all levels to one width, then adds top-down and bottom-up.
+class FeaturePyramid(nn.Module):
+    """Brings the backbone's maps to one width, adds the coarse ones to the finer ones, and makes coarser ones.
 
-    Source: Liu et al. 2018 (PANet), with additions of resized maps instead of convolutions (NanoDet).
+    Source: Lin et al. 2017 (Feature Pyramid Networks); two more levels as in Lin et al. 2017 (RetinaNet).
     """
 
-    def __init__(self, in_channels: Sequence[int], channels: int) -> None:
+    def __init__(self, in_channels: Sequence[int], channels: int, levels: int) -> None:
         super().__init__()
         self.laterals = nn.ModuleList(nn.Conv2d(width, channels, 1) for width in in_channels)
+        strides = [1] * len(in_channels) + [2] * (levels - len(in_channels))
+        self.outputs = nn.ModuleList(nn.Conv2d(channels, channels, 3, stride, padding=1) for stride in strides)
 
     def project(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Bring all levels to one width.
+        """Bring all maps to one width.
 
         Args:
             features: (N, C_l, H/s_l, W/s_l) float32, finest first, each half the size of the one before.
@@ -30,14 +32,12 @@ class AdditivePAN(nn.Module):
         """
         return [lateral(x) for lateral, x in zip(self.laterals, features, strict=True)]
 
-    @staticmethod
-    def aggregate(maps: Sequence[Tensor]) -> list[Tensor]:
-        """Add top-down, then bottom-up, so that each level sees the others; maps as from `project`."""
+    def aggregate(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """All levels, finest first, from maps as `project` gives them."""
         summed = list(maps)
         for level in range(len(summed) - 1, 0, -1):
-            coarse = F.interpolate(summed[level], scale_factor=2.0, mode="bilinear", align_corners=False)
-            summed[level - 1] = summed[level - 1] + coarse
-        for level in range(len(summed) - 1):
-            # Halving by bilinear sampling at cell centres is a 2 x 2 mean.
-            summed[level + 1] = summed[level + 1] + F.avg_pool2d(summed[level], 2)
-        return summed
+            summed[level - 1] = summed[level - 1] + F.interpolate(summed[level], scale_factor=2.0, mode="nearest")
+        levels: list[Tensor] = []
+        for number, output in enumerate(self.outputs):
+            levels.append(output(summed[number] if number < len(summed) else levels[-1]))
+        return levels

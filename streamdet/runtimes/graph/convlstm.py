@@ -6,7 +6,7 @@ Shapes: B streams, D hidden channels, H, W cells.
 import numpy as np
 
 from streamdet.models.recurrent.layout import CELL_LIMIT, MAX_LOG_KEEP
-from streamdet.runtimes.graph.layers import Conv, GraphBuilder
+from streamdet.runtimes.graph.layers import GraphBuilder
 
 
 def convlstm_step(g: GraphBuilder, name: str, x: str, hidden: str, cell: str, e: str, elapsed: str) -> tuple[str, str]:
@@ -36,8 +36,8 @@ def preactivations(
 ) -> tuple[str, str, str, str]:
     """What stands inside sigmoid and tanh of (1) to (4)."""
     D = len(g.arrays[f"{name}.decay_exponent"])
-    from_hidden = g.convs(hidden, [Conv(f"{name}.hidden_depthwise"), Conv(f"{name}.hidden_pointwise")])
-    gates = g.add("Add", g.convs(x, [Conv(f"{name}.from_input")]), from_hidden)
+    from_hidden = g.conv(g.conv(hidden, f"{name}.hidden_depthwise"), f"{name}.hidden_pointwise")
+    gates = g.add("Add", g.conv(x, f"{name}.from_input"), from_hidden)
     i, f, o, candidate = (
         g.add("Add", gate, later)
         for gate, later in zip(g.split(gates, [D] * 4, 1), g.split(elapsed, [D] * 4, 1), strict=True)

@@ -1,6 +1,6 @@
 """A detector whose step is a graph that an engine, such as OpenVINO, executes.
 
-Shapes: B streams, T frames, H, W pixels, P cells, K classes.
+Shapes: B streams, T frames, H, W pixels.
 """
 
 from collections import OrderedDict
@@ -16,6 +16,7 @@ from streamdet.models.contract import DetectorSpec, Memory, check_images, check_
 from streamdet.models.outputs import DenseOutputs
 from streamdet.models.recurrent.array_state import ArrayState
 from streamdet.models.recurrent.config import CELL_PX, PADDING_GREY
+from streamdet.models.recurrent.layout import BACKBONE_STRIDES
 from streamdet.models.recurrent.weights import Weights
 from streamdet.runtimes.graph.step import StepShape, step_graph
 
@@ -25,6 +26,8 @@ Execute = Callable[[Sequence[Array]], Sequence[Array]]
 TILE = 8
 """Most frames, or streams, of one graph."""
 _MOST_GRAPHS = 12
+_OUTPUTS = 3
+"""Of a graph, before its memory."""
 
 
 class Engine(Protocol):
@@ -92,38 +95,40 @@ class GraphDetector:
         check_state(before, B, self._weights.config.state_layout(H, W))
         elapsed = np.full((B, T), self.spec.training_dt_s) if dt_s is None else dt_s
         with self._lock:
-            boxes, scores, after = self._run(_rows(images), np.asarray(elapsed, np.float32), _inputs(before))
+            found, after = self._run(_rows(images), np.asarray(elapsed, np.float32), _inputs(before))
+        boxes, scores, features = found
         np.minimum(boxes, np.array((W, H, W, H), np.float32), out=boxes)
         ages, *levels = after or [before.ages + T]
-        outputs = DenseOutputs(boxes, scores, self.spec.classes)
+        groups, stride = self._weights.config.group_of_class, BACKBONE_STRIDES[0]
+        outputs = DenseOutputs(boxes, scores, self.spec.classes, groups, features, stride)
         return outputs, ArrayState(tuple(levels[0::2]), tuple(levels[1::2]), ages)
 
     def _run(
         self, images: NDArray[np.uint8], dt_s: NDArray[np.float32], memory: list[Array]
-    ) -> tuple[Array, Array, list[Array]]:
-        (B, T, H, W, _), found = images.shape, None
+    ) -> tuple[list[Array], list[Array]]:
+        """Boxes, scores and features of (B, T) images, and the memory after them."""
+        (B, T, H, W, _), found = images.shape, list[Array]()
         for streams, frames in tiles(B, T):
             shape = StepShape(streams.stop - streams.start, frames.stop - frames.start, H, W)
             part = [np.ascontiguousarray(x[streams, frames]) for x in (images, dt_s)]
-            boxes, scores, *after = self._graph(shape)([*part, *(x[streams] for x in memory)])
+            results = self._graph(shape)([*part, *(x[streams] for x in memory)])
+            of_tile, after = list(results[:_OUTPUTS]), list(results[_OUTPUTS:])
             if (shape.streams, shape.frames) == (B, T):
-                return boxes, scores, after
-            if found is None:
-                found = [np.empty((B, T, *x.shape[2:]), np.float32) for x in (boxes, scores)]
+                return of_tile, after
+            if not found:
+                found = [np.empty((B, T, *x.shape[2:]), np.float32) for x in of_tile]
                 memory = [x.copy() for x in memory]
-            for whole, tile in zip(found, (boxes, scores), strict=True):
+            for whole, tile in zip(found, of_tile, strict=True):
                 whole[streams, frames] = tile
             for whole, tile in zip(memory, after, strict=True):
                 whole[streams] = tile
-        if found is None:
-            raise ValueError(f"images must hold at least one stream and one frame, got {B} streams of {T} frames")
-        return found[0], found[1], memory
+        return found, memory
 
     def _graph(self, shape: StepShape) -> Execute:
         """The compiled graph of a shape; those not used for the longest time are given up."""
         if shape not in self._graphs:
             self._graphs[shape] = self._engine.compile(
-                step_graph(self._weights, shape, int8=self._engine.int8).SerializeToString()
+                step_graph(self._weights, shape, int8=self._engine.int8, features=True).SerializeToString()
             )
             while len(self._graphs) > _MOST_GRAPHS:
                 self._graphs.popitem(last=False)

@@ -1,10 +1,9 @@
-"""Nodes of an ONNX graph, and convolutions by the names of their weights, with batch norms folded into them.
+"""Nodes of an ONNX graph, and convolutions by the names of their weights.
 
 Shapes: N images, C channels, H, W pixels or cells.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,30 +12,9 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 Array = NDArray[np.float32]
-Order = NDArray[np.int64]
-"""Where channels lie: the channel that is at each place."""
 OPSET = 18
 # What OpenVINO and ONNX Runtime of the last years read.
 _IR_VERSION = 9
-_NORM_EPSILON = 1e-5
-_SLOPE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Conv:
-    """A convolution of a model, its kernel padded to keep the size, and what follows it.
-
-    Attributes:
-        name: of its weights.
-        norm: of the batch norm behind it.
-        stride: pixels.
-        activated: whether LeakyReLU 0.1 follows.
-    """
-
-    name: str
-    norm: str | None = None
-    stride: int = 1
-    activated: bool = False
 
 
 class GraphBuilder:
@@ -99,48 +77,13 @@ class GraphBuilder:
         """Join along an axis; a single part stays as it is."""
         return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=axis)
 
-    def max_pool(self, x: str, *, size: int, stride: int) -> str:
-        """The largest value around each place, the map padded to keep its size but for the stride."""
-        pads = [size // 2] * 4
-        return self.add("MaxPool", x, kernel_shape=[size, size], strides=[stride, stride], pads=pads)
+    def conv(self, x: str, name: str, stride: int = 1) -> str:
+        """Convolve (N, C, H, W) with the model's weights of this name, padded to keep the size but for the stride."""
+        weight = self.arrays[f"{name}.weight"]
+        bias = self.arrays.get(f"{name}.bias", np.zeros(len(weight), np.float32))
+        return self.conv_with(x, name, weight, bias, stride)
 
-    def convs(
-        self, x: str, layers: Sequence[Conv], order_in: Order | None = None, order_out: Order | None = None
-    ) -> str:
-        """Apply convolutions in turn.
-
-        Args:
-            x: (N, C, H, W).
-            layers: at least one.
-            order_in: where x's channels lie, if not in the layers' own order.
-            order_out: how the result's channels shall lie.
-        """
-        for layer in layers:
-            weight, bias = self.folded(layer)
-            if order_in is not None and _each_by_itself(weight):
-                weight, bias = weight[order_in], bias[order_in]
-            elif order_in is not None:
-                weight, order_in = weight[:, order_in], None
-            if order_out is not None and layer is layers[-1]:
-                weight, bias = weight[order_out], bias[order_out]
-            x = self.conv(x, layer.name, weight, bias, layer.stride)
-            if layer.activated:
-                x = self.add("LeakyRelu", x, alpha=_SLOPE)
-        return x
-
-    def folded(self, layer: Conv) -> tuple[Array, Array]:
-        """Weights and bias of a convolution and the batch norm behind it, as one convolution."""
-        weight = self.arrays[f"{layer.name}.weight"]
-        bias = self.arrays.get(f"{layer.name}.bias", np.zeros(len(weight), np.float32))
-        if layer.norm is None:
-            return weight, bias
-        gamma, beta, mean, variance = (
-            self.arrays[f"{layer.norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = gamma / np.sqrt(variance + np.float32(_NORM_EPSILON))
-        return weight * scale[:, None, None, None], bias * scale + (beta - mean * scale)
-
-    def conv(self, x: str, name: str, weight: Array, bias: Array, stride: int = 1) -> str:
+    def conv_with(self, x: str, name: str, weight: Array, bias: Array, stride: int = 1) -> str:
         """Convolve with these weights, (O, C, k, k) or (C, 1, k, k) for each channel on its own; name: as in ranges."""
         if name in self._ranges:
             x, kernel = self._in_int8(x, *self._ranges[name]), self._int8_weight(weight)

@@ -1,24 +1,35 @@
 """One step of a detector as an ONNX graph, which OpenVINO and ONNX Runtime both execute.
 
 It is written layer by layer, not traced: that takes milliseconds, and the graph is what an engine likes best. All maps
-keep four dimensions with the frames of a clip in turn, so that no engine changes their layout in memory;
-batch norms and the ramp of memory are folded into weights; and channels are never shuffled.
-The numbers are the model's.
+keep four dimensions with the frames of a clip in turn, so that no engine changes their layout in memory; and the scale
+of pixels and the ramp of memory are folded into weights. The numbers are the model's.
 
-Shapes: B streams, T frames, N = T * B images (time-major), C channels, D recurrent channels, H, W pixels, P cells.
+Shapes: B streams, T frames, N = T * B images (time-major), C channels, D recurrent channels, H, W pixels, A anchors of
+a cell, P anchors of all levels, G groups of classes, M names.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
-from streamdet.models.recurrent.layout import BACKBONE_STRIDES, PIXEL_DEVIATION, PIXEL_MEAN, TOWER_BLOCKS
+from streamdet.models.recurrent.layout import (
+    ANCHOR_SIDES,
+    BACKBONE_CHANNELS,
+    BACKBONE_STRIDES,
+    BLOCKS,
+    DELTA_SCALES,
+    MAX_GROWTH,
+    NORM_EPSILON,
+    PIXEL_SCALE,
+    STRIDES,
+    TOWER_BLOCKS,
+    anchor_boxes,
+    map_sizes,
+)
 from streamdet.models.recurrent.weights import Weights
 from streamdet.runtimes.graph.convlstm import convlstm_step
-from streamdet.runtimes.graph.layers import Conv, GraphBuilder, Order
-from streamdet.runtimes.graph.routing import backbone_graph
+from streamdet.runtimes.graph.layers import GraphBuilder
 
 BATCH = "batch"
 """The one dimension of a graph that may be of any length."""
@@ -42,24 +53,25 @@ class StepShape:
     width: int
 
 
-def step_graph(weights: Weights, shape: StepShape, *, int8: bool = False) -> onnx.ModelProto:
+def step_graph(weights: Weights, shape: StepShape, *, int8: bool = False, features: bool = False) -> onnx.ModelProto:
     """Build the graph of `RecurrentDetector.step` for one shape.
 
     Args:
         weights: the model.
         shape: what one step takes.
         int8: compute layout.int8_layers in eight bits, within the model's int8_ranges.
+        features: give out what embeddings are read from as well.
 
     Inputs, in this order: images (B, T, H, W, 3) uint8 RGB; dt_s (B, T) float32; and of a model with memory, age (B,)
     int64, the frames that each stream has seen, then hidden_<stride> and cell_<stride> (B, D, H_l, W_l) float32 of
     every level with memory, zeros where age is 0.
-    Outputs: boxes (B, T, P, 4) and scores (B, T, P, K) float32 as in models.outputs.DenseOutputs; then next_age,
-    next_hidden_<stride> and next_cell_<stride>.
+    Outputs: boxes (B, T, P, 4), scores (B, T, P, K) and, where wanted, features (B, T, H_l, W_l, C) float32 as in
+    models.outputs.DenseOutputs; then next_age, next_hidden_<stride> and next_cell_<stride>.
 
     Raises:
         ValueError: if height or width are no multiples of 32.
     """
-    return _Step(weights, shape, int8).build()
+    return _Step(weights, shape, int8).build(features=features)
 
 
 class _Step:
@@ -71,12 +83,15 @@ class _Step:
         self.batch: int | str = BATCH if shape.streams is None else shape.streams
         # Streams of clips lie between the frames: they are brought into time's order and back.
         self.reorders = shape.frames > 1 and shape.streams != 1
+        self.sizes = map_sizes(shape.height, shape.width)
+        self.anchors = anchor_boxes(self.sizes)
 
-    def build(self) -> onnx.ModelProto:
+    def build(self, *, features: bool) -> onnx.ModelProto:
         g, T, K = self.graph, self.shape.frames, len(self.config.classes)
         images = g.input("images", onnx.TensorProto.UINT8, [self.batch, T, self.shape.height, self.shape.width, 3])
         dt_s = g.input("dt_s", onnx.TensorProto.FLOAT, [self.batch, T])
-        maps = self.laterals(backbone_graph(g, self.pixels(images)))
+        maps = [g.conv(x, f"neck.laterals.{level}") for level, x in enumerate(self.backbone(self.pixels(images)))]
+        seen = maps[0]
         ratio = self.dt_ratio(dt_s)
         states: list[StateOutput] = []
         if self.config.memory_strides:
@@ -88,45 +103,57 @@ class _Step:
             maps[level], state = self.remember(maps[level], stride, ratio, knows)
             states += state
         boxes, scores = self.read(self.aggregated(maps))
-        cells = sum(height * width for height, width in self.map_sizes())
-        for name, value, columns in (("boxes", boxes, 4), ("scores", scores, K)):
-            g.output(name, self.by_stream(value, cells, columns), [self.batch, T, cells, columns])
+        given: list[tuple[str, str, tuple[int, ...]]]
+        given = [("boxes", boxes, (len(self.anchors), 4)), ("scores", scores, (len(self.anchors), K))]
+        if features:
+            shape = (*self.sizes[0], self.config.channels)
+            given.append(("features", g.add("Transpose", seen, perm=[0, 2, 3, 1]), shape))
+        for name, value, rest in given:
+            g.output(name, self.by_stream(value, rest), [self.batch, T, *rest])
         for name, value, state_shape, kind in states:
             g.output(name, value, state_shape, kind)
         return g.model()
 
-    def map_sizes(self) -> list[tuple[int, int]]:
-        return [(self.shape.height // stride, self.shape.width // stride) for stride in BACKBONE_STRIDES]
-
     def pixels(self, images: str) -> str:
-        """(B, T, H, W, 3) uint8 to (N, 3, H, W) float32, normalised."""
+        """(B, T, H, W, 3) uint8 to (N, 3, H, W) float32, 0 to 255."""
         g = self.graph
         if self.reorders:
             images = g.add("Transpose", images, perm=[1, 0, 2, 3, 4])
         x = g.add("Reshape", images, g.integers(-1, self.shape.height, self.shape.width, 3))
-        mean, deviation = (g.constant(x) for x in (PIXEL_MEAN, PIXEL_DEVIATION))
-        x = g.add("Div", g.add("Sub", g.add("Cast", x, to=onnx.TensorProto.FLOAT), mean), deviation)
-        return g.add("Transpose", x, perm=[0, 3, 1, 2])
+        return g.add("Transpose", g.add("Cast", x, to=onnx.TensorProto.FLOAT), perm=[0, 3, 1, 2])
 
-    def laterals(self, features: list[tuple[str, Order]]) -> list[str]:
-        """AdditivePAN.project of models.neck."""
-        return [
-            self.graph.convs(x, [Conv(f"neck.laterals.{level}")], order) for level, (x, order) in enumerate(features)
-        ]
+    def backbone(self, x: str) -> list[str]:
+        """MobileNetBackbone of models.backbone: the maps of strides 8, 16 and 32."""
+        g, name = self.graph, "backbone.stem"
+        weight = g.arrays[f"{name}.weight"] * np.float32(PIXEL_SCALE)
+        x = self.relu6(g.conv_with(x, name, weight, g.arrays[f"{name}.bias"], stride=2))
+        maps = []
+        for number, block in enumerate(BLOCKS):
+            name = f"backbone.blocks.{number}"
+            y = self.relu6(g.conv(x, f"{name}.expand"))
+            y = self.relu6(g.conv(y, f"{name}.depthwise", block.stride))
+            y = g.conv(y, f"{name}.reduce")
+            x = g.add("Add", x, y) if block.adds else y
+            if block.tapped:
+                maps.append(x)
+        return maps
+
+    def relu6(self, x: str) -> str:
+        return self.graph.add("Clip", x, self.graph.constant(0), self.graph.constant(6))
 
     def aggregated(self, maps: list[str]) -> list[str]:
-        """AdditivePAN.aggregate of models.neck."""
+        """FeaturePyramid.aggregate of models.neck."""
         g, maps = self.graph, list(maps)
         for level in range(len(maps) - 1, 0, -1):
             scales = g.constant((1, 1, 2, 2))
-            coarse = g.add(
-                "Resize", maps[level], "", scales, mode="linear", coordinate_transformation_mode="half_pixel"
-            )
-            maps[level - 1] = g.add("Add", maps[level - 1], coarse)
-        for level in range(len(maps) - 1):
-            halved = g.add("AveragePool", maps[level], kernel_shape=[2, 2], strides=[2, 2])
-            maps[level + 1] = g.add("Add", maps[level + 1], halved)
-        return maps
+            modes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+            maps[level - 1] = g.add("Add", maps[level - 1], g.add("Resize", maps[level], "", scales, **modes))
+        levels: list[str] = []
+        for level in range(len(STRIDES)):
+            finer = level < len(BACKBONE_CHANNELS)
+            x = maps[level] if finer else levels[-1]
+            levels.append(g.conv(x, f"neck.outputs.{level}", 1 if finer else 2))
+        return levels
 
     def dt_ratio(self, dt_s: str) -> str:
         """(B, T) seconds to (N, 1, 1, 1), over the training's, within the limits of RecurrentDetector.fuse."""
@@ -158,9 +185,9 @@ class _Step:
             x_t, e, u_log_r = of_frame
             hidden, cell = convlstm_step(g, f"{name}.cell", x_t, hidden, cell, e, u_log_r)
             steps.append(hidden)
-        remembered = g.convs(g.concat(steps, 0), [Conv(f"{name}.project")])
+        remembered = g.conv(g.concat(steps, 0), f"{name}.project")
         *passed, seen = g.split(x, [size for size in (self.config.channels - D, D) if size], 1)
-        gate = g.add("Sigmoid", g.convs(g.concat([seen, remembered], 1), [Conv(f"{name}.gate")]))
+        gate = g.add("Sigmoid", g.conv(g.concat([seen, remembered], 1), f"{name}.gate"))
         # At a stream's first frame there is nothing to remember, in the later ones of a clip always something.
         alpha = g.constant(g.arrays[f"{name}.alpha"])
         first = g.add("Mul", knows, alpha)
@@ -177,49 +204,82 @@ class _Step:
         """(N, ...) as T parts of (B, ...)."""
         return self.graph.split_evenly(x, self.shape.frames, 0)
 
-    def read(self, maps: list[str]) -> tuple[str, str]:
-        """AnchorFreeHead of models.head and models.boxes: (N, P, 4) boxes and (N, P, K) scores."""
-        g, K, Q = self.graph, len(self.config.classes), self.config.distance_bins
+    def read(self, levels: list[str]) -> tuple[str, str]:
+        """AnchorHead of models.head and RecurrentDetector.decode: (N, P, 4) boxes and (N, P, K) scores."""
+        g, G, M = self.graph, len(self.config.members), len(self.config.names)
         rows = []
-        for level, (x, (height, width)) in enumerate(zip(maps, self.map_sizes(), strict=True)):
-            name = f"head.towers.{level}"
-            tower = [layer for block in range(TOWER_BLOCKS) for layer in _separable(f"{name}.{block}")]
-            convs = [f"head.score_convs.{level}", f"head.distance_convs.{level}"]
-            weights, biases = zip(*(g.folded(Conv(conv)) for conv in convs), strict=True)
-            both = g.conv(g.convs(x, tower), convs[0], np.concatenate(weights), np.concatenate(biases))
-            both = g.add("Transpose", both, perm=[0, 2, 3, 1])
-            rows.append(g.add("Reshape", both, g.integers(-1, height * width, K + 4 * Q)))
-        logits, sides = g.split(g.concat(rows, 1), (K, 4 * Q), 2)
-        return self.boxes(sides, Q), g.add("Sigmoid", logits)
+        for level, (x, (height, width)) in enumerate(zip(levels, self.sizes, strict=True)):
+            what, where = self.tower(x, "class_tower"), self.tower(x, "box_tower")
+            parts = [(g.conv(what, "head.groups"), G), (g.conv(where, "head.centred"), 1)]
+            parts.append((self.scaled(where, level), 4))
+            if M:
+                parts.append((self.named(x, what), M))
+            cells = height * width * len(ANCHOR_SIDES)
+            rows.append([
+                g.add("Reshape", g.add("Transpose", part, perm=[0, 2, 3, 1]), g.integers(-1, cells, columns))
+                for part, columns in parts
+            ])  # fmt: skip
+        groups, centred, deltas, *names = (g.concat(list(part), 1) for part in zip(*rows, strict=True))
+        return self.boxes(deltas), self.scores(groups, centred, names[0] if names else "")
 
-    def boxes(self, sides: str, Q: int) -> str:
-        """(N, P, 4 Q) distance logits to (N, P, 4) boxes, clipped to the image."""
+    def tower(self, x: str, name: str) -> str:
+        """A tower of models.head."""
+        g = self.graph
+        for block in range(TOWER_BLOCKS):
+            norm = f"head.{name}.{block}.norm"
+            weight, bias = (g.constant(g.arrays[f"{norm}.{part}"]) for part in ("weight", "bias"))
+            x = g.conv(x, f"head.{name}.{block}.conv")
+            x = g.add("Relu", g.add("InstanceNormalization", x, weight, bias, epsilon=NORM_EPSILON))
+        return x
+
+    def scaled(self, where: str, level: int) -> str:
+        """The deltas of a level: (N, 4 A, H_l, W_l)."""
+        g, name = self.graph, "head.deltas"
+        scale = g.arrays["head.delta_scales"][level]
+        return g.conv_with(where, name, g.arrays[f"{name}.weight"] * scale, g.arrays[f"{name}.bias"] * scale)
+
+    def named(self, x: str, what: str) -> str:
+        """NameBranch of models.head."""
+        g, name = self.graph, "head.names"
+        y = g.add("Relu", g.conv(g.concat([x, what], 1), f"{name}.mix"))
+        return g.conv(g.add("Relu", g.add("Add", y, g.conv(y, f"{name}.depthwise"))), f"{name}.out")
+
+    def boxes(self, deltas: str) -> str:
+        """(N, P, 4) deltas to (N, P, 4) boxes, clipped to the image: decode_boxes of models.boxes."""
         g, (height, width) = self.graph, (self.shape.height, self.shape.width)
-        centres, strides = _cells(self.map_sizes())
-        shares = g.add("Softmax", g.add("Reshape", sides, g.integers(-1, len(centres), 4, Q)), axis=-1)
-        means = g.add("ReduceSum", g.add("Mul", shares, g.constant(np.arange(Q))), g.integers(-1), keepdims=0)
-        outwards = strides[:, None] * np.array((-1, -1, 1, 1))
-        boxes = g.add("Add", g.add("Mul", means, g.constant(outwards)), g.constant(np.tile(centres, 2)))
+        low, high = self.anchors[:, :2], self.anchors[:, 2:]
+        sides, centres = high - low, (low + high) / 2
+        moved, grown = g.split(g.add("Mul", deltas, g.constant(DELTA_SCALES)), (2, 2), 2)
+        middle = g.add("Add", g.add("Mul", moved, g.constant(sides)), g.constant(centres))
+        grown = g.add("Clip", grown, g.constant(-MAX_GROWTH), g.constant(MAX_GROWTH))
+        half = g.add("Mul", g.add("Exp", grown), g.constant(sides / 2))
+        boxes = g.concat([g.add("Sub", middle, half), g.add("Add", middle, half)], 2)
         return g.add("Min", g.add("Max", boxes, g.constant(0)), g.constant((width, height, width, height)))
 
-    def by_stream(self, x: str, cells: int, columns: int) -> str:
-        """(N, P, ...) as (B, T, P, ...)."""
+    def scores(self, groups: str, centred: str, names: str) -> str:
+        """RecurrentDetector.scores: (N, P, G), (N, P, 1) and (N, P, M) logits to (N, P, K) scores."""
+        g, members = self.graph, self.config.members
+        shared = g.add("Mul", g.add("Sigmoid", groups), g.add("Sigmoid", centred))
+        split = g.split(shared, [1] * len(members), 2)
+        several = [len(group) for group in members.values() if len(group) > 1]
+        shares = iter(g.split(names, several, 2) if names else [])
+        parts: list[tuple[str, ...]] = []
+        values = []
+        for score, group in zip(split, members.values(), strict=True):
+            parts.append(group)
+            values.append(score if len(group) == 1 else g.add("Mul", g.add("Softmax", next(shares), axis=-1), score))
+        names_in_order = [name for group in parts for name in group]
+        scores = g.concat(values, 2)
+        if names_in_order == list(self.config.classes):
+            return scores
+        # A class in several groups has the sum of its scores there.
+        order = [[other == name for name in self.config.classes] for other in names_in_order]
+        return g.add("MatMul", scores, g.constant(np.array(order)))
+
+    def by_stream(self, x: str, shape: tuple[int, ...]) -> str:
+        """(N, ...) as (B, T, ...), of this shape from there on."""
         g, T = self.graph, self.shape.frames
         if not self.reorders:
-            return g.add("Reshape", x, g.integers(-1, T, cells, columns))
-        return g.add("Transpose", g.add("Reshape", x, g.integers(T, -1, cells, columns)), perm=[1, 0, 2, 3])
-
-
-def _separable(name: str) -> list[Conv]:
-    """A block of a tower of models.head."""
-    return [Conv(f"{name}.0", f"{name}.1", activated=True), Conv(f"{name}.3", f"{name}.4", activated=True)]
-
-
-def _cells(sizes: list[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """cell_centres of models.boxes: (P, 2) x y and (P,) stride, pixels."""
-    centres = [
-        stride * (np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(-1, 2) + 0.5)
-        for (height, width), stride in zip(sizes, BACKBONE_STRIDES, strict=True)
-    ]
-    strides = [np.full(len(level), stride) for level, stride in zip(centres, BACKBONE_STRIDES, strict=True)]
-    return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
+            return g.add("Reshape", x, g.integers(-1, T, *shape))
+        x = g.add("Reshape", x, g.integers(T, -1, *shape))
+        return g.add("Transpose", x, perm=[1, 0, *range(2, 2 + len(shape))])

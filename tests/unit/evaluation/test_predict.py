@@ -35,8 +35,7 @@ def detector():
     config = ModelConfig(name="tiny", classes=("person", "car"), channels=16, recurrent_channels=8, image_size=96)
     model = build_detector(config).eval()
     model.set_alpha(1.0)
-    for bias in (conv.bias for conv in model.head.score_convs):
-        torch.nn.init.constant_(bias, -3.0)  # scores near the lowest that is kept, so that memory decides
+    torch.nn.init.constant_(model.head.groups.bias, -3.0)  # scores near the lowest that is kept, so that memory decides
     return TorchDetector(model, "cpu", "fp32")
 
 

@@ -7,26 +7,27 @@ from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
 
+CONFIG = ModelConfig(
+    name="test",
+    classes=("person", "car", "bus"),
+    groups={"vehicle": ("car", "bus"), "person": ("person",)},
+    recurrent_channels=16,
+)
+
 
 @pytest.fixture(scope="session")
 def _opinionated() -> RecurrentDetector:
     """Random weights whose scores and boxes spread over their range, else equal outputs would prove nothing."""
     torch.manual_seed(3)
-    model = build_detector(ModelConfig(name="test", classes=("person", "car", "bus")))
-    noise = torch.randint(0, 256, (2, 1, 3, 64, 96), dtype=torch.uint8)
+    model = build_detector(CONFIG)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "memory" in name:
                 parameter.normal_(0, 0.3)
             elif parameter.ndim > 1:
                 torch.nn.init.kaiming_normal_(parameter, a=0.1)
-            elif "score_convs" in name:
+            elif "head.groups" in name or "head.centred" in name:
                 parameter.zero_()
-        for module in model.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.momentum = 0.7
-        for _ in range(4):
-            model.read(model.features(noise))
         for fusion in model.memory.values():
             fusion.cell.decay_exponent.uniform_(0.5, 1.5)
     model.set_alpha(1.0)

@@ -13,7 +13,7 @@ CLASSES = ("person", "dog", "car", "truck")
 
 def _select(boxes, scores, classes=CLASSES, wanted=None, **options):
     boxes, scores = np.asarray(boxes, np.float32), np.asarray(scores, np.float32)
-    return select_boxes(boxes, scores, DetectOptions(classes=wanted, **options), classes[: scores.shape[1]])
+    return select_boxes(boxes, scores, DetectOptions(classes=wanted, **options), classes[: scores.shape[1]])[:3]
 
 
 BOXES = [[0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60], [0, 2, 10, 10]]
@@ -84,3 +84,20 @@ def test_selection_is_what_torchvision_suppresses(count, spread):
     np.testing.assert_array_equal(got_boxes, boxes[keep])
     np.testing.assert_array_equal(got_scores, best[keep])
     assert got_ids.tolist() == ids[keep].tolist()
+
+
+def test_classes_that_share_a_score_are_one_object_with_its_sum():
+    """No vehicle is lost for being a car to a half and a truck to the other."""
+    boxes = np.array([[0, 0, 10, 10], [50, 0, 60, 10]], np.float32)
+    scores = np.array([[0.0, 0.3, 0.25], [0.45, 0.1, 0.2]], np.float32)
+    found = select_boxes(boxes, scores, DetectOptions(conf=0.4), ("person", "car", "truck"), np.array([4, 0, 0]))
+    np.testing.assert_allclose(found.scores, [0.55, 0.45])
+    assert found.class_ids.tolist() == [1, 0]
+    assert found.places.tolist() == [0, 1]
+
+
+def test_only_the_best_class_of_a_group_can_be_wanted():
+    boxes, scores = np.array([[0, 0, 10, 10]], np.float32), np.array([[0.3, 0.4]], np.float32)
+    for name, count in (("car", 0), ("truck", 1)):
+        found = select_boxes(boxes, scores, DetectOptions(classes=(name,)), ("car", "truck"), np.array([0, 0]))
+        assert len(found.scores) == count

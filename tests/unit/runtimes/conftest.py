@@ -11,12 +11,15 @@ from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.checkpoint import save_checkpoint
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
+from streamdet.models.recurrent.head import MapNorm
 
 
 def make_model(**changes) -> RecurrentDetector:
-    """Random weights, statistics and gates; scores all over 0 to 1; most of the memory blended in."""
+    """Random weights, norms and gates; scores all over 0 to 1; most of the memory blended in."""
     generator = torch.Generator().manual_seed(3)
-    settings = {"classes": ("person", "car", "bus"), "channels": 16, "recurrent_channels": 10, "image_size": 128}
+    groups = {"vehicle": ("car", "bus"), "person": ("person",)}
+    settings = {"classes": ("person", "car", "bus"), "groups": groups, "image_size": 128}
+    settings |= {"channels": 16, "recurrent_channels": 10}
     model = build_detector(ModelConfig(name="small", **(settings | changes)))
 
     def fill(tensor, low, high):
@@ -28,11 +31,10 @@ def make_model(**changes) -> RecurrentDetector:
             fill(module.weight, -spread, spread)
             if module.bias is not None:
                 fill(module.bias, -0.5, 0.5)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, MapNorm):
             fill(module.weight, 0.5, 1.5)
             fill(module.bias, -0.3, 0.3)
-            fill(module.running_mean, -0.3, 0.3)
-            fill(module.running_var, 0.5, 1.5)
+    fill(model.head.delta_scales, 0.5, 1.5)
     for name, parameter in model.memory.named_parameters():
         if name.endswith(("peephole", "elapsed_weight")):
             fill(parameter, -0.5, 0.5)

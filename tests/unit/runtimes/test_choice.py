@@ -96,7 +96,7 @@ def test_missing_runtimes_are_done_without(cache, model_path, missing):
 
 def test_without_onnx_torch_is_left(cache, model_path, missing, monkeypatch):
     missing("onnx")
-    for name in ("detector", "step", "layers", "routing"):
+    for name in ("detector", "step", "layers"):
         monkeypatch.delitem(sys.modules, f"streamdet.runtimes.graph.{name}", raising=False)
     assert load(model_path, device="cpu").runtime == "torch cpu fp32"
     with pytest.raises(ConfigError, match=r"runtime openvino needs onnx \(.*pip install onnx"):

@@ -40,7 +40,6 @@ def test_int8_within_ranges_that_are_not_the_models_fails(cache, calibrated, fra
 
 
 def test_frames_in_which_nothing_is_found_tell_nothing(cache, calibrated, frames):
-    for layer in calibrated.head.score_convs:
-        layer.bias.data -= 20
+    calibrated.head.groups.bias.data -= 20
     with pytest.raises(ModelError, match="nothing was detected in these frames"):
         compare(calibrated, SHAPE, execute(calibrated), "here", frames, int8=True)

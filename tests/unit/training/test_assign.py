@@ -1,54 +1,44 @@
 import torch
 
-from streamdet.models.recurrent.boxes import cell_centres
-from streamdet.training.assign import CANDIDATES, assign_aligned
+from streamdet.models.recurrent.layout import ANCHOR_SIDES, anchor_boxes, map_sizes
+from streamdet.training.assign import assign_anchors
 
-CENTRES, STRIDES = cell_centres([(8, 8), (4, 4), (2, 2)], [8, 16, 32])
-
-
-def _predictions(boxes, quality=0.5):
-    """Every cell predicts the first box, with equal scores of two classes."""
-    return torch.full((len(CENTRES), 2), quality), torch.tensor(boxes[0]).expand(len(CENTRES), 4).clone()
+SIZES = map_sizes(128, 128)
+ANCHORS = torch.from_numpy(anchor_boxes(SIZES))
+LEVELS = [len(ANCHOR_SIDES) * height * width for height, width in SIZES]
 
 
-def _assign(boxes, classes, predicted=None):
-    scores, own = predicted or _predictions(boxes)
-    return assign_aligned(scores, own, CENTRES, STRIDES, torch.tensor(boxes), torch.tensor(classes))
+def _assign(boxes):
+    return assign_anchors(ANCHORS, LEVELS, len(ANCHOR_SIDES), torch.tensor(boxes).reshape(-1, 4))
 
 
-def test_object_trains_cells_inside_it():
-    found = _assign([[16.0, 16.0, 48.0, 48.0]], [0])
-    assert len(found.cells) == CANDIDATES
-    inside = CENTRES[found.cells]
-    assert (inside >= 16).all()
-    assert (inside <= 48).all()
+def _centres(rows):
+    return (ANCHORS[rows, :2] + ANCHORS[rows, 2:]) / 2
 
 
-def test_best_cell_aims_at_its_iou_and_others_at_less():
-    scores, boxes = _predictions([[16.0, 16.0, 48.0, 48.0]])
-    boxes[:, 2] = 40.0  # IoU 0.75 everywhere
-    best = int(((CENTRES - 28).abs().sum(1)).argmin())
-    scores[best, 0] = 0.9
-    found = _assign([[16.0, 16.0, 48.0, 48.0]], [0], (scores, boxes))
-    quality = dict(zip(found.cells.tolist(), found.quality.tolist(), strict=True))
-    assert abs(quality.pop(best) - 0.75) < 1e-4
-    assert max(quality.values()) < 0.75
+def test_object_trains_anchors_like_it_whose_middle_is_inside():
+    owner = _assign([[32.0, 16.0, 64.0, 80.0]])
+    trained = (owner == 0).nonzero()[:, 0]
+    assert 1 <= len(trained) <= 9 * 3 * 5
+    x, y = _centres(trained).unbind(1)
+    assert ((x > 32) & (x < 64) & (y > 16) & (y < 80)).all()
+    sides = ANCHORS[trained, 2:] - ANCHORS[trained, :2]
+    assert not (sides[:, 0] > sides[:, 1]).any()  # it is tall, and so none that it trains is wide
 
 
-def test_object_between_cell_centres_still_trains_the_finest_level():
-    found = _assign([[15.5, 15.5, 16.5, 16.5]], [1])
-    assert (STRIDES[found.cells] == 8).sum() >= 4
+def test_a_small_object_trains_the_finest_level():
+    trained = (_assign([[40.0, 40.0, 58.0, 56.0]]) == 0).nonzero()[:, 0]
+    assert len(trained)
+    assert (trained < LEVELS[0]).any()
 
 
-def test_shared_cell_goes_to_the_object_it_overlaps_more():
-    boxes = [[0.0, 0.0, 32.0, 32.0], [0.0, 0.0, 64.0, 64.0]]
-    found = _assign(boxes, [0, 1])
-    assert len(set(found.cells.tolist())) == len(found.cells)
-    # All cells predict the first object's box: those inside it are its own.
-    assert 0 in found.objects.tolist()
+def test_an_anchor_that_two_want_goes_to_the_one_it_overlaps_more():
+    owner = _assign([[0.0, 0.0, 64.0, 64.0], [8.0, 8.0, 56.0, 64.0]])
+    assert set(owner.tolist()) == {-1, 0, 1}
+    at = int((_centres(torch.arange(LEVELS[0])) - 32).abs().sum(1).argmin()) // 3 * 3 + 1
+    assert ANCHORS[at].tolist() == [0, 0, 64, 64]
+    assert owner[at] == 0
 
 
 def test_no_objects_train_nothing():
-    scores, boxes = _predictions([[0.0, 0.0, 1.0, 1.0]])
-    found = assign_aligned(scores, boxes, CENTRES, STRIDES, torch.zeros(0, 4), torch.zeros(0, dtype=torch.long))
-    assert len(found.cells) == len(found.quality) == 0
+    assert (_assign([]) == -1).all()

@@ -15,6 +15,7 @@ from streamdet.training.loop import Trainer
 
 RECIPE = {
     "model": {"name": "tiny", "classes": ["person", "car"], "channels": 16, "recurrent_channels": 8},
+    "initialise": None,
     "sets": [{"name": "clips", "path": "unused"}],
     "phases": [
         {"name": "per-frame", "steps": 4, "frames": 1, "lanes": 2, "canvases": [[64, 96]], "learning_rate": 1e-3},
@@ -105,10 +106,10 @@ def test_memory_is_fully_on_at_the_end_and_frozen_parts_stay(trainer, whole, tmp
     before = trainer()
     before.progress.phase = 1
     neck = before.detector.neck.laterals[0].weight.clone()
-    head = before.detector.head.score_convs[0].weight.clone()
+    head = before.detector.head.groups.weight.clone()
     before.run(tmp_path, lambda *_: None)
     assert torch.equal(before.detector.neck.laterals[0].weight, neck)
-    assert not torch.equal(before.detector.head.score_convs[0].weight, head)
+    assert not torch.equal(before.detector.head.groups.weight, head)
 
 
 def test_what_the_phase_began_with_comes_back_in_part(trainer, tmp_path):
@@ -116,10 +117,10 @@ def test_what_the_phase_began_with_comes_back_in_part(trainer, tmp_path):
     phase = whole.config.phases[0]
     whole.config = whole.config.model_copy(update={"phases": (phase,)})
     mixed.config = whole.config.model_copy(update={"phases": (phase.model_copy(update={"keep_initial": 0.25}),)})
-    initial = whole.average.head.score_convs[0].weight.clone()
+    initial = whole.average.head.groups.weight.clone()
     whole.run(tmp_path, lambda *_: None)
     mixed.run(tmp_path, lambda *_: None)
-    trained, kept = (t.average.head.score_convs[0].weight for t in (whole, mixed))
+    trained, kept = (t.average.head.groups.weight for t in (whole, mixed))
     torch.testing.assert_close(kept, 0.75 * trained + 0.25 * initial)
 
 
@@ -172,7 +173,7 @@ def test_every_step_is_reported_once(whole):
     reported = whole.reported
     assert [row[:2] for row in reported] == [(0, 2), (0, 4), (1, 2), (1, 4)]
     assert whole.blocks == [(0, 2), (1, 0), (1, 2), (2, 0)]
-    names = {"loss", "score", "box", "distance", "gradient_norm", "alpha", "learning_rate", "skipped_steps"}
+    names = {"loss", "score", "box", "centred", "name", "gradient_norm", "alpha", "learning_rate", "skipped_steps"}
     assert [set(figures) - names for *_, figures in reported] == [set(), set(), {"recall"}, {"recall"}]
     assert all(names <= set(figures) for *_, figures in reported)
     assert reported[-1][2]["alpha"] == 1.0
@@ -210,10 +211,7 @@ def test_a_hundred_steps_learn_the_block(footages, tmp_path):
     """The loss of a model that starts from nothing falls by a quarter and more."""
     easy = {"occluders": 0.0, "spells": 0.0}
     recipe = RECIPE | {
-        "phases": [
-            RECIPE["phases"][0]
-            | {"steps": 100, "lanes": 6, "learning_rate": 5e-3, "batch_norm": "train", "augment": easy}
-        ]
+        "phases": [RECIPE["phases"][0] | {"steps": 100, "lanes": 6, "learning_rate": 5e-3, "augment": easy}]
     }
     config = TrainingConfig.model_validate(recipe)
     torch.manual_seed(0)

@@ -25,8 +25,7 @@ class Counting(TorchDetector):
 def detector():
     torch.manual_seed(0)
     model = build_detector(ModelConfig(name="t", classes=("person", "car"), channels=16, recurrent_channels=8))
-    for conv in model.head.score_convs:
-        conv.bias.data.fill_(0.0)
+    model.head.groups.bias.data.fill_(0.0)
     return Counting(model, "cpu")
 
 

@@ -10,9 +10,9 @@ def test_layers_are_those_that_mix_channels_but_the_first(detector):
     layers = int8_layers(detector.config)
     convolutions = {name: layer for name, layer in detector.named_modules() if isinstance(layer, nn.Conv2d)}
     left = {name for name in convolutions if name not in layers}
-    assert "backbone.conv1.0" in left
-    assert all(convolutions[name].groups > 1 for name in left - {"backbone.conv1.0"})
-    assert {"neck.laterals.0", "memory.16.project", "head.score_convs.0", "backbone.stage4.3.branch2.5"} <= set(layers)
+    assert "backbone.stem" in left
+    assert all(convolutions[name].groups > 1 for name in left - {"backbone.stem"})
+    assert {"neck.laterals.0", "memory.16.project", "head.groups", "backbone.blocks.16.reduce"} <= set(layers)
 
 
 @torch.inference_mode()

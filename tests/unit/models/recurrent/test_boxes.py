@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import numpy as np
@@ -8,44 +9,41 @@ from hypothesis import strategies as st
 
 import streamdet.models.recurrent.boxes
 from streamdet.models.options import KEEP, DetectOptions
-from streamdet.models.recurrent.boxes import cell_centres, decode_boxes, expected_distances, select_boxes_together
+from streamdet.models.recurrent.boxes import decode_boxes, select_boxes_together
+from streamdet.models.recurrent.layout import anchor_boxes
 from streamdet.models.selection import select_boxes
 
 
-def test_centres_lie_in_the_middle_of_cells():
-    centres, strides = cell_centres([(2, 3), (1, 1)], [8, 16])
-    assert centres.tolist() == [[4, 4], [12, 4], [20, 4], [4, 12], [12, 12], [20, 12], [8, 8]]
-    assert strides.tolist() == [8] * 6 + [16]
+def test_anchors_are_around_their_cells():
+    anchors = anchor_boxes([(1, 2), (1, 1), (1, 1), (1, 1), (1, 1)])
+    assert len(anchors) == 3 * 6
+    assert anchors[1].tolist() == [-32, -32, 32, 32]
+    assert anchors[4].tolist() == [-24, -32, 40, 32]  # the next cell, 8 pixels further
+    assert anchors[7].tolist() == [-64, -64, 64, 64]
 
 
-def test_distances_are_the_mean_of_their_distribution():
-    logits = torch.full((1, 4, 8), -100.0)
-    for side, (a, b) in enumerate([(0, 0), (7, 7), (2, 3), (1, 5)]):
-        logits[0, side, a] = logits[0, side, b] = 0.0
-    distances = expected_distances(logits, torch.tensor([16.0]))
-    torch.testing.assert_close(distances, torch.tensor([[0.0, 112.0, 40.0, 48.0]]))
+def test_no_delta_is_the_anchor():
+    anchors = torch.tensor([[10.0, 20.0, 30.0, 80.0]])
+    torch.testing.assert_close(decode_boxes(torch.zeros(1, 4), anchors), anchors)
 
 
-def test_boxes_are_centre_minus_and_plus_distances():
-    boxes = decode_boxes(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[10.0, 20.0]]))
-    assert boxes.tolist() == [[9, 18, 13, 24]]
-
-
-def test_decode_boxes_fails_on_other_shapes():
-    with pytest.raises(ValueError, match="expected"):
-        decode_boxes(torch.zeros(1, 3), torch.zeros(1, 2))
+def test_deltas_move_and_scale_the_anchor():
+    anchors = torch.tensor([[10.0, 20.0, 30.0, 80.0]])  # 20 x 60 around (20, 50)
+    deltas = torch.tensor([[5.0, -1.0, 5 * math.log(2.0), 1e9]])
+    box = decode_boxes(deltas, anchors)[0].tolist()
+    assert box == pytest.approx([10, 50 - 6 - 30 * 62.5, 50, 50 - 6 + 30 * 62.5], rel=1e-5)
 
 
 CLASSES = ("car", "person", "truck")
 
 
-def _assert_same_together(boxes, scores, **options):
+def _assert_same_together(boxes, scores, groups=None, **options):
     """All frames at once give what numpy finds in each, to the bit and in the same order."""
     keep, classes = DetectOptions(**options), CLASSES[: scores.shape[2]]
-    together = select_boxes_together(boxes, scores, keep, classes)
+    together = select_boxes_together(boxes, scores, keep, classes, groups)
     assert len(together) == len(boxes)
     for frame, kept in enumerate(together):
-        alone = select_boxes(boxes[frame].numpy(), scores[frame].numpy(), keep, classes)
+        alone = select_boxes(boxes[frame].numpy(), scores[frame].numpy(), keep, classes, groups)
         columns: Any = zip(kept, alone, strict=True)
         for got, expected in columns:
             assert got.dtype == expected.dtype
@@ -101,6 +99,13 @@ def test_many_boxes_at_once_are_each_frames(frames, cells, sure, options):
     _assert_same_together(*_random_frames(frames, cells, 3, sure), **options)
 
 
+@pytest.mark.parametrize("groups", [[0, 1, 0], [5, 5, 2], [1, 1, 1]], ids=str)
+def test_classes_that_share_a_score_are_each_frames(groups):
+    boxes, scores = _random_frames(4, 200, 3, 0.1)
+    # Sums of powers of two are exact in any order.
+    _assert_same_together(boxes, (scores * 64).round().clamp(min=0) / 256, np.array(groups), conf=0.25)
+
+
 def test_frames_of_no_boxes_are_among_others():
     boxes, scores = _random_frames(5, 80, 2, 0.3)
     scores[[0, 3]] = 0.0
@@ -114,7 +119,7 @@ def test_a_chain_in_which_each_suppresses_the_next_keeps_every_second():
     boxes = torch.cat((left, torch.zeros(120, 1), left + 10, torch.full((120, 1), 10.0)), dim=1)
     scores = torch.linspace(0.9, 0.3, 120)[:, None]
     _assert_same_together(boxes[None], scores[None], iou=0.6, conf=0.25)
-    ((_, kept, _),) = select_boxes_together(boxes[None], scores[None], DetectOptions(iou=0.6, conf=0.25), CLASSES[:1])
+    ((_, kept, *_),) = select_boxes_together(boxes[None], scores[None], DetectOptions(iou=0.6, conf=0.25), CLASSES[:1])
     np.testing.assert_array_equal(kept, scores[::2, 0])
 
 

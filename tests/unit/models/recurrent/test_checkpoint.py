@@ -2,13 +2,12 @@ import json
 
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from streamdet.errors import CheckpointError
 from streamdet.models.compress.int8 import calibrate
-from streamdet.models.compress.pruning import prune
 from streamdet.models.recurrent.checkpoint import load_checkpoint, save_checkpoint
+from tests.unit.models.conftest import CONFIG
 
 
 @pytest.fixture
@@ -36,19 +35,6 @@ def test_loaded_model_sees_the_same(detector, images, saved):
     assert not list(path.parent.glob(".*.part"))
 
 
-def test_pruned_model_keeps_its_widths(detector, images, tmp_path):
-    pruned = prune(detector, 0.3)
-    save_checkpoint(tmp_path / "lean.safetensors", pruned, {})
-    loaded, _ = load_checkpoint(tmp_path / "lean.safetensors")
-    assert loaded.config == pruned.config
-    assert torch.equal(loaded.step(images)[0].scores, pruned.step(images)[0].scores)
-
-
-def test_model_that_is_not_pruned_says_nothing_of_widths(saved):
-    with safe_open(saved[0], framework="pt") as file:
-        assert "inner_widths" not in file.metadata()["model"]
-
-
 def test_missing_file_fails(tmp_path):
     with pytest.raises(CheckpointError, match="not found"):
         load_checkpoint(tmp_path / "none.safetensors")
@@ -74,7 +60,7 @@ def _rewrite(path, header=None, drop=None):
     tensors.pop(drop, None)
     own = {
         "streamdet_format": "1",
-        "model": json.dumps({"name": "test", "classes": ["person", "car", "bus"]}),
+        "model": CONFIG.model_dump_json(),
         "training": "{}",
     }
     save_file(tensors, path, metadata=own | (header or {}))
@@ -88,6 +74,8 @@ def _rewrite(path, header=None, drop=None):
         ({"model": '{"name": "x", "classes": ["a", "a"]}'}, "has a wrong description of its model"),
         ({"model": '{"name": "x", "classes": ["a"], "channels": 100000000}'}, "has a wrong description of its model"),
         ({"model": '{"name": "x", "classes": ["a", "b"]}'}, "does not hold the tensors"),
+        ({"model": '{"name": "x", "classes": ["a", "b"], "groups": {"g": ["a"]}}'}, "b is not both a class and in a"),
+        ({"model": '{"name": "x", "classes": ["a"], "groups": {"g": ["a", "c"]}}'}, "c is not both a class and in a"),
         ({"training": "{"}, "has a wrong description of its model"),
     ],
 )
@@ -96,29 +84,6 @@ def test_wrong_header_fails(saved, header, message):
     _rewrite(path, header)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(path)
-
-
-@pytest.mark.parametrize(
-    ("widths", "message"),
-    [
-        ([0] * 16, "inner_widths.0: Input should be greater than or equal to 1"),
-        ([16] * 15 + [-16], "inner_widths.15: Input should be greater than or equal to 1"),
-        ([10**12] * 16, "inner_widths.0: Input should be less than or equal to 232"),
-        ([16] * 15, "inner_widths: Tuple should have at least 16 items"),
-        ([16] * 10_000, "inner_widths: Tuple should have at most 16 items"),
-        ([16.5] * 16, "inner_widths.0: Input should be a valid integer"),
-        ("x" * 16, "inner_widths: Input should be a valid array"),
-        ([32] * 16, "does not hold the tensors of its model: backbone"),
-    ],
-    ids=lambda value: str(value)[:20],
-)
-def test_wrong_widths_fail(saved, widths, message):
-    path, _ = saved
-    model = {"name": "test", "classes": ["person", "car", "bus"], "inner_widths": widths}
-    _rewrite(path, {"model": json.dumps(model)})
-    with pytest.raises(CheckpointError, match=message) as caught:
-        load_checkpoint(path)
-    assert "\n" not in str(caught.value)
 
 
 def test_calibration_is_kept(detector, images, tmp_path):
@@ -137,7 +102,7 @@ def test_model_that_is_not_calibrated_says_so(saved):
         ({"neck.laterals.0": [0.5, 1.0]}, r"range of neck\.laterals\.0 is missing, not a range"),
         ({"neck.laterals.0": [-1.0, float("inf")]}, r"range of neck\.laterals\.0"),
         ({"neck.laterals.0": [float("nan"), 1.0]}, r"range of neck\.laterals\.0"),
-        ({"backbone.conv1.0": [0.0, 1.0]}, r"range of backbone\.conv1\.0"),
+        ({"backbone.stem": [0.0, 1.0]}, r"range of backbone\.stem"),
         ({"neck.laterals.0": [-1.0]}, r"neck\.laterals\.0.*"),
         ({"neck.laterals.0": "wide"}, r"neck\.laterals\.0.*"),
     ],

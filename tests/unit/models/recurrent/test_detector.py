@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -5,7 +6,7 @@ from streamdet.models.options import DetectOptions
 from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.detector import RecurrentDetector
-from streamdet.models.recurrent.neck import AdditivePAN
+from streamdet.models.recurrent.neck import FeaturePyramid
 
 TOLERANCE = {"rtol": 0, "atol": 2e-5}
 
@@ -64,15 +65,15 @@ def test_ramp_begins_as_a_moving_average_of_the_features(detector, images):
     fusion = detector.memory["16"]
     fusion.cell.peephole.data.zero_()
     with torch.no_grad():
-        still = torch.randn(1, 1, 96, 4, 6).expand(1, 12, 96, 4, 6) * 0.5
+        still = torch.randn(1, 1, 32, 4, 6).expand(1, 12, 32, 4, 6) * 0.5
         fusion.start_as_moving_average(0.5)
         fusion.cell.hidden_pointwise.weight.zero_()
-        zeros = torch.zeros(1, 48, 4, 6)
+        zeros = torch.zeros(1, 16, 4, 6)
         remembered, _, _ = fusion.remember(still, zeros, zeros, torch.ones(1, 12), torch.tensor([True]))
         fused = fusion.blend(still, remembered)
-    replaced, original = fused[0, -1, 48:].flatten(), still[0, -1, 48:].flatten()
+    replaced, original = fused[0, -1, 16:].flatten(), still[0, -1, 16:].flatten()
     assert torch.corrcoef(torch.stack([replaced, original]))[0, 1] > 0.9
-    assert torch.equal(fused[0, :, :48], still[0, :, :48])
+    assert torch.equal(fused[0, :, :16], still[0, :, :16])
 
 
 def test_a_first_frame_is_seen_as_the_per_frame_detector_sees_it(detector, images):
@@ -90,28 +91,28 @@ def test_a_first_frame_is_seen_as_the_per_frame_detector_sees_it(detector, image
 
 def test_memory_of_coarse_levels_helps_the_finest(images):
     """It lies before the neck, which hands it down: small objects are remembered although stride 8 has no memory."""
-    config = ModelConfig(name="coarse", classes=("person",), recurrent_strides=(16, 32))
+    config = ModelConfig(name="coarse", classes=("person",), recurrent_channels=16, recurrent_strides=(16, 32))
     model = build_detector(config).eval()
     model.set_alpha(1.0)
     _, past = model.step(images[:, :5])
     fresh, _ = model.step(images[:, 5:])
     remembering, _ = model.step(images[:, 5:], past)
-    finest = images.shape[-2] // 8 * (images.shape[-1] // 8)
+    finest = 3 * (images.shape[-2] // 8) * (images.shape[-1] // 8)
     assert not torch.equal(fresh.scores[:, :, :finest], remembering.scores[:, :, :finest])
 
 
 def test_memory_replaces_what_is_seen_as_far_as_the_gate_is_open(detector):
     """Shut, the features are the per-frame ones; open, they are memory alone."""
     fusion = detector.memory["16"]
-    seen, remembered = torch.randn(1, 2, 96, 4, 6), torch.randn(1, 2, 48, 4, 6)
+    seen, remembered = torch.randn(1, 2, 32, 4, 6), torch.randn(1, 2, 16, 4, 6)
     detector.set_alpha(1.0)
-    for bias, expected in ((-50.0, seen[:, :, 48:]), (50.0, remembered)):
+    for bias, expected in ((-50.0, seen[:, :, 16:]), (50.0, remembered)):
         with torch.no_grad():
             fusion.gate.weight.zero_()
             fusion.gate.bias.fill_(bias)
             fused = fusion.blend(seen, remembered)
-        torch.testing.assert_close(fused[:, :, 48:], expected)
-        assert torch.equal(fused[:, :, :48], seen[:, :, :48])
+        torch.testing.assert_close(fused[:, :, 16:], expected)
+        assert torch.equal(fused[:, :, :16], seen[:, :, :16])
 
 
 def test_every_channel_can_pass_through_memory(images):
@@ -157,7 +158,37 @@ def test_detections_are_sorted_and_named(detector, images):
 
 def test_default_model_is_small():
     model = build_detector(ModelConfig(name="street", classes=("person", "car", "motorcycle", "bus", "truck")))
-    assert sum(p.numel() for p in model.parameters()) < 1_500_000
+    assert sum(p.numel() for p in model.parameters()) < 2_000_000
+
+
+def test_classes_of_a_group_share_out_its_score(detector, images):
+    """Of the tested model, car and bus are of one group: together they have what the head says of vehicles."""
+    raw = detector.read(detector.features(images))
+    scores = detector.scores(raw)
+    vehicle, person = (raw.groups.sigmoid() * raw.centred.sigmoid()[..., None]).unbind(-1)
+    torch.testing.assert_close(scores[..., 1] + scores[..., 2], vehicle)
+    torch.testing.assert_close(scores[..., 0], person)
+
+
+def test_detections_have_the_scores_of_all_classes_and_embeddings(detector, images):
+    outputs, _ = detector.step(images)
+    found = outputs.detections(DetectOptions(conf=0.2))[0][0]
+    assert len(found) > 0
+    assert found.class_scores.shape == (len(found), 3)
+    vehicles = found.class_ids != 0
+    expected = np.where(vehicles, found.class_scores[:, 1:].sum(1), found.class_scores[:, 0])
+    np.testing.assert_allclose(found.scores, expected, rtol=1e-6)
+    assert found.embeddings.shape == (len(found), detector.spec.embedding_size)
+    again = detector.step(images[:, :1])[0].detections(DetectOptions(conf=0.2))[0][0]
+    np.testing.assert_allclose(again.embeddings, found.embeddings, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_the_smallest_image_is_looked_at(detector):
+    """One cell at strides 32 to 128, whose norms have nothing to compare it with."""
+    outputs, _ = detector.step(torch.zeros(1, 1, 3, 32, 32, dtype=torch.uint8))
+    assert outputs.scores.shape == (1, 1, 3 * (16 + 4 + 1 + 1 + 1), 3)
+    assert torch.isfinite(outputs.scores).all()
 
 
 def test_another_backbone_is_put_in_from_outside(images):
@@ -169,9 +200,9 @@ def test_another_backbone_is_put_in_from_outside(images):
 
     config = ModelConfig(name="means", classes=("person",), channels=16, recurrent_channels=8)
     usual = build_detector(config)
-    neck, memory = AdditivePAN((3, 3, 3), 16), dict(usual.memory.items())
+    neck, memory = FeaturePyramid((3, 3, 3), 16, 5), dict(usual.memory.items())
     model = RecurrentDetector(config, Means(), neck, memory, usual.head).eval()
     model.set_alpha(1.0)
     outputs, state = model.step(images)
-    assert outputs.scores.shape == (2, 6, 8 * 12 + 4 * 6 + 2 * 3, 1)
+    assert outputs.scores.shape == (2, 6, 3 * (8 * 12 + 4 * 6 + 2 * 3 + 1 * 2 + 1), 1)
     assert state.ages.tolist() == [6, 6]

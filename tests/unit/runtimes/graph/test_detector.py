@@ -20,8 +20,8 @@ class CountingEngine:
         def execute(inputs):
             images, _, *memory = inputs
             B, T, H, W, _ = images.shape
-            cells = sum((H // stride) * (W // stride) for stride in (8, 16, 32))
-            return [np.zeros((B, T, cells, columns), np.float32) for columns in (4, 3)] + [x + 1 for x in memory]
+            found = [np.zeros((B, T, 5, columns), np.float32) for columns in (4, 3)]
+            return [*found, np.zeros((B, T, H // 8, W // 8, 16), np.float32), *(x + 1 for x in memory)]
 
         return execute
 

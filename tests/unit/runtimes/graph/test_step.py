@@ -29,7 +29,7 @@ def run(model, shape, images, state, dt_s):
 def test_inputs_and_outputs_are_named_and_explicit(make_model, streams):
     graph = step_graph(weights_of(make_model(recurrent_strides=(8, 32))), StepShape(streams, 4, 64, 96))
     onnx.checker.check_model(graph, full_check=True)
-    B, cells = streams or "batch", 8 * 12 + 4 * 6 + 2 * 3
+    B, anchors = streams or "batch", 3 * (8 * 12 + 4 * 6 + 2 * 3 + 1 * 2 + 1)
     memory = {"8": [B, 10, 8, 12], "32": [B, 10, 2, 3]}
     assert shapes(graph.graph.input) == {
         "images": [B, 4, 64, 96, 3],
@@ -38,8 +38,8 @@ def test_inputs_and_outputs_are_named_and_explicit(make_model, streams):
         **{f"{part}_{stride}": shape for stride, shape in memory.items() for part in ("hidden", "cell")},
     }
     assert shapes(graph.graph.output) == {
-        "boxes": [B, 4, cells, 4],
-        "scores": [B, 4, cells, 3],
+        "boxes": [B, 4, anchors, 4],
+        "scores": [B, 4, anchors, 3],
         "next_age": [B],
         **{f"next_{part}_{stride}": shape for stride, shape in memory.items() for part in ("hidden", "cell")},
     }
@@ -53,8 +53,9 @@ def test_inputs_and_outputs_are_named_and_explicit(make_model, streams):
         ({"recurrent_channels": 16}, 0.3),
         ({"recurrent_channels": 0}, 0.3),
         ({"recurrent_strides": (16,)}, 0.3),
-        ({"inner_widths": (16, 58, 1, 48, 112, 96, 80, 64, 48, 32, 16, 116, 232, 7, 160, 16)}, 0.3),
-        ({"channels": 24, "distance_bins": 5, "classes": ("person",)}, 0.3),
+        ({"groups": None}, 0.3),
+        ({"groups": {"large": ("bus", "car"), "low": ("car", "person")}}, 0.3),
+        ({"channels": 24, "classes": ("person",), "groups": None}, 0.3),
     ],
     ids=str,
 )
