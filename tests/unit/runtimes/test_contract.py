@@ -233,20 +233,20 @@ def test_frames_are_regrouped_in_their_order(detector, clip):
 
 def test_options_say_what_is_kept(detector, clip):
     outputs, _ = detector.step(clip(2, 1))
-    [[found], [_]] = outputs.detections(DetectOptions(conf=0.0, iou=1.0))
+    [[found], [_]] = outputs.detections(DetectOptions(conf=0.0, iou=1.0, max_detections=2000))
     assert len(found) >= 2
     assert (np.diff(found.scores) <= 0).all()
     assert found.classes == CLASSES
     middle = float(found.scores[len(found) // 2])
-    [[sure], _] = outputs.detections(DetectOptions(conf=middle, iou=1.0))
+    [[sure], _] = outputs.detections(DetectOptions(conf=middle, iou=1.0, max_detections=2000))
     assert sure.scores.tolist() == [score for score in found.scores.tolist() if score >= middle]
     [[few], _] = outputs.detections(DetectOptions(conf=0.0, iou=1.0, max_detections=1))
     assert few.boxes.tolist() == found.boxes[:1].tolist()
     name = found.class_names[-1]
-    [[of_class], _] = outputs.detections(DetectOptions(conf=0.0, iou=1.0, classes=(name,)))
+    [[of_class], _] = outputs.detections(DetectOptions(conf=0.0, iou=1.0, max_detections=2000, classes=(name,)))
     assert set(of_class.class_names) == {name}
     others = [score for score, each in zip(found.scores.tolist(), found.class_names, strict=True) if each != name]
-    [[without], _] = outputs.detections(DetectOptions(conf=0.0, iou=1.0, class_conf={name: 1.0}))
+    [[without], _] = outputs.detections(DetectOptions(conf=0.0, iou=1.0, max_detections=2000, class_conf={name: 1.0}))
     assert without.scores.tolist() == others
 
 
