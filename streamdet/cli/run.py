@@ -221,7 +221,8 @@ def run(
         typer.Option(
             metavar="A,B",
             rich_help_panel=DETECTION,
-            help="Only these classes. The model street knows person, car, motorcycle, bus and truck. Default: all.",
+            help="Only these classes. The model street knows person, bicycle, car, motorcycle, bus and truck. "
+            "Default: all.",
         ),
     ] = None,
     imgsz: Annotated[
@@ -230,7 +231,7 @@ def run(
             metavar="N|HxW",
             rich_help_panel=DETECTION,
             help="Size of the picture that the detector gets, in pixels: the longer side, or height and width. Larger "
-            "finds smaller objects and is slower. Default: that of the model; street: 320.",
+            "finds smaller objects and is slower. Default: that of the model; street: 384.",
         ),
     ] = None,
     memory: Annotated[
