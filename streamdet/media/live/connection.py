@@ -34,9 +34,11 @@ from streamdet.media.locations import SourceSpec, redact
 from streamdet.media.read.hwaccel import tell, tell_failure
 from streamdet.media.tracks import best_video_stream
 
-# FFmpeg looks at the timeout ten times a second while it waits. Just below such a moment, the read ends there and not
-# at the packet that comes after it, half of which would be lost.
-_LOOK_AROUND_S = 0.99
+# A read that is interrupted just when a packet comes loses half of it, and RTSP over TCP is out of step from there on.
+# So a camera that falls silent for a while is left alone; but one that is stopped must not wait for hours.
+_LOOK_AROUND_S = 10.0
+
+_UDP_BUFFER = 2**22
 
 _REFUSED = (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)
 _NO_ANSWER = (av.error.ExitError, av.error.TimeoutError, av.error.InvalidDataError)
@@ -44,6 +46,10 @@ _NO_ANSWER = (av.error.ExitError, av.error.TimeoutError, av.error.InvalidDataErr
 
 class RefusedError(SourceOpenError):
     """The user name or password is wrong, or missing."""
+
+
+class UnsupportedError(SourceOpenError):
+    """No other attempt can succeed: FFmpeg does not know the protocol."""
 
 
 class Connection:
@@ -61,6 +67,7 @@ class Connection:
 
     Raises:
         RefusedError: the server wants other credentials.
+        UnsupportedError: this build of FFmpeg does not know the protocol.
         SourceOpenError: it cannot be reached, or what it sends is no video.
         SourceTimeout: it did not answer in time.
     """
@@ -170,6 +177,12 @@ def _open(spec: SourceSpec, options: LiveOptions) -> InputContainer:
         return _opened(spec, options)
     except _REFUSED as error:
         raise RefusedError(f"{spec.shown}: refused: the user name or password is wrong or missing") from error
+    except av.error.ProtocolNotFoundError as error:
+        scheme = urlsplit(spec.location).scheme
+        raise UnsupportedError(
+            f"{spec.shown}: this build of FFmpeg does not receive {scheme}; let another one do it: "
+            f"ffmpeg -i ADDRESS -c copy -f mpegts - | streamdet run -"
+        ) from error
     except av.error.HTTPNotFoundError as error:
         raise SourceOpenError(f"{spec.shown}: the server has no such stream (404)") from error
     except _NO_ANSWER as error:
@@ -191,7 +204,10 @@ def _opened(spec: SourceSpec, options: LiveOptions) -> InputContainer:
         settings |= {"rtsp_transport": options.transport, "allowed_media_types": "video"}
         settings |= {"timeout": str(round(options.timeout_s * 1e6))}
         # Reading RTSP continues after a timeout; other protocols are out of step then.
-        read_timeout_s = min(_LOOK_AROUND_S, read_timeout_s)
+        read_timeout_s = min(_LOOK_AROUND_S, options.timeout_s)
+    elif spec.location.lower().startswith("udp"):
+        # A keyframe comes in one burst, which FFmpeg's usual buffer does not hold; what is lost all the same is no end.
+        settings |= {"buffer_size": str(_UDP_BUFFER), "overrun_nonfatal": "1"}
     return open_stream(spec, settings, (options.timeout_s, read_timeout_s))
 
 

@@ -14,7 +14,7 @@ from streamdet.media.backoff import Backoff
 from streamdet.media.border import errors_of
 from streamdet.media.container import VideoPacket, pixel_aspect
 from streamdet.media.live.backlog import Backlog
-from streamdet.media.live.connection import Connection, RefusedError
+from streamdet.media.live.connection import Connection, RefusedError, UnsupportedError
 from streamdet.media.live.handover import Arrival, Cause, Handover, Link
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.timeline import MAX_DEVIATION_S, TIME_BASE, LiveTimeline
@@ -92,6 +92,9 @@ class Reader:
                     why = "the server closed the connection"
                 except RefusedError as error:
                     why, pause_s = str(error), self._options.refused_retry_s
+                except UnsupportedError as error:
+                    self._handover.end(error)
+                    return
                 except SourceError as error:
                     if self._spec.kind == "camera" and self._index < 0:  # a device that is not there will not come
                         self._handover.end(error)

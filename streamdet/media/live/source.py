@@ -133,8 +133,8 @@ class LiveSource:
     def close(self) -> None:
         """Stop, from any thread, within 2 s: iteration ends, and the connection is closed.
 
-        What cannot be interrupted (a server that takes the connection and is silent, a name service that does not
-        answer) ends on its own, after the options' timeout_s or the name service's own.
+        What cannot be interrupted (a server that is silent, a name service that does not answer) ends on its own, after
+        the options' timeout_s, at most 10 s where it plays, or the name service's own.
         """
         self._reader.stop(_STOP_S)
 
