@@ -81,12 +81,16 @@ class Result:
         detections: boxes in pixels of the frame.
         latency_s: from capture to here; live sources only.
         zones: of a job with the stage zones: areas and lines with their counts, and what happened there.
+        looked: False for a frame that the detector did not look at, see detect.every.
+        cut: the picture has nothing in common with the one before.
     """
 
     frame: Frame
     detections: Detections
     latency_s: float | None = None
     zones: ZoneReport = field(default_factory=ZoneReport)
+    looked: bool = True
+    cut: bool = False
 
     @property
     def source(self) -> str:

@@ -31,6 +31,7 @@ _KEYS = {
     "device": "detect.device",
     "runtime": "detect.runtime",
     "precision": "detect.precision",
+    "every": "detect.every",
     "mode": "decode.mode",
     "max_staleness": "decode.max_staleness_s",
     "start": "decode.start_s",

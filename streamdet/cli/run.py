@@ -244,6 +244,15 @@ def run(
             "for itself). Default: both.",
         ),
     ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            rich_help_panel=DETECTION,
+            help="Let the detector look at every N-th frame; the memory of objects carries the others. auto: sooner "
+            "where objects are fast, new or lost. Default: {detect.every}.",
+        ),
+    ] = None,
     track: Annotated[
         bool | None,
         typer.Option(

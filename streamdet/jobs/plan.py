@@ -16,6 +16,7 @@ from streamdet.media.locations import SourceSpec
 from streamdet.stages.batch import BatchSettings
 from streamdet.stages.detect import DetectSettings
 from streamdet.stages.registry import stage_entry
+from streamdet.tracking.options import TrackOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def plan(config: PipelineConfig, inputs: Iterable[Path] = ()) -> list[SourceJob]
         ConfigError: the job is wrong: a source is missing, an output is in the way, an interrupted run left its
             output unfinished; one line for every mistake.
     """
+    _check_carried(config)
     specs = find_sources(config.sources)
     lists = [Path(source[1:]) for source in config.sources if source.startswith("@")]
     files = [Path(spec.location) for spec in specs if spec.kind in ("file", "images")]
@@ -140,6 +142,16 @@ def _can_be_read_again(spec: SourceSpec) -> bool:
     """Not a camera, a server or a pipe; of a file that is not there, whoever opens it says so."""
     path = Path(spec.location)
     return spec.kind == "images" or (spec.kind == "file" and (path.is_file() or not path.exists()))
+
+
+def _check_carried(config: PipelineConfig) -> None:
+    """Frames that are not looked at need the object memory."""
+    carries = "track" in config.stages and config.settings(TrackOptions).tracker == "memory"
+    if config.settings(DetectSettings).every != 1 and not carries:
+        raise ConfigError(
+            "--every: the object memory carries the frames that are not looked at; expected --memory both or objects, "
+            "and --track"
+        )
 
 
 def _check_state_files(config: PipelineConfig, specs: Sequence[SourceSpec]) -> None:

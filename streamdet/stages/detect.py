@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from streamdet.boxes import Letterbox
+from streamdet.detections import Detections
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import (
     Clip,
@@ -35,6 +36,7 @@ from streamdet.result import Result
 from streamdet.runtimes.letterbox import shrink
 from streamdet.stages.classes import check_classes
 from streamdet.stages.entry import StageContext, StageEntry
+from streamdet.stages.looking import Every, Looking
 
 _SHORTEST_DT_S = 1e-3
 _THUMBNAIL = (32, 18)
@@ -57,6 +59,8 @@ class DetectSettings(DetectOptions):
         image_size: longer side, or height and width, in pixels that the detector sees; None: the model's own.
         device, runtime, precision: how it runs; auto takes what is fastest.
         memory: reset forgets after every frame.
+        every: look at every N-th frame; the object memory of track carries the others. auto: sooner where objects are
+            fast, new or lost.
     """
 
     model: str = Field(default="street", min_length=1)
@@ -67,6 +71,7 @@ class DetectSettings(DetectOptions):
     runtime: Runtime = "auto"
     precision: Precision = "auto"
     memory: Literal["carry", "reset"] = "carry"
+    every: Every = 1
 
 
 @dataclass(frozen=True)
@@ -78,12 +83,14 @@ class DetectState(StateSection):
         last_s: its time in seconds; None where it was forgotten.
         thumbnail: (18, 32) uint8, the last frame in grey.
         memory: the recurrent state, by name.
+        looking: which frames it looks at; empty where it looks at all.
     """
 
     size: Sequence[int]
     last_s: float | None
     thumbnail: Image
     memory: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    looking: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def detect(detector: Detector, settings: DetectSettings | None = None) -> Stage:
@@ -96,16 +103,15 @@ def detect(detector: Detector, settings: DetectSettings | None = None) -> Stage:
     check_classes([*(settings.classes or ()), *settings.class_conf], detector.spec.classes)
 
     def process(inbox: Inbox[Clip | Marker]) -> Iterator[Result | Marker]:
-        watcher = _Watcher(detector, settings.image_size, settings.memory == "carry")
+        watcher = _Watcher(detector, settings)
         for item in inbox:
             if not isinstance(item, Clip):
                 watcher.mark(item)
                 yield item
-                continue
-            for frames, letterbox, outputs in watcher.look(item):
-                for stream, rows in zip(frames, outputs.detections(settings), strict=True):
-                    for frame, row in zip(stream, rows, strict=True):
-                        yield Result(frame, row.with_boxes(letterbox.restore(row.boxes)), _latency_s(frame))
+            elif settings.every == 1:
+                yield from watcher.look(item)
+            else:
+                yield from watcher.look_now_and_then(item)
 
     return Stage("detect", process)
 
@@ -117,7 +123,8 @@ def _latency_s(frame: Frame) -> float | None:
 class _Stream:
     """What is remembered of one stream beside the recurrent state."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: Every = 1) -> None:
+        self.looking = Looking(every)
         self.size: tuple[int, int] | None = None
         self.last_s: float | None = None
         self.thumbnail: Image | None = None
@@ -134,8 +141,9 @@ class _Stream:
 class _Watcher:
     """Letterboxes clips, keeps every stream's memory and knows when its last frame was."""
 
-    def __init__(self, detector: Detector, image_size: int | tuple[int, int] | None, carries: bool) -> None:
-        self._detector, self._image_size, self._carries = detector, image_size, carries
+    def __init__(self, detector: Detector, settings: DetectSettings) -> None:
+        self._detector, self._settings = detector, settings
+        self._image_size, self._carries = settings.image_size, settings.memory == "carry"
         self._bank = MemoryBank()
         self._streams: dict[str, _Stream] = {}
 
@@ -151,11 +159,13 @@ class _Watcher:
     def _start(self, source: str, saved: SavedState[DetectState] | None) -> None:
         if saved is None:
             return
-        stream, section = self._streams.setdefault(source, _Stream()), saved.section
+        stream, section = self._stream(source), saved.section
         width, height = section.size
         stream.size, stream.thumbnail = (width, height), section.thumbnail
         if section.memory:
             self._bank.restore(source, self._detector.state_from_arrays(section.memory))
+        if section.looking and saved.step_s is None:
+            stream.looking.restore(section.looking)
         stream.first_dt_s = saved.step_s
         stream.last_s = section.last_s if saved.step_s is None else None
 
@@ -165,20 +175,47 @@ class _Watcher:
             return None
         state = self._bank.snapshot(source)
         memory = {} if state is None else state.to_arrays()
-        return DetectState(list(stream.size), stream.last_s, stream.thumbnail, memory)
+        looking = {} if self._settings.every == 1 else stream.looking.snapshot()
+        return DetectState(list(stream.size), stream.last_s, stream.thumbnail, memory, looking)
 
     def _forget(self, source: str) -> None:
         """A gap or an end: this stream starts again."""
         self._bank.drop(source)
         self._streams.pop(source, None)
 
-    def look(self, clip: Clip) -> Iterator[tuple[tuple[tuple[Frame, ...], ...], Letterbox, Outputs]]:
-        """Run the detector; a clip of one stream is split where its picture cuts to another scene."""
+    def look_now_and_then(self, clip: Clip) -> Iterator[Result]:
+        """Run the detector over the frames that are due; nothing is found in the others."""
+        for frames in zip(*clip.streams, strict=True):
+            due = [frame for frame in frames if self._stream(frame.source).looking.due(frame.pts_s)]
+            results = self.look(Clip(tuple((frame,) for frame in due))) if due else iter(())
+            for frame in frames:
+                if any(frame is each for each in due):
+                    result = next(results)
+                    self._stream(frame.source).looking.looked(result.detections, frame.pts_s)
+                    yield result
+                else:
+                    nothing = Detections.empty(self._detector.spec.classes)
+                    yield Result(frame, nothing, _latency_s(frame), looked=False)
+
+    def look(self, clip: Clip) -> Iterator[Result]:
+        """Run the detector over all frames."""
+        for streams, letterbox, outputs, cut in self._look(clip):
+            for stream, rows in zip(streams, outputs.detections(self._settings), strict=True):
+                for t, (frame, row) in enumerate(zip(stream, rows, strict=True)):
+                    found = row.with_boxes(letterbox.restore(row.boxes))
+                    yield Result(frame, found, _latency_s(frame), cut=t == 0 and frame.source in cut)
+
+    def _look(self, clip: Clip) -> Iterator[tuple[tuple[tuple[Frame, ...], ...], Letterbox, Outputs, frozenset[str]]]:
+        """Run the detector; a clip of one stream is split where its picture cuts to another scene.
+
+        Yields:
+            the frames of each stream, how they became model images, what is there, and which streams start with a cut.
+        """
         first = clip.streams[0][0]
         letterbox = self._detector.spec.input.letterbox(first.width, first.height, self._image_size, first.pixel_aspect)
         B, T = len(clip.streams), len(clip.streams[0])
         images = np.empty((B, T, letterbox.model_height, letterbox.model_width, 3), np.uint8)
-        cuts = {0, T}
+        cuts, first_cut = {0, T}, set()
         for b, stream in enumerate(clip.streams):
             self._forget_if_resized(stream[0])
             for t, frame in enumerate(stream):
@@ -189,13 +226,15 @@ class _Watcher:
                     # Several streams come one frame at a time, so that a cut is always at a clip's start.
                     cuts.add(t)
                     if t == 0:
+                        first_cut.add(frame.source)
                         self._forget_memory(frame.source)
         bounds = sorted(cuts)
         for start, stop in pairwise(bounds):
             part = tuple(stream[start:stop] for stream in clip.streams)
             if start > 0:
                 self._forget_memory(clip.streams[0][0].source)
-            yield part, letterbox, self._run(part, images[:, start:stop])
+            cut = frozenset(first_cut if start == 0 else (clip.streams[0][0].source,))
+            yield part, letterbox, self._run(part, images[:, start:stop]), cut
 
     def _forget_memory(self, source: str) -> None:
         """A cut: what was remembered is of another scene."""
@@ -204,7 +243,7 @@ class _Watcher:
         stream.last_s = stream.first_dt_s = None
 
     def _stream(self, source: str) -> _Stream:
-        return self._streams.setdefault(source, _Stream())
+        return self._streams.setdefault(source, _Stream(self._settings.every))
 
     def _run(self, streams: tuple[tuple[Frame, ...], ...], images: NDArray[np.uint8]) -> Outputs:
         B, T, H, W, _ = images.shape

@@ -15,7 +15,7 @@ from streamdet.stages.per_stream import StreamWorker, per_stream
 from streamdet.tracking.options import TrackOptions
 from streamdet.tracking.registry import build_tracker
 from streamdet.tracking.registry import min_score as lowest_score_of
-from streamdet.tracking.tracker import SavableTracker, Tracker
+from streamdet.tracking.tracker import CarryingTracker, SavableTracker, Tracker
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,12 @@ class _Tracks(StreamWorker[TrackState]):
         if self._step_s is not None and isinstance(self._tracker, SavableTracker):
             self._tracker.continue_at(result.pts_s - self._step_s)
         self._step_s = None
-        return result.with_detections(
-            self._tracker.update(result.detections, result.pts_s, (result.width, result.height))
-        )
+        if result.cut:
+            self._tracker.reset()
+        size = result.width, result.height
+        if not result.looked and isinstance(self._tracker, CarryingTracker):
+            return result.with_detections(self._tracker.carry(result.pts_s, size))
+        return result.with_detections(self._tracker.update(result.detections, result.pts_s, size))
 
     def gap(self, gap: StreamGap) -> None:
         self._tracker.reset()

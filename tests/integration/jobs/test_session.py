@@ -12,7 +12,9 @@ from waiting import wait_until
 
 from streamdet.errors import ConfigError
 from streamdet.frames import StreamEnded, StreamStarted
+from streamdet.jobs.config import load_job
 from streamdet.jobs.events import JobFinished, SourceComplete, SourceJoined, SourceLeft, SourceResumed
+from streamdet.jobs.plan import plan
 from streamdet.jobs.session import Session, run_source
 from streamdet.result import Result
 from streamdet.stages.outputs import OutputFailed
@@ -180,3 +182,9 @@ def test_a_job_needs_no_command_line(make_clip, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[] 9\n"
+
+
+def test_carried_frames_need_the_memory_of_objects(tmp_path) -> None:
+    config = load_job(None, ["sources=[nothing.mp4]", "detect.every=3", "track.tracker=byte"])
+    with pytest.raises(ConfigError, match="--every: the object memory carries"):
+        plan(config)

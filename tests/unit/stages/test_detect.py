@@ -244,3 +244,10 @@ def test_live_frames_have_a_latency_and_files_have_none(detector):
     latencies_s = [result.latency_s for result in _run(detector, _clips([file], 1) + _clips([live], 1))]
     assert latencies_s[0] is None
     assert 5 <= latencies_s[1] < 60
+
+
+def test_frames_between_looks_are_carried_by_the_memory_of_objects(detector):
+    frames = _frames("a", 9)
+    out = _run(detector, _clips(frames, 3), every=4)
+    assert [item.looked for item in out if isinstance(item, Result)] == [True, False, False, False] * 2 + [True]
+    assert all(len(item.detections) == 0 for item in out if isinstance(item, Result) and not item.looked)

@@ -1,5 +1,6 @@
 """One tracker a stream, reset where its memory is."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -21,6 +22,20 @@ def identities(items):
 def test_every_stream_counts_for_itself(run_stage, make_result):
     items = [make_result([PERSON], source=source, index=index) for index in range(3) for source in "ab"]
     assert identities(run_stage(track(), items)) == [[1]] * 6
+
+
+def test_a_cut_starts_again(run_stage, make_result):
+    after = replace(make_result([PERSON], index=2), cut=True)
+    items = [make_result([PERSON], index=0), make_result([PERSON], index=1), after]
+    assert identities(run_stage(track(), items)) == [[1], [1], [2]]
+
+
+def test_frames_that_were_not_looked_at_are_carried(run_stage, make_result):
+    looked = [make_result([PERSON], index=index) for index in range(5)]
+    blind = replace(make_result(index=5), looked=False)
+    out = run_stage(track(), [*looked, blind, make_result([PERSON], index=6)])
+    assert (out[5].detections.track_ids.tolist(), out[5].detections.carried.tolist()) == ([1], [True])
+    assert identities(out)[-1] == [1]
 
 
 def test_markers_pass_in_their_place(run_stage, make_result, started):
