@@ -39,13 +39,15 @@ def assemble(
     context = StageContext(
         detector,
         settings.lowest_conf,
-        min(stage_entry(name).lowest_score(config.settings_of(name), settings.lowest_conf) for name in config.stages),
-        settings,
         sources=streams.all_names,
         tracked="track" in config.stages,
         live=streams.live,
         side_by_side=len(streams.stages),
         log=OutputLog() if log is None else log,
+        lowest_score=min(
+            stage_entry(name).lowest_score(config.settings_of(name), settings.lowest_conf) for name in config.stages
+        ),
+        show=settings,
     )
     stages = [stage for name in config.stages if (stage := _built(name, config, context)) is not None]
     if streams.live:  # what waits gets old; but results of a clip of several streams come all at once

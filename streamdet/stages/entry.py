@@ -23,24 +23,24 @@ class StageContext:
     Attributes:
         detector: what detect runs.
         min_score: lowest score of what is shown, 0 to 1.
-        lowest_score: lowest score of the boxes that detect gives: some stage may make use of weaker ones.
-        show: which boxes are shown.
         sources: names of the sources at the start.
         tracked: whether boxes get track ids.
         live: whether frames are of now: cameras and live streams are among the sources.
         side_by_side: how many sources are read at the same time.
         log: where outputs report what becomes of them.
+        lowest_score: lowest score of the boxes that detect gives: some stage may make use of weaker ones.
+        show: which boxes are shown.
     """
 
     detector: Detector
     min_score: float
-    lowest_score: float = 1.0
-    show: DetectOptions = KEEP
     sources: Sequence[str] = ()
     tracked: bool = False
     live: bool = False
     side_by_side: int = 1
     log: OutputLog = field(default_factory=OutputLog)
+    lowest_score: float = 1.0
+    show: DetectOptions = KEEP
 
 
 @dataclass(frozen=True, slots=True)
