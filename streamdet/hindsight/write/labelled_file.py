@@ -1,0 +1,95 @@
+"""A video file with its labels, and what the formats that know tracks need of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamdet.datasets.marks import IGNORE
+from streamdet.hindsight.labels import ClipLabels
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+TOLERANCE_PX = 0.5
+"""How far a box may be from what was found where a format moves it from keyframe to keyframe."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledFile:
+    """One labelled video.
+
+    Attributes:
+        path: of the video.
+        size: width and height of its frames, pixels.
+        times_s: (F,) float64, seconds of every frame.
+        labels: its labels.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    times_s: Floats
+    labels: ClipLabels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Span:
+    """An object, or what is to be ignored, in consecutive frames, as keyframes between which it moves linearly.
+
+    Attributes:
+        frames: (T,) int64, ascending, the first and the last of the span among them.
+        boxes: (T, 4) float64, xyxy, pixels.
+    """
+
+    frames: Ints
+    boxes: Floats
+
+
+def spans_of_tracks(labels: ClipLabels, classes: tuple[str, ...]) -> Iterator[tuple[int, str, list[Span]]]:
+    """Each track's id, class and spans; then what is to be ignored, each span as a track of its own."""
+    rows = np.flatnonzero(labels.sure)
+    rows = rows[np.lexsort((labels.frames[rows], labels.track_ids[rows]))]
+    for track in _split(rows, np.diff(labels.track_ids[rows]) != 0):
+        spans = [_span(labels, part) for part in _split(track, np.diff(labels.frames[track]) > 1)]
+        yield int(labels.track_ids[track[0]]), classes[labels.class_ids[track[0]]], spans
+    track_id = int(labels.track_ids.max(initial=-1))
+    rows = np.flatnonzero(~labels.sure)
+    rows = rows[np.lexsort((labels.frames[rows], labels.track_ids[rows]))]
+    loose = labels.track_ids[rows[1:]] < 0
+    breaks = (np.diff(labels.track_ids[rows]) != 0) | (np.diff(labels.frames[rows]) != 1) | loose
+    for part in _split(rows, breaks):
+        track_id += 1
+        yield track_id, IGNORE, [_span(labels, part)]
+
+
+def _split(rows: Ints, breaks: NDArray[np.bool_]) -> list[Ints]:
+    """The rows in pieces, cut where a break follows."""
+    return np.split(rows, np.flatnonzero(breaks) + 1) if len(rows) else []
+
+
+def _span(labels: ClipLabels, rows: Ints) -> Span:
+    kept = rows[keyframes(labels.frames[rows], labels.boxes[rows])]
+    return Span(labels.frames[kept], labels.boxes[kept])
+
+
+def keyframes(frames: Ints, boxes: Floats) -> Ints:
+    """Rows of (T,) frames and (T, 4) boxes that are enough: in between, a linear motion is at most TOLERANCE_PX off.
+
+    Source: Douglas, Peucker 1973, over time.
+    """
+    kept, open_ = {0, len(frames) - 1}, [(0, len(frames) - 1)]
+    while open_:
+        first, last = open_.pop()
+        if last - first < 2:
+            continue
+        inside = slice(first + 1, last)
+        share = ((frames[inside] - frames[first]) / (frames[last] - frames[first]))[:, None]
+        off = np.abs(boxes[first] + share * (boxes[last] - boxes[first]) - boxes[inside]).max(axis=1)
+        worst = int(off.argmax())
+        if off[worst] > TOLERANCE_PX:
+            middle = first + 1 + worst
+            kept.add(middle)
+            open_ += [(first, middle), (middle, last)]
+    return np.array(sorted(kept))
