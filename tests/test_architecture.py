@@ -19,7 +19,7 @@ LAYERS = (
     {"datasets", "drawing", "sinks"},
     {"runtimes"},
     {"stages"},
-    {"evaluation", "jobs"},
+    {"evaluation", "hindsight", "jobs"},
     {"training"},
     {"cli"},
 )

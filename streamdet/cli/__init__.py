@@ -18,6 +18,7 @@ from streamdet.cli.eval import evaluate
 from streamdet.cli.exit_status import DONE, WRONG, guard
 from streamdet.cli.export import export
 from streamdet.cli.help import GroupedCommand
+from streamdet.cli.label import label as label_command
 from streamdet.cli.messages import messages
 from streamdet.cli.probe import probe as probe_command
 from streamdet.cli.process_title import hide_credentials
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run_command, demo_command, probe_command, scene_command, doctor_command, bench_command):
+for command in (run_command, demo_command, probe_command, scene_command, doctor_command, bench_command, label_command):
     app.command(cls=GroupedCommand)(command)  # named as its function
 app.command(cls=GroupedCommand)(train)
 app.command("eval", cls=GroupedCommand)(evaluate)

@@ -29,14 +29,13 @@ class Rules:
     """What is believed.
 
     Attributes:
-        sure: mean score that the better half of a track's boxes must reach for it to be labelled, 0 to 1.
+        sure: mean score that the better half of a track's boxes must reach for it to be labelled, 0 to 1; in a slow
+            clip the score of a box.
         ignored: what is not sure is ignored from this score on, and dropped below.
-        single: a box of this score is sure in a slow video whatever its track.
     """
 
     sure: float = 0.3
     ignored: float = 0.1
-    single: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,17 +72,14 @@ def judge(
     boxes, scores = np.zeros((len(frames), 4)), np.zeros(len(frames))
     boxes[measured], scores[measured] = fused.boxes[chain.rows], fused.scores[chain.rows]
     around = _around(scores, times_s[frames])
-    sure = _believed(measured, scores, times_s[frames], rules) & _shown(
-        measured, around, scores, times_s[frames], rules
-    )
-    kept = sure | (np.maximum(scores, around) >= rules.ignored)
     if slow:
-        sure |= scores >= rules.single
-        kept = measured & (sure | (scores >= rules.ignored))
+        sure, kept = scores >= rules.sure, scores >= rules.ignored
     else:
+        sure = _shown(measured, around, scores, times_s[frames], rules)
+        sure &= _believed(measured, scores, times_s[frames], rules)
+        kept = _closed(sure | (np.maximum(scores, around) >= rules.ignored))
         boxes = _places(boxes, scores, measured, times_s[frames], path(camera, int(frames[0]), int(frames[-1]) + 1))
         scores = (scores + around) / 2
-        kept = _closed(kept)
     if not kept.any():
         return None
     class_id, named = names.name(group, fused.votes[chain.rows].sum(axis=0, dtype=np.float64))

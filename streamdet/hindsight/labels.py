@@ -56,6 +56,12 @@ class ClipLabels:
         """Some of the labels."""
         return type(self)(*(getattr(self, column.name)[rows] for column in fields(self)))
 
+    def summary(self) -> str:
+        """What there is, in words."""
+        tracks = len(np.unique(self.track_ids[self.sure]))
+        unsure = np.count_nonzero(~self.sure)
+        return f"{np.count_nonzero(self.sure)} boxes of {tracks} objects, {unsure} boxes to be ignored"
+
 
 def label_clip(footage: Footage, teachers: Sequence[Teacher], names: Names, rules: Rules | None = None) -> ClipLabels:
     """Label every frame of a clip."""
@@ -70,7 +76,9 @@ def label_clip(footage: Footage, teachers: Sequence[Teacher], names: Names, rule
                 if track is not None:
                     tracks.append(track)
     groups = names.group_of
-    labels = _without_twins(_table(sorted(tracks, key=lambda track: -float(track.scores.sum()))), groups)
+    labels = _table(sorted(tracks, key=lambda track: -float(track.scores.sum())))
+    if not slow:
+        labels = _without_twins(labels, groups)
     labels = _with_loose(labels, fused, names, rules)
     labels = _settled(_inside(labels, footage.size), groups, footage.size, rules)
     return labels if slow else replace(labels, scores=labels.scores * np.where(labels.sure, 1.0, _UNSURE))

@@ -6,8 +6,8 @@ Every frame is looked at by itself, without recurrent state: time is what hindsi
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 
 from streamdet.datasets.frames import VideoFile
 from streamdet.detections import Detections
+from streamdet.errors import SinkError
 from streamdet.frames import Image, RgbPicture
 from streamdet.hindsight.found import Found
+from streamdet.hindsight.names import Names
 from streamdet.models.contract import Detector
 from streamdet.models.options import DetectOptions
 from streamdet.runtimes.letterbox import shrink
 from streamdet.tracking.camera_motion import CameraMotion
+
+Floats = NDArray[np.float64]
 
 PIECE_FRAMES = 256
 LOWEST_SCORE = 0.02
@@ -50,6 +54,12 @@ class Teacher:
         return self.detector.spec.classes
 
 
+def names_of(teachers: Sequence[Teacher]) -> Names:
+    """The classes of all teachers; one of weight 0 only names what others find."""
+    finders, voters = ([each.classes for each in teachers if bool(each.weight) == finds] for finds in (True, False))
+    return Names.of(finders, voters)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Footage:
     """What is known of a clip of F frames before it is labelled.
@@ -62,95 +72,106 @@ class Footage:
     """
 
     size: tuple[int, int]
-    times_s: NDArray[np.float64]
-    camera: NDArray[np.float64]
+    times_s: Floats
+    camera: Floats
     found: tuple[Found, ...]
 
 
-@dataclass(slots=True)
 class Pieces:
-    """Finished pieces of a video in a folder, so that a run that was stopped continues; None keeps nothing."""
+    """What was found in a video so far, in a folder: a run that was stopped continues after the last whole piece.
 
-    folder: Path | None
-    count: int = field(default=0, init=False)
+    Attributes:
+        frames: how many frames the pieces hold.
+    """
 
-    def __post_init__(self) -> None:
-        """Count the pieces that are there without a gap."""
-        while self.folder is not None and _readable(self.path(self.count)):
-            self.count += 1
+    def __init__(self, folder: Path, teachers: int) -> None:
+        """Count the pieces that are in a folder without a gap; it need not be there."""
+        self._folder, self._teachers, self._count, self.frames = folder, teachers, 0, 0
+        while piece := self._load(self._count):
+            self._count += 1
+            self.frames += len(piece[0])
 
     @classmethod
-    def beside(cls, folder: Path, video: Path, teachers: Sequence[Teacher]) -> "Pieces":
-        """Those of this content of the video and these teachers: others have another folder."""
+    def of(cls, folder: Path, video: Path, teachers: Sequence[Teacher]) -> "Pieces":
+        """Those of this content of the video and these teachers, below a folder: others have a folder of their own."""
         state = video.stat()
         looks = [(each.detector.spec.name, each.detector.spec.sha256, each.image_size) for each in teachers]
         facts = json.dumps([str(video.resolve()), state.st_size, state.st_mtime_ns, looks])
-        return cls(folder / f"{video.stem}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}")
+        return cls(folder / f"{video.stem}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}", len(teachers))
 
-    def path(self, index: int) -> Path:
-        """Where a piece lies."""
-        return (self.folder or Path()) / f"{index:06d}.npz"
+    def add(self, camera: Floats, found: Sequence[Found]) -> None:
+        """Add a piece; it is there whole or not at all.
 
-    def save(self, camera: NDArray[np.float64], found: Sequence[Found]) -> None:
-        """Add a piece; it is there whole or not at all."""
-        if self.folder is None:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / "part.npz"
-        arrays: dict[str, Any] = {
-            name: array for index, each in enumerate(found) for name, array in each.to_arrays(str(index)).items()
-        }
-        np.savez(part, camera=camera, **arrays)
-        part.replace(self.path(self.count))
-        self.count += 1
+        Raises:
+            SinkError: if it cannot be written.
+        """
+        arrays: dict[str, Any] = {}
+        for index, each in enumerate(found):
+            arrays |= each.to_arrays(str(index))
+        part = self._folder / "part.npz"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            np.savez(part, camera=camera, **arrays)
+            part.replace(self._path(self._count))
+        except OSError as error:
+            raise SinkError(f"{self._folder}: cannot be written: {error.strerror}") from None
+        self._count += 1
+        self.frames += len(camera)
 
-    def load(self, teachers: int) -> Iterator[tuple[NDArray[np.float64], list[Found]]]:
-        """All pieces, in order."""
-        for index in range(self.count):
-            with np.load(self.path(index)) as arrays:
-                yield arrays["camera"], [Found.from_arrays(arrays, str(teacher)) for teacher in range(teachers)]
+    def footage(self, video: VideoFile) -> Footage:
+        """All of it."""
+        pieces = [piece for index in range(self._count) if (piece := self._load(index))]
+        camera = np.concatenate([np.zeros((0, 2, 3)), *(camera for camera, _ in pieces)])
+        found = (Found.join(found[index] for _, found in pieces) for index in range(self._teachers))
+        return Footage(video.size, video.times_s, camera, tuple(found))
+
+    def _path(self, index: int) -> Path:
+        return self._folder / f"{index:06d}.npz"
+
+    def _load(self, index: int) -> tuple[Floats, list[Found]] | None:
+        """A piece; None where there is none, or a power cut damaged it."""
+        try:
+            with self._path(index).open("rb") as file, np.load(file) as arrays:
+                return arrays["camera"], [Found.from_arrays(arrays, str(each)) for each in range(self._teachers)]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None
 
 
 def look(
-    video: VideoFile,
-    teachers: Sequence[Teacher],
-    exclusive: tuple[tuple[str, ...], ...],
-    pieces: Pieces | None = None,
-    told: Callable[[int], None] = lambda frames: None,
-) -> Footage:
-    """Run the teachers over a video, after the pieces that are finished.
+    video: VideoFile, teachers: Sequence[Teacher], exclusive: tuple[tuple[str, ...], ...], pieces: Pieces
+) -> Iterator[int]:
+    """Run the teachers over the frames of a video that the pieces do not hold, and add them.
 
     Args:
         video: it.
         teachers: one at least.
         exclusive: groups of class names of which an object has one.
-        pieces: of an earlier run; this one adds its own.
-        told: called with a number of frames when they are done.
+        pieces: of this video and these teachers.
+
+    Yields:
+        the number of each frame when it is done.
 
     Raises:
         ConfigError: if a frame cannot be decoded.
         SourceError: if the video cannot be read.
         ModelError: if a detector fails.
+        SinkError: if a piece cannot be written.
     """
     options = DetectOptions(conf=LOWEST_SCORE, iou=0.6, exclusive=exclusive, max_detections=_MAX_DETECTIONS)
-    pieces, size, frames = pieces or Pieces(None), video.size, len(video.times_s)
-    done = list(pieces.load(len(teachers)))
-    first = sum(len(camera) for camera, _ in done)
-    told(first)
-    motion, images = CameraMotion(), video.read(max(first - 1, 0), frames)
-    if first:
+    frames, motion = len(video.times_s), CameraMotion()
+    images = video.read(max(pieces.frames - 1, 0), frames)
+    if 0 < pieces.frames < frames:
         motion.step(next(images))
-    while first < frames:
-        camera, lists = [], [[] for _ in teachers]  # type: tuple[list[NDArray[np.float64]], list[list[Detections]]]
+    while pieces.frames < frames:
+        camera: list[Floats] = []
+        lists: list[list[Detections]] = [[] for _ in teachers]
         for batch in _batches(islice(images, PIECE_FRAMES)):
-            camera += [motion.step(image) for image in batch]
             for teacher, found in zip(teachers, lists, strict=True):
-                found.extend(_find(teacher, batch, size, options))
-            told(len(batch))
-        done.append((np.stack(camera), [Found.of(each) for each in lists]))
-        pieces.save(*done[-1])
-        first += len(camera)
-    return _joined(size, video.times_s, done, len(teachers))
+                found.extend(_find(teacher, batch, video.size, options))
+            for image in batch:
+                camera.append(motion.step(image))
+                yield pieces.frames + len(camera) - 1
+        pieces.add(np.stack(camera), [Found.of(each) for each in lists])
 
 
 def _batches(images: Iterable[Image]) -> Iterator[list[Image]]:
@@ -167,24 +188,3 @@ def _find(teacher: Teacher, images: Sequence[Image], size: tuple[int, int], opti
         shrink(RgbPicture(image), letterbox, spec.padding, out)
     outputs, _ = teacher.detector.step(np.ascontiguousarray(shrunk.transpose(0, 3, 1, 2))[:, None])
     return [each.with_boxes(letterbox.restore(each.boxes)) for (each,) in outputs.detections(options)]
-
-
-def _joined(
-    size: tuple[int, int],
-    times_s: NDArray[np.float64],
-    done: Sequence[tuple[NDArray[np.float64], Sequence[Found]]],
-    teachers: int,
-) -> Footage:
-    camera = np.concatenate([np.zeros((0, 2, 3)), *(camera for camera, _ in done)])
-    return Footage(
-        size, times_s, camera, tuple(Found.join(found[index] for _, found in done) for index in range(teachers))
-    )
-
-
-def _readable(path: Path) -> bool:
-    """Whether a piece is there; one that a power cut damaged is not."""
-    try:
-        with np.load(path) as arrays:
-            return "camera" in arrays
-    except (OSError, ValueError, zipfile.BadZipFile):
-        return False

@@ -56,7 +56,7 @@ def _keys(file: LabelledFile, span: Span) -> Iterator[dict[str, Any]]:
         yield {
             "frame": frame + 1,
             "time": round(float(file.times_s[frame] - file.times_s[0]), 4),
-            "enabled": frame != span.frames[-1],
+            "enabled": frame != int(span.frames[-1]),
             "rotation": 0,
             "x": round(100 * x1 / width, 4),
             "y": round(100 * y1 / height, 4),

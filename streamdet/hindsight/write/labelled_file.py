@@ -1,8 +1,9 @@
 """A video file with its labels, and what the formats that know tracks need of them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,12 @@ class LabelledFile:
     size: tuple[int, int]
     times_s: Floats
     labels: ClipLabels
+
+    def of_classes(self, wanted: Sequence[int]) -> Self:
+        """The labels of these classes alone, whose ids then are their places in this list."""
+        labels = self.labels[np.isin(self.labels.class_ids, wanted)]
+        ids = np.array([wanted.index(class_id) for class_id in labels.class_ids.tolist()], np.int64)
+        return replace(self, labels=replace(labels, class_ids=ids))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
