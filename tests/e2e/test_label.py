@@ -27,7 +27,7 @@ def street(scene, here):
 
 
 def sure_boxes(path):
-    return [sum(len(frame.boxes) for frame in video.labels) for video in open_set(path).videos]
+    return [sum(len(frame.boxes) for frame in video.labels if frame is not None) for video in open_set(path).videos]
 
 
 def test_a_clip_becomes_labels_in_each_format(streamdet, street, here):

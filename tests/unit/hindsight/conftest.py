@@ -49,10 +49,11 @@ def walker():
 def write_clip():
     """A real clip of grey frames, at 25 frames a second."""
 
-    def write(path, frames, size):
+    def write(path, frames, size: tuple[int, int]):
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=25)
-            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
             for number in range(frames):
                 image = np.full((size[1], size[0], 3), 40 + 4 * number, np.uint8)
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
