@@ -30,7 +30,9 @@ from streamdet.version import __version__
 
 if TYPE_CHECKING:
     from streamdet.detections import Detections
+    from streamdet.drawing.pictures import view
     from streamdet.frames import Frame
+    from streamdet.jobs.read import read
     from streamdet.jobs.stream import stream
     from streamdet.media.read.probe import probe
     from streamdet.models.contract import Detector
@@ -59,7 +61,9 @@ __all__ = [
     "__version__",
     "load",
     "probe",
+    "read",
     "stream",
+    "view",
 ]
 
 _HEAVY = {
@@ -69,7 +73,9 @@ _HEAVY = {
     "Result": "streamdet.result",
     "load": "streamdet.runtimes.loading",
     "probe": "streamdet.media.read.probe",
+    "read": "streamdet.jobs.read",
     "stream": "streamdet.jobs.stream",
+    "view": "streamdet.drawing.pictures",
 }
 
 

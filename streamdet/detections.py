@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streamdet.boxes import xywh_from_xyxy, xyxy_from_xywh
+from streamdet.tables import OBJECT_COLUMNS, data_frame, object_row
 
 if TYPE_CHECKING:
+    import pandas
     import supervision
 
 _REQUIRED: dict[str, tuple[type, tuple[int | str, ...]]] = {
@@ -174,6 +176,26 @@ class Detections:
         return replace(self, **columns)
 
     @property
+    def xyxy(self) -> NDArray[np.float32]:
+        """The same as boxes."""
+        return self.boxes
+
+    @property
+    def conf(self) -> NDArray[np.float32]:
+        """The same as scores."""
+        return self.scores
+
+    @property
+    def cls(self) -> NDArray[np.int64]:
+        """The same as class_ids."""
+        return self.class_ids
+
+    @property
+    def id(self) -> NDArray[np.int64]:
+        """The same as track_ids: -1 where a box has no track."""
+        return self.track_ids
+
+    @property
     def class_names(self) -> NDArray[np.str_]:
         """(N,) name of each box's class, so that `found[found.class_names == "person"]` gives the people."""
         names: NDArray[np.str_] = np.array(self.classes, np.str_)[self.class_ids]
@@ -253,6 +275,14 @@ class Detections:
             for row, speed in zip(rows, self.speeds_mps.tolist(), strict=True):
                 row.update({"speed_mps": round(speed, 2)} if math.isfinite(speed) else {})
         return rows
+
+    def to_df(self) -> pandas.DataFrame:
+        """A table with a row for each box: track, class, class_id, score, x1, y1, x2, y2, and what else there is.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        return data_frame(map(object_row, self.to_dicts()), OBJECT_COLUMNS)
 
     def to_supervision(self) -> supervision.Detections:
         """Convert for the supervision library; optional columns are found in its `data`.

@@ -4,13 +4,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.detections import Detections
 from streamdet.frames import Frame, Image, Picture
+from streamdet.tables import FRAME_COLUMNS, OBJECT_COLUMNS, data_frame, object_row
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,64 @@ class Result:
             line["dropped_before"] = frame.dropped_before
         line["detections"] = self.detections.to_dicts([place.name for place in self.zones.places if not place.is_line])
         return line
+
+    def to_df(self) -> "pandas.DataFrame":
+        """A table with a row for each box: its frame (source, session, frame, pts, time_s), then `Detections.to_df`.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        return data_frame(self.to_rows(), FRAME_COLUMNS + OBJECT_COLUMNS)
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """The rows of `to_df`, without pandas."""
+        line = self.to_dict()
+        frame = {name: line[name] for name in FRAME_COLUMNS}
+        return [frame | object_row(detection) for detection in line["detections"]]
+
+    def plot(self, **options: Any) -> Image:
+        """The frame with its boxes.
+
+        Args:
+            options: of the section annotate of a job, such as labels="id", colour="class", line_width=3.
+
+        Returns:
+            (H, W, 3) uint8 RGB; OpenCV's functions want `[..., ::-1]`.
+
+        Raises:
+            ValueError: an option is wrong, or the result has no picture, as it was read from a file.
+        """
+        drawn: Image = _pictures().plot(self, options)
+        return drawn
+
+    def save(self, path: str | Path, **options: Any) -> Path:
+        """Write `plot` as a picture: .jpg, .png, .webp and what else OpenCV writes; gives the path.
+
+        Raises:
+            SinkError: it cannot be written.
+            ValueError: as `plot`.
+        """
+        written: Path = _pictures().save(self.plot(**options), Path(path))
+        return written
+
+    def show(self, **options: Any) -> None:
+        """Show `plot` in a notebook, or in the program that this computer shows pictures with.
+
+        Raises:
+            SinkError: there is none.
+            ValueError: as `plot`.
+        """
+        _pictures().show(self, options)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows where a result is the last expression of a cell."""
+        html: str = _pictures().html(self)
+        return html
+
+
+def _pictures() -> Any:
+    """What draws stands above what it draws; it is loaded when it is needed."""
+    return import_module("streamdet.drawing.pictures")
 
 
 def utc_text(time: datetime) -> str:

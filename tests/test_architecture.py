@@ -11,7 +11,7 @@ MAX_LINES = 400
 
 # Imports run one way: a lower layer knows nothing of a higher one, and neighbours on one layer are strangers.
 LAYERS = (
-    {"errors", "version", "boxes"},
+    {"errors", "version", "boxes", "tables"},
     {"frames", "detections"},
     {"result", "yaml_file"},
     {"flow"},

@@ -20,7 +20,7 @@ PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="ut
 DEFAULT = PYPROJECT["project"]["dependencies"]
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 # Imported by what only those call who have it.
-BROUGHT_BY_THE_CALLER = {"supervision"}
+BROUGHT_BY_THE_CALLER = {"supervision", "pandas", "ipython"}
 
 
 def canonical(distribution: str) -> str:

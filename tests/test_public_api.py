@@ -42,3 +42,27 @@ def test_import_is_light() -> None:
     code = "import sys, streamdet; print(sorted({'torch', 'av', 'cv2', 'scipy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.soak
+def test_programs_of_users_are_checked_by_their_types(tmp_path: Path) -> None:
+    """py.typed is there, and what is loaded late has its type."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import streamdet\n"
+        "for r in streamdet.stream('a.mp4', streamdet.load('street')):\n"
+        "    reveal_type(r.detections.of_class('car').xyxy)\n"
+        "    reveal_type(r.plot(labels='id'))\n"
+        "    r.nonsense\n"
+        "for again in streamdet.read('a.jsonl', 'a.mp4'):\n"
+        "    reveal_type(again.to_dict())\n"
+        "streamdet.view(3)\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(program)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
+    revealed = re.findall(r'Revealed type is "(.*)"', said)
+    assert ["ndarray" in revealed[0], "ndarray" in revealed[1]] == [True, True]
+    assert revealed[2] == "builtins.dict[builtins.str, Any]"
+    assert '"Result" has no attribute "nonsense"' in said
+    assert 'Argument 1 to "view" has incompatible type "int"' in said
+    assert "Found 2 errors" in said

@@ -1,9 +1,10 @@
 """The Python way to run a job: results to iterate over."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,11 @@ from streamdet.models.contract import Detector
 from streamdet.models.options import KEEP
 from streamdet.result import Result
 from streamdet.runtimes.loading import load
+from streamdet.tables import FRAME_COLUMNS, OBJECT_COLUMNS, data_frame
 from streamdet.yaml_file import Override
+
+if TYPE_CHECKING:
+    import pandas
 
 Source = str | Path | int
 Sources = Source | Sequence[Source]
@@ -56,6 +61,15 @@ class Results(Iterator[Result]):
     def close(self) -> None:
         """End all streams now."""
         self._results.close()
+
+    def to_df(self) -> "pandas.DataFrame":
+        """All results that are still to come, as a table: see `Result.to_df`. Pictures are not kept.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+            SourceError, ModelError: as `__next__`.
+        """
+        return data_frame(chain.from_iterable(result.to_rows() for result in self), FRAME_COLUMNS + OBJECT_COLUMNS)
 
     @property
     def sources(self) -> frozenset[str]:
