@@ -54,7 +54,7 @@ def show(result: Result, options: Mapping[str, Any]) -> None:
     if _in_notebook():
         from IPython.display import HTML, display
 
-        display(HTML(_figure(image, _caption(result))))  # type: ignore[no-untyped-call]
+        display(HTML(_figure(image, _caption(result))))
         return
     with tempfile.NamedTemporaryFile(suffix=".png", delete=False) as file:
         path = save(image, Path(file.name))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from streamdet.errors import ConfigError
+from streamdet.frames import Frame
 from streamdet.media.locations import expand_sources
 from streamdet.media.read.source import open_source
 from streamdet.result import Result
@@ -32,7 +33,7 @@ def read(path: str | Path, video: str | Path | None = None) -> Iterator[Result]:
 def _with_pictures(results: Iterator[Result], path: Path, video: str) -> Iterator[Result]:
     [spec] = expand_sources([video])
     with open_source(spec) as opened:
-        frames = iter(opened)
+        frames = (frame for frame in opened if isinstance(frame, Frame))
         for result in results:
             if result.source != spec.name:
                 continue
