@@ -123,6 +123,11 @@ class Annotations:
         """The annotations of one image."""
         return self._by_image.get(str(image_id), ())
 
+    def name_of(self, category_id: Identifier) -> str | None:
+        """The name of a category; None where there is none of this id."""
+        index = self._class_ids.get(str(category_id))
+        return None if index is None else self.classes[index]
+
     def class_name(self, annotation: Annotation) -> str:
         """The name of an annotation's class."""
         return self.classes[self._class_ids[str(annotation.category_id)]]

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
-from streamdet.datasets.labels import FrameReader, LabelledVideo
+from streamdet.datasets.labels import FrameReader, LabelledVideo, aspect_of
 from streamdet.errors import ConfigError
 from streamdet.frames import Image
 
@@ -13,6 +14,11 @@ class _PartOfFrames:
     frames: FrameReader
     start: int
     stop: int
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """As of the frames themselves."""
+        return aspect_of(self.frames)
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Image]:
         count = self.stop - self.start

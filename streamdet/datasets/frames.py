@@ -35,11 +35,20 @@ class VideoFile:
         self.path = path
         self._spec = SourceSpec(location=str(path), name=path.stem, kind="file")
 
-    @cached_property
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height), pixels, as displayed."""
+        return self._shape[0]
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel over its height, as displayed."""
+        return self._shape[1]
+
+    @cached_property
+    def _shape(self) -> tuple[tuple[int, int], Fraction]:
         with open_source(self._spec) as source:
-            return source.info.width, source.info.height
+            return (source.info.width, source.info.height), source.info.pixel_aspect
 
     @cached_property
     def times_s(self) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
@@ -62,6 +63,17 @@ class LabelledVideo:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel over its height; 1 where the frames do not say. Boxes are in the pixels as they are."""
+        return aspect_of(self.frames)
+
+
+def aspect_of(frames: FrameReader) -> Fraction:
+    """Width of a pixel over its height; pictures that do not say it have square ones."""
+    aspect: Fraction = getattr(frames, "pixel_aspect", Fraction(1))
+    return aspect
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,6 +25,7 @@ from streamdet.datasets.pascal_voc import read_pascal_voc
 from streamdet.datasets.recognise import LABEL_SUFFIXES, ForeignFormat, recognise_file
 from streamdet.datasets.supervisely import read_supervisely
 from streamdet.datasets.via import read_via
+from streamdet.datasets.via3 import read_via3
 from streamdet.datasets.visdrone_vid import read_visdrone_vid
 from streamdet.datasets.yolo import NAME_FILES, read_yolo
 from streamdet.datasets.youtube_vis import read_youtube_vis
@@ -53,6 +54,7 @@ PICTURE_READERS: Mapping[str, Callable[[Path, Order], LabelledSet]] = {
     "pascal-voc": read_pascal_voc,
     "supervisely": read_supervisely,
     "via": read_via,
+    "via3": read_via3,
     "yolo": read_yolo,
 }
 """Formats of pictures, which may be stills or frames of a video."""
@@ -73,7 +75,7 @@ _LANDMARKS = (
 _VOC_SPLITS = ("train", "val", "trainval", "test", "default")
 _Parts = dict[str, tuple[Path, str | None]]
 _LOOKED_FOR = (
-    "a JSON (COCO, COCO-VID, YouTube-VIS, BDD100K, Label Studio, LabelMe, VIA, Supervisely, Datumaro, CreateML), an "
+    "a JSON (COCO, COCO-VID, YouTube-VIS, BDD100K, Label Studio, LabelMe, VIA 1 to 3, Supervisely, Datumaro, CreateML), an "
     "XML (CVAT, Pascal VOC), a YOLO data.yaml, a CSV of boxes, or a folder with one of those, gt/gt.txt "
     "(MOTChallenge), label_02/ or label_2/ (KITTI), sequences/ (VisDrone), Annotations/VID/ (ImageNet VID), "
     "labels/box_track_20/ (BDD100K), or classes.txt (YOLO)"

@@ -37,6 +37,7 @@ class Picture:
         marks: None where it was not annotated.
         size: (width, height) where the labels say it.
         faults: what was left out.
+        labelled: names of the classes that are marked exhaustively in this picture; None: those of the set.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Picture:
     marks: Sequence[Mark] | None
     size: tuple[int, int] | None = None
     faults: Sequence[str] = field(default=())
+    labelled: Collection[str] | None = None
 
 
 def labelled_pictures(
@@ -72,7 +74,11 @@ def labelled_pictures(
     if not any(picture.marks is not None for picture in pictures):
         raise ConfigError(f"{where}: none of its pictures has labels")
     if not any(os.path.isfile(picture.path) for picture in pictures):
-        raise ConfigError(f"{where}: none of its pictures is found near it, such as {pictures[0].name}")
+        folder = where if where.is_dir() else where.parent
+        raise ConfigError(
+            f"{where}: none of its pictures is found, such as {pictures[0].name}; put them into {folder}, "
+            f"or into a folder called images in it or beside it"
+        )
     _check_distinct(where, pictures)
     found = sorted({mark.class_name for picture in pictures for mark in picture.marks or () if not mark.ignore})
     names = tuple(name for name in dict.fromkeys([*classes, *found]) if name != IGNORE)
@@ -113,6 +119,11 @@ def _video(
     times_s = frame_times(
         {frame: number / order.rate for frame, number in enumerate(run.numbers)}, len(run), order.rate
     )
+    told = [pictures[position].labelled for position in positions]
+    if any(names is not None for names in told):
+        known = (set(classes) if names is None else set(names) for names in told)
+        exhaustive = set(classes).intersection(*known)
+        labelled = [index for index in labelled if classes[index] in exhaustive]
     frames = ImageFiles([pictures[position].path for position in positions], size)
     return marks.video(run.name, frames, times_s, labelled)
 

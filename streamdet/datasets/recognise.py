@@ -43,7 +43,7 @@ _SIGNS = (
     _sign("shapes|tracks|tags", "a CVAT task backup", advice="export the task as CVAT for video 1.1"),
     _sign("_via_img_metadata", "VGG Image Annotator", "via"),
     _sign("regions|shape_attributes", "VGG Image Annotator", "via"),
-    _sign("vid|flg|xy", "VIA 3 (video)", advice="export it as COCO"),
+    _sign("vid|flg|xy", "VGG Image Annotator 3", "via3"),
     _sign("objects|classTitle", "Supervisely", "supervisely"),
     _sign("classes|tags|projectType", "a Supervisely meta.json", advice="name the project's folder"),
     _sign("items|categories", "Datumaro", "datumaro"),
@@ -76,7 +76,6 @@ _SIGNS = (
 _COCO_SIGNS = (
     ("segments_info", "", "COCO panoptic", "use the instances JSON"),
     ("caption", "bbox", "COCO captions", "use the instances JSON"),
-    ("neg_category_ids", "", "LVIS", "it marks only some classes of a picture; convert those you need to COCO"),
 )
 _SUFFIXES = {
     ".tfrecord": "TFRecord",

@@ -21,7 +21,7 @@ from streamdet.datasets.outlines import box_around, box_around_ellipse
 from streamdet.datasets.pictures import Mark, Picture, PictureFinder, labelled_pictures
 from streamdet.errors import ConfigError
 
-_CLASS_KEYS = ("class", "label", "name", "type", "category", "object")
+CLASS_KEYS = ("class", "label", "name", "type", "category", "object")
 
 
 class _Shape(BaseModel):
@@ -91,12 +91,12 @@ def read_via(path: Path, order: Order) -> LabelledSet:
 
 def _class_key(path: Path, regions: list[_Region]) -> str | None:
     keys = sorted({key for region in regions for key in region.region_attributes})
-    named = [key for wanted in _CLASS_KEYS for key in keys if key.lower() == wanted]
+    named = [key for wanted in CLASS_KEYS for key in keys if key.lower() == wanted]
     if not keys or named:
         return named[0] if named else None
     if len(keys) > 1:
         raise ConfigError(
-            f"{path}: which attribute is the class: {', '.join(keys)}? Expected one called {', '.join(_CLASS_KEYS)}"
+            f"{path}: which attribute is the class: {', '.join(keys)}? Expected one called {', '.join(CLASS_KEYS)}"
         )
     return keys[0]
 

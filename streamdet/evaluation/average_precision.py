@@ -73,7 +73,7 @@ def require_coco_eval() -> None:
     """
     if find_spec("faster_coco_eval") is None:
         raise ConfigError(
-            "average precision needs faster-coco-eval, which is not installed: pip install 'streamdet[train]'"
+            "average precision needs faster-coco-eval, which is not installed: pip install faster-coco-eval"
         )
 
 

@@ -8,6 +8,7 @@ the same.
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal, get_args
 
 import cv2
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.boxes import covered_fraction
-from streamdet.datasets.labels import FrameReader, LabelledSet, LabelledVideo, Labels
+from streamdet.datasets.labels import FrameReader, LabelledSet, LabelledVideo, Labels, aspect_of
 from streamdet.frames import Image
 
 Kind = Literal["occlusion", "blur", "noise", "dark", "drop"]
@@ -137,6 +138,11 @@ class _DegradedFrames:
     moments: Moments
     effect: _Effect
 
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """As of the frames themselves."""
+        return aspect_of(self.frames)
+
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Image]:
         for index, image in enumerate(self.frames.read(start, stop), start=start):
             moment = self.moments.get(index)
@@ -249,6 +255,11 @@ def _keep(labels: Labels, kept: NDArray[np.bool_]) -> Labels:
 class _FramesLeft:
     frames: FrameReader
     kept: NDArray[np.int64]
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """As of the frames themselves."""
+        return aspect_of(self.frames)
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Image]:
         wanted = self.kept[start:stop].tolist()

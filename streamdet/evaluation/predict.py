@@ -78,7 +78,7 @@ def predict(
     Raises:
         ConfigError: if a frame is not of the size that the labels are for.
     """
-    letterbox = detector.spec.input.letterbox(video.width, video.height, image_size)
+    letterbox = detector.spec.input.letterbox(video.width, video.height, image_size, video.pixel_aspect)
     places = np.arange(len(video)) if taken is None else np.flatnonzero(taken)
     shrunk, shown = _shrink(video, letterbox, detector.spec.input.padding, places), places
     if memory == "shuffle":

@@ -69,7 +69,7 @@ def clips(path: Path, input_spec: InputSpec, size: tuple[int, int] | None = None
         raise ConfigError(f"{path}: no such file" if not path.exists() else f"{path}: expected a video file")
     video = VideoFile(path)
     frames = len(video.times_s)
-    letterbox = input_spec.letterbox(*video.size, size)
+    letterbox = input_spec.letterbox(*video.size, size, video.pixel_aspect)
     height, width = size or (letterbox.model_height, letterbox.model_width)
     bounds = np.linspace(0, frames, min(_CLIPS, -(-frames // _FRAMES)) + 1).astype(int).tolist()
     found = []

@@ -5,6 +5,7 @@ import pytest
 
 from streamdet.datasets.coco_stills import read_coco_stills
 from streamdet.datasets.numbering import Order
+from streamdet.datasets.open_set import open_set
 from streamdet.errors import ConfigError
 
 FILE = {
@@ -131,7 +132,7 @@ def test_track_ids_tell_that_pictures_are_frames_of_a_video(tmp_path, draw, key)
         ({"info": {"labelled": ["dog"]}}, "info: labelled names"),
         (
             {"images": [{"id": 1, "file_name": "c.jpg", "width": 64, "height": 48}], "annotations": []},
-            r"pictures is found .* c\.jpg",
+            r"pictures is found, such as c\.jpg",
         ),
         ({"images": [{"id": 1, "file_name": "a.jpg", "width": 0, "height": 48}]}, r"images\.0\.width"),
         ({"images": FILE["images"][:1]}, "annotation 1: no image has id two"),
@@ -141,3 +142,75 @@ def test_a_malformed_file_fails(path, change, message):
     path.write_text(json.dumps(FILE | change))
     with pytest.raises(ConfigError, match=message):
         read_coco_stills(path, Order())
+
+
+def _of_a_video(crowd, as_text):
+    """As CVAT exports a video of 12 frames with one object."""
+    return {
+        "categories": [{"id": 1, "name": "person", "supercategory": ""}],
+        "images": [
+            {"id": number, "width": 64, "height": 48, "file_name": f"frame_{number - 1:06}.PNG"}
+            for number in range(1, 13)
+        ],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": str(number) if as_text else number,
+                "category_id": 1,
+                "segmentation": [],
+                "bbox": [number, 6, 10, 20],
+                "iscrowd": crowd,
+                "attributes": {"track_id": 0},
+            }
+            for number in range(1, 13)
+        ],
+    }
+
+
+@pytest.mark.parametrize(("crowd", "as_text"), [(None, False), (0, True), (None, True)])
+def test_crowds_that_are_null_and_ids_that_are_text_here_and_numbers_there(tmp_path, draw, crowd, as_text):
+    for number in range(12):
+        draw(tmp_path / f"frame_{number:06}.PNG")
+    (tmp_path / "labels.json").write_text(json.dumps(_of_a_video(crowd, as_text)))
+    labelled = read_coco_stills(tmp_path / "labels.json", Order())
+    (video,) = labelled.videos
+    assert [labels.boxes.tolist() for labels in video.labels] == [[[n, 6, n + 10, 26]] for n in range(1, 13)]
+    assert {int(labels.track_ids[0]) for labels in video.labels} == {0}
+    assert [len(labels.ignore) for labels in video.labels] == [0] * 12
+    assert bool([note for note in labelled.notes if "text" in note]) is as_text
+
+
+def test_pictures_that_are_not_there_are_asked_for_where_they_are_looked_for(tmp_path):
+    (tmp_path / "labels.json").write_text(json.dumps(_of_a_video(0, False)))
+    with pytest.raises(ConfigError) as caught:
+        read_coco_stills(tmp_path / "labels.json", Order())
+    assert str(caught.value).endswith(
+        f"none of its pictures is found, such as frame_000000.PNG; put them into {tmp_path}, or into a folder called "
+        "images in it or beside it"
+    )
+
+
+def test_lvis_says_of_each_picture_which_classes_it_knows(tmp_path, draw):
+    for name in ("000000000001", "000000000002"):
+        draw(tmp_path / f"{name}.jpg")
+    file = {
+        "categories": [{"id": n, "name": name} for n, name in enumerate(("person", "bus", "car", "dog"), 1)],
+        "images": [
+            {
+                "id": number,
+                "coco_url": f"http://images.cocodataset.org/train2017/{number:012}.jpg",
+                "width": 64,
+                "height": 48,
+                "neg_category_ids": [2],
+                "not_exhaustive_category_ids": partly,
+            }
+            for number, partly in ((1, []), (2, [3]))
+        ],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": category, "bbox": [1, 2, 3, 4]} for n, category in ((1, 1), (2, 3))
+        ],
+    }
+    (tmp_path / "lvis.json").write_text(json.dumps(file))
+    labelled = open_set(tmp_path / "lvis.json", order=Order(stills=True))
+    known = {video.name: {labelled.classes[index] for index in video.labelled} for video in labelled.videos}
+    assert list(known.values()) == [{"person", "bus"}, {"bus"}]

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import av
 import cv2
 import numpy as np
@@ -105,3 +107,16 @@ def test_pictures_are_found_where_coco_keeps_them(tmp_path, draw, folder):
 def test_pictures_that_are_nowhere_fail(tmp_path):
     with pytest.raises(ConfigError, match=r"instances_val2017\.json: its picture 1\.jpg is neither"):
         find_pictures(tmp_path / "annotations" / "instances_val2017.json", ["1.jpg"])
+
+
+def test_pixels_that_are_not_square(tmp_path, film):
+    plain = film(tmp_path / "plain.mp4", 4)
+    with av.open(str(plain)) as source, av.open(str(tmp_path / "wide.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(2)
+        for frame in source.decode(video=0):
+            frame.pict_type = 0
+            container.mux(stream.encode(frame.reformat(width=64, height=48)))
+        container.mux(stream.encode(None))
+    assert (VideoFile(plain).pixel_aspect, VideoFile(tmp_path / "wide.mp4").pixel_aspect) == (1, 2)

@@ -44,6 +44,16 @@ def region(name, attributes=None, **shape):
     return {"shape_attributes": {"name": name, **shape}, "region_attributes": attributes or {"class": "car"}}
 
 
+def via3(*shape, attributes=None, value="0"):
+    return {
+        "project": {"pid": "__VIA_PROJECT_ID__"},
+        "attribute": {"1": {"aname": "kind", "type": 4, "options": {"0": "car"}}} if attributes is None else attributes,
+        "file": {"1": {"fid": "1", "fname": "a.png", "type": 2, "loc": 1, "src": "/data/a.png"}},
+        "metadata": {"1_x": {"vid": "1", "flg": 0, "z": [], "xy": list(shape), "av": {"1": value}}},
+        "view": {"1": {"fid_list": ["1"]}},
+    }
+
+
 def datumaro(*annotations):
     item = {"id": "a", "annotations": list(annotations), "image": {"path": "a.png", "size": [48, 64]}}
     return {"info": {}, "categories": {"label": {"labels": [{"name": "car"}]}}, "items": [item]}
@@ -90,6 +100,10 @@ ONE_BOX = {
     "via polygon": via(region("polygon", {"kind": "car"}, all_points_x=[1, 11, 5], all_points_y=[2, 9, 22])),
     "via ellipse": via(region("ellipse", {"type": {"car": True}}, cx=6, cy=12, rx=5, ry=10)),
     "via project": {"_via_settings": {}, "_via_img_metadata": via(region("rect", x=1, y=2, width=10, height=20))},
+    "via3 rectangle": via3(2, 1, 2, 10, 20),
+    "via3 ellipse": via3(4, 6, 12, 5, 10),
+    "via3 polygon": via3(7, 1, 2, 11, 9, 5, 22),
+    "via3 text": via3(2, 1, 2, 10, 20, attributes={"1": {"aname": "name", "type": 1, "options": {}}}, value="car"),
     "datumaro box": datumaro({"id": 0, "type": "bbox", "label_id": 0, "bbox": [1, 2, 10, 20], "attributes": {}}),
     "datumaro polygon": datumaro({"id": 0, "type": "polygon", "label_id": 0, "points": FLAT}),
     "datumaro mask": datumaro(
@@ -126,6 +140,7 @@ def test_a_shape_is_read_as_its_box(tmp_path, draw, name):
 
 
 LEFT_OUT = {
+    "via3": via3(1, 5, 5),
     "labelme": labelme({"label": "car", "points": [[1, 2]], "shape_type": "point"}),
     "label studio": label_studio(percent("keypointlabels", "labels", x=5, y=5, width=1, keypointlabels=["nose"])),
     "supervisely": supervisely(thing("point", points={"exterior": [[1, 2]], "interior": []})),
@@ -161,7 +176,7 @@ WRONG = {
         supervisely(thing("bitmap", bitmap={"data": "abc", "origin": [1, 2]})),
         "its bitmap cannot be read",
     ),
-    "labelme of another picture": (labelme(imagePath="b.png", imageWidth=9, imageHeight=9), "pictures is found .* x"),
+    "labelme of another picture": (labelme(imagePath="b.png", imageWidth=9, imageHeight=9), "pictures is found, such as x"),
 }
 
 
@@ -256,3 +271,39 @@ def test_kitti_objects_are_stills(tmp_path, draw):
     assert (len(labelled.videos), labelled.classes) == (2, ("car",))
     np.testing.assert_array_equal(labelled.videos[0].labels[0].boxes, [BOX])
     np.testing.assert_array_equal(labelled.videos[0].labels[0].ignore, [[20, 20, 30, 30]])
+
+
+def test_via_3_marks_moments_of_a_video(tmp_path, film):
+    film(tmp_path / "videos/street.mp4", 12)
+    project = via3() | {
+        "file": {"7": {"fid": "7", "fname": "C:\\clips\\street.mp4", "type": 4, "loc": 1, "src": ""}},
+        "metadata": {
+            "1_a": {"vid": "1", "flg": 0, "z": [0.081], "xy": [2, 1, 2, 10, 20], "av": {"1": "0"}},
+            "1_b": {"vid": "1", "flg": 0, "z": [0.2], "xy": [2, 3, 4, 5, 6], "av": {"1": "0"}},
+            "1_c": {"vid": "1", "flg": 0, "z": [0, 0.4], "xy": [], "av": {}},
+        },
+        "view": {"1": {"fid_list": ["7"]}},
+    }
+    (tmp_path / "via.json").write_text(json.dumps(project))
+    labelled = open_set(tmp_path / "via.json")
+    (video,) = labelled.videos
+    assert labelled.classes == ("car",)
+    assert [number for number, labels in enumerate(video.labels) if labels is not None] == [2, 5]
+    assert video.labels[2].boxes.tolist() == [BOX]
+    assert list(video.faults) == ["pieces of time and points, which are no boxes, left out"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"view": {}}, "region 1_x: expected a view of one file, got 0"),
+        ({"attribute": {str(n): {"aname": name} for n, name in enumerate(("a", "b"))}}, "which attribute is the class"),
+        ({"metadata": {"1_x": {"vid": "1", "flg": 0, "xy": [2, 1, 2, 3, 4], "av": {}}}}, "a region has no kind"),
+        ({"metadata": {"1_x": {"vid": "1", "flg": 0, "xy": [2, 1], "av": {"1": "0"}}}}, "shape 2 has no coordinates"),
+    ],
+)
+def test_via_3_that_is_malformed_fails(tmp_path, draw, change, message):
+    draw(tmp_path / "a.png")
+    (tmp_path / "via.json").write_text(json.dumps(via3(2, 1, 2, 10, 20) | change))
+    with pytest.raises(ConfigError, match=message):
+        open_set(tmp_path / "via.json")

@@ -12,13 +12,7 @@ FOREIGN = {
     "COCO results.*detections, no labels": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}],
     "COCO panoptic.*instances": {"images": IMAGES, "annotations": [{"image_id": 1, "segments_info": []}]},
     "COCO captions.*instances": {"images": IMAGES, "annotations": [{"image_id": 1, "caption": "a dog"}]},
-    "LVIS.*only some classes": {"images": [{"id": 1, "neg_category_ids": [2]}], "annotations": []},
     "a CVAT task backup.*CVAT for video": [{"version": 0, "tags": [], "shapes": [], "tracks": []}],
-    r"VIA 3 \(video\).*COCO": {
-        "project": {},
-        "file": {},
-        "metadata": {"1_a": {"vid": "1", "flg": 0, "z": [1], "xy": []}},
-    },
     "a Supervisely meta.json.*folder": {"classes": [], "tags": [], "projectType": "images"},
     "Cityscapes": {"imgHeight": 1024, "imgWidth": 2048, "objects": [{"label": "car", "polygon": [[1, 2]]}]},
     "Labelbox": [{"data_row": {"id": "x"}, "projects": {}}],

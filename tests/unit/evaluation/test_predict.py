@@ -1,11 +1,13 @@
 """Running over labelled videos: memory, chunks, skipped frames, breaks."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 
+from streamdet.datasets.cut import cut
 from streamdet.datasets.labels import LabelledVideo
 from streamdet.errors import ConfigError
 from streamdet.evaluation.predict import predict
@@ -21,6 +23,7 @@ class Pictures:
 
     def __init__(self, size: tuple[int, int] = (64, 96)) -> None:
         self.size = size
+        self.pixel_aspect = Fraction(1)
         self.read_frames = 0
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
@@ -144,3 +147,13 @@ def test_a_frame_of_another_size_fails(detector):
 
     with pytest.raises(ConfigError, match="clip: frame 3 has 192x128 pixels, but its labels are for 96x64"):
         predict(detector, video(4, frames=Growing()))
+
+
+def test_pixels_that_are_not_square_are_seen_as_people_see_them(detector, monkeypatch):
+    seen, step = [], detector.step
+    monkeypatch.setattr(detector, "step", lambda images, *more: seen.append(images.shape[-2:]) or step(images, *more))
+    wide = Pictures()
+    wide.pixel_aspect = Fraction(2)
+    for frames in (Pictures(), wide, cut(video(frames=wide), 0, 8).frames):
+        predict(detector, video(8, frames=frames))
+    assert seen == [(64, 96), (32, 96), (32, 96)]
