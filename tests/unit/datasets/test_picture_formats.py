@@ -176,7 +176,10 @@ WRONG = {
         supervisely(thing("bitmap", bitmap={"data": "abc", "origin": [1, 2]})),
         "its bitmap cannot be read",
     ),
-    "labelme of another picture": (labelme(imagePath="b.png", imageWidth=9, imageHeight=9), "pictures is found, such as x"),
+    "labelme of another picture": (
+        labelme(imagePath="b.png", imageWidth=9, imageHeight=9),
+        "pictures is found, such as x",
+    ),
 }
 
 
