@@ -75,7 +75,7 @@ _LANDMARKS = (
 _VOC_SPLITS = ("train", "val", "trainval", "test", "default")
 _Parts = dict[str, tuple[Path, str | None]]
 _LOOKED_FOR = (
-    "a JSON (COCO, COCO-VID, YouTube-VIS, BDD100K, Label Studio, LabelMe, VIA 1 to 3, Supervisely, Datumaro, CreateML), an "
+    "a JSON (COCO, COCO-VID, YouTube-VIS, BDD100K, Label Studio, LabelMe, VIA, Supervisely, Datumaro, CreateML), an "
     "XML (CVAT, Pascal VOC), a YOLO data.yaml, a CSV of boxes, or a folder with one of those, gt/gt.txt "
     "(MOTChallenge), label_02/ or label_2/ (KITTI), sequences/ (VisDrone), Annotations/VID/ (ImageNet VID), "
     "labels/box_track_20/ (BDD100K), or classes.txt (YOLO)"
