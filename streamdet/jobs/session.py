@@ -325,7 +325,9 @@ class Session:
         for name, found in earlier.items():
             if found.checkpoint is not None:
                 self.tell(SourceResumed(name, found.checkpoint.frames))
-        if not any(found.complete or found.checkpoint is not None for found in earlier.values()):
+            elif found.lost:
+                self.tell(JobWarning(f"{name}: what was written of it is gone; it starts from the beginning"))
+        if not any(found.complete or found.checkpoint is not None or found.lost for found in earlier.values()):
             self.tell(NothingToResume())
 
     def _is_complete(self, ended: StreamEnded) -> bool:

@@ -26,6 +26,8 @@ _FORMAT = 2
 _KEPT = 3
 _MAX_SHOWN = 60
 _JOB = "job.json"
+# Room that is given back on a full disk, for what must be noted at the end.
+_RESERVE, _RESERVE_BYTES = "reserve", 2**16
 HINT = "; --overwrite starts again"
 
 
@@ -100,6 +102,7 @@ class Journal:
                 for path in (*self.folder.glob("*.checkpoint"), self.folder / _JOB):
                     path.unlink(missing_ok=True)
             self._write()
+            (self.folder / _RESERVE).write_bytes(bytes(_RESERVE_BYTES))
 
     def commit(self, checkpoint: Checkpoint, counted: Mapping[str, Any]) -> None:
         """Keep a checkpoint that all stages have seen.
@@ -121,8 +124,9 @@ class Journal:
         with self._may_fail():
             self._published = {str(path): _version(path) for path in outputs if path.is_file()}
             self._write()
-            for old in checkpoint_files(self.folder) if self._lock is not None else []:
-                old.unlink()
+            if self._lock is not None:
+                for old in (*checkpoint_files(self.folder), self.folder / _RESERVE):
+                    old.unlink(missing_ok=True)
         self._let_go()
 
     def leave(self, outputs: Iterable[Path]) -> bool:
@@ -163,7 +167,8 @@ class Journal:
         write_at_once(self.folder / _JOB, json.dumps(noted, indent=1).encode())
 
     def _write_somehow(self) -> None:
-        """Also on a full disk, where the checkpoints before the latest one make room."""
+        """Also on a full disk, where the reserve and the checkpoints before the latest one make room."""
+        (self.folder / _RESERVE).unlink(missing_ok=True)
         try:
             self._write()
         except SinkError:

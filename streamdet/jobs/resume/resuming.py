@@ -14,7 +14,15 @@ from streamdet.frames import Checkpoint, StateSection
 from streamdet.jobs.config import PipelineConfig
 from streamdet.jobs.plan import SourceJob
 from streamdet.jobs.resume.checkpoints import SavedCheckpoint, read_checkpoint
-from streamdet.jobs.resume.journal import HINT, Noted, check_free, check_same, checkpoint_files, read_job
+from streamdet.jobs.resume.journal import (
+    HINT,
+    Noted,
+    check_free,
+    check_same,
+    checkpoint_files,
+    holds_checkpoints,
+    read_job,
+)
 from streamdet.media.locations import SourceSpec, list_images
 from streamdet.models.contract import Detector
 from streamdet.stages.detect import DetectSettings
@@ -37,12 +45,14 @@ class Earlier:
         counted: what was counted of it up to there.
         checkpoint: what it continues from; None where it starts from nothing.
         noted: its journal; None where there is none.
+        lost: it has checkpoints, but the outputs do not hold what came before them.
     """
 
     complete: bool = False
     counted: Mapping[str, Any] | None = None
     checkpoint: Checkpoint | None = None
     noted: Noted | None = None
+    lost: bool = False
 
 
 def look_back(job: SourceJob, identity: Mapping[str, Any]) -> Earlier:
@@ -69,7 +79,7 @@ def look_back(job: SourceJob, identity: Mapping[str, Any]) -> Earlier:
         return Earlier(complete=True, counted=noted.counted, noted=noted)
     saved = _last_checkpoint(folder, job, noted)
     if saved is None:
-        return Earlier(noted=noted)
+        return Earlier(noted=noted, lost=holds_checkpoints(folder))
     return Earlier(counted=saved.about, checkpoint=saved.checkpoint, noted=noted)
 
 

@@ -147,3 +147,28 @@ def test_job_of_another_format(journal):
         read_job(journal.folder)
     path.unlink()
     assert read_job(journal.folder) is None
+
+
+@pytest.mark.parametrize("checkpoints", [1, 3])
+def test_a_disk_that_is_full_at_the_end_has_room_for_what_must_be_noted(
+    tmp_path, journal, monkeypatch, warnings, checkpoints
+):
+    for number in range(1, checkpoints + 1):
+        journal.commit(Checkpoint("a", 240 * number), {})
+    (tmp_path / "a.mp4").write_bytes(bytes(1000))
+
+    def used():
+        return sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+
+    room = used()
+
+    def write_if_there_is_room(path, data):
+        if used() + len(data) > room:
+            raise SinkError(f"{path}: cannot be written: No space left on device")
+        write_at_once(path, data)
+
+    monkeypatch.setattr("streamdet.jobs.resume.journal.write_at_once", write_if_there_is_room)
+    assert journal.leave([tmp_path / "a.mp4"])
+    assert frames_kept(journal)[-1] == 240 * checkpoints
+    assert read_job(journal.folder).has_published(tmp_path / "a.mp4")
+    assert warnings == []
