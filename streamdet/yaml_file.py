@@ -52,7 +52,10 @@ def find_yaml(name: str | Path, folder: Literal["pipelines", "configs"]) -> Path
     path = Path(name)
     if path.suffix or path.name != str(name) or path.is_file():
         return path
-    packaged = {file.stem: file for file in Path(str(files("streamdet") / folder)).glob("*.yaml")}
+    package = Path(str(files("streamdet")))
+    # In a checkout they are beside the package.
+    places = (package / folder, package.parent / folder)
+    packaged = {file.stem: file for place in places if place.is_dir() for file in place.glob("*.yaml")}
     if path.name not in packaged:
         known = ", ".join(sorted(packaged))
         raise ConfigError(
