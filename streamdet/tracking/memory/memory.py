@@ -30,6 +30,8 @@ _NETWORK_SHARE = 0.5  # of the network's logit in the score; the rest is of half
 _DETECTION_LOGIT = 1.5  # of the box that was found, against the two that were predicted
 _MIN_CLASS_SCORE = 1e-3
 _MIN_HITS = 2  # of a track that is carried
+_TRUST_S, _NO_TRUST_S = 0.25, 0.5
+"""Up to here the past is trusted in full; from there on, at two frames a second, boxes and scores stay as found."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +132,7 @@ class ObjectMemory:
         loose = np.flatnonzero(step.owners < 0)
         if not len(loose):
             return refined
-        return refined.joined(_loose(boxes, scores, class_scores, loose, size, self._trust(step.dt_s)))
+        return refined.joined(_loose(boxes, scores, class_scores, loose, size, _trust(step.dt_s)))
 
     def _grow(self) -> None:
         """Make room for new tracks."""
@@ -140,11 +142,6 @@ class ObjectMemory:
             self.evidence = np.concatenate([self.evidence, np.zeros((new, self._classes))])
         if self._forgetful:
             self.lstm[:] = 0.0
-
-    @staticmethod
-    def _trust(dt_s: float) -> float:
-        """0 to 1: how much the past says after this time."""
-        return 1.0
 
     def _weigh(self, matched: Flags, class_scores: Floats, step: Step) -> None:
         """Take up what the boxes say about the class."""
@@ -172,6 +169,9 @@ class ObjectMemory:
         logits = np.where(matched, _NETWORK_SHARE * logits + (1 - _NETWORK_SHARE) * half, logits)
         probability = np.asarray(sigmoid(logits), np.float64)
         boxes, share = _mixed(place, step.predicted, matched, heads)
+        if (trust := _trust(step.dt_s)) < 1:
+            probability = own * matched + trust * (probability - own * matched)
+            boxes = place + trust * (boxes - place)
         shown = self._shown(tracks, matched, probability, boxes)
         if alive is not None:
             shown &= alive
@@ -192,6 +192,11 @@ class ObjectMemory:
         shown &= probability >= MIN_PROBABILITY
         shown &= (boxes[:, 2:] - boxes[:, :2]).min(axis=1) > 1
         return shown
+
+
+def _trust(dt_s: float) -> float:
+    """0 to 1: how much the past says after this time."""
+    return min(1.0, max(0.0, (_NO_TRUST_S - dt_s) / (_NO_TRUST_S - _TRUST_S)))
 
 
 def _mixed(place: Floats, predicted: Floats, matched: Flags, heads: Floats32) -> tuple[Floats, Floats]:

@@ -19,6 +19,8 @@ from streamdet.training.object_memory.sequences import UNKNOWN, Columns
 
 _WARM_UP_SHARE = 0.1
 _MIN_DEVIATION = 0.05
+# A few clips hold few objects: what is read of their looks is kept small, or it learns them by heart.
+_SEEN, _SEEN_RATE, _SEEN_DECAY = ("seen.", "inner_seen."), 0.3, 0.3
 _LOOK_TENSORS = ("look.weight", "look.bias", "likeness")
 
 
@@ -65,9 +67,16 @@ class Fit:
     def __post_init__(self) -> None:
         config = self.config
         per_epoch = -(-(len(self.columns) // config.lanes + 1) // config.steps) + 2
-        self._optimiser = torch.optim.AdamW(self.network.parameters(), config.rate, weight_decay=config.decay)
+        rates = [config.rate, _SEEN_RATE * config.rate]
+        own, seen = (
+            [p for name, p in self.network.named_parameters() if name.startswith(_SEEN) == reads]
+            for reads in (False, True)
+        )
+        groups = [{"params": own, "weight_decay": config.decay}, {"params": seen, "weight_decay": _SEEN_DECAY}]
+        groups = [{**group, "lr": rate} for group, rate in zip(groups, rates, strict=True) if group["params"]]
+        self._optimiser = torch.optim.AdamW(groups)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimiser, config.rate, total_steps=config.epochs * per_epoch, pct_start=_WARM_UP_SHARE
+            self._optimiser, rates[: len(groups)], total_steps=config.epochs * per_epoch, pct_start=_WARM_UP_SHARE
         )
 
     _optimiser: Any = None

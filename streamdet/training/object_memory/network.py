@@ -17,6 +17,7 @@ _MIN_CLASS_SCORE = 1e-3
 _OWN_LOGIT = NAMES.index("logit")
 _FEATURES_OF_LOOKS = (NAMES.index("looked"), NAMES.index("likeness"))
 _NO_CLASS = 30.0
+_SEEN_NOISE = 0.5  # deviations; against learning single objects by heart
 
 State = tuple[Tensor, Tensor, Tensor]
 """Hidden (B, H), cell (B, H), evidence (B, K)."""
@@ -59,7 +60,7 @@ class MemoryNetwork(nn.Module):
         Args:
             embedding_size: E; 0 for a detector that gives none.
             forgetful: see above.
-            dropout: chance that a feature of a lane is hidden in training; of the embeddings six times that.
+            dropout: chance that a feature of a lane is hidden in training; of the embeddings eight times that.
         """
         super().__init__()
         self.embedding_size, self.forgetful, self.dropout = embedding_size, forgetful, dropout
@@ -130,7 +131,7 @@ class MemoryNetwork(nn.Module):
         blind = torch.zeros(len(x), 1, 1, dtype=torch.bool)
         if self.training and self.dropout:
             seen = seen * (torch.rand(len(x), 1, x.shape[2]) > self.dropout)
-            blind = torch.rand(len(x), 1, 1) < 6 * self.dropout
+            blind = torch.rand(len(x), 1, 1) < 8 * self.dropout
             for column in _FEATURES_OF_LOOKS:
                 absent = -self.mean[column] / self.deviation[column] * self.mask[column]
                 seen[..., column] = torch.where(blind[..., 0], absent, seen[..., column])
@@ -138,7 +139,11 @@ class MemoryNetwork(nn.Module):
         if embeddings is None or not self.embedding_size:
             return inner
         there = (embeddings != 0).any(2, keepdim=True) & ~blind
-        told = torch.tanh(self.seen((embeddings.float() - self.seen_mean) / self.seen_deviation)) * there
+        seen = (embeddings.float() - self.seen_mean) / self.seen_deviation
+        if self.training and self.dropout:
+            seen = seen + _SEEN_NOISE * torch.randn_like(seen)
+        told = torch.tanh(self.seen(seen)) * there
+        told = torch.nn.functional.dropout(told, 8 * self.dropout, self.training)
         both: Tensor = inner + self.inner_seen(told)
         return both
 

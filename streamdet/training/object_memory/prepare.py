@@ -43,7 +43,7 @@ def open_clips(config: MemoryConfig, detector: Detector, cache: Path, say: Calla
         for video in labelled.videos:
             for kept in outside(video, part.hold_out.get(video.name)):
                 if len(kept) > 1 and any(labels is not None for labels in kept.labels):
-                    found = _found(detector, kept, cache, say)
+                    found = found_in(detector, kept, cache, say)
                     clips.append(TrackedClip(link_boxes(kept), [Found.of(each) for each in found], alike))
     if not clips:
         raise ConfigError("the sets have no labelled video to train on; stills teach a memory nothing")
@@ -85,7 +85,7 @@ def _limited(columns: Columns, max_steps: int) -> Columns:
     return columns.rows(known[track])
 
 
-def _found(detector: Detector, video: LabelledVideo, cache: Path, say: Callable[[str], None]) -> list[Detections]:
+def found_in(detector: Detector, video: LabelledVideo, cache: Path, say: Callable[[str], None]) -> list[Detections]:
     """What the detector finds in a video, each frame for itself; from the cache where it is there."""
     key = hashlib.sha256(f"{detector.spec.name} {detector.spec.sha256} {video.name} {len(video)}".encode()).hexdigest()
     path = cache / f"{key[:16]}.npz"
