@@ -237,7 +237,8 @@ def _judge(detector: "Detector", contender: Contender, ground: _Ground, how: _Ho
     from streamdet.evaluation.report import brief_report, report
     from streamdet.evaluation.trial import Way, run_trial, streaming_figures
 
-    way = Way(contender.memory, how.image_size, 1 if how.latency_ms == "measured" else CHUNK_FRAMES)
+    chunk_frames = 1 if how.latency_ms == "measured" else CHUNK_FRAMES
+    way = Way(contender.memory, how.image_size, chunk_frames, None if how.only is None else tuple(how.only))
     log.debug("%s: %d videos", contender.label, len(ground.labelled.videos))
     trial, classes = run_trial(detector, ground.labelled.videos, way, tracked=how.track), ground.labelled.classes
     latencies_s = [seconds for video in trial.latencies_s for seconds in video.tolist()]

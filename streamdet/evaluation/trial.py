@@ -40,11 +40,13 @@ class Way:
         memory: see Memory.
         image_size: longer side of the model image, or its height and width, in pixels; the model's own when None.
         chunk_frames: how many frames the detector gets at once; 1 to measure the latency of a live stream.
+        only: names of the classes that are looked for; all of the detector's when None.
     """
 
     memory: Memory = "carry"
     image_size: int | tuple[int, int] | None = None
     chunk_frames: int = CHUNK_FRAMES
+    only: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

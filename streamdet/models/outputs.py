@@ -5,9 +5,9 @@ Shapes: B streams, T frames, P places (cells, anchors), K classes, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,11 +98,13 @@ class Candidates:
         scores: (P, K) float32, 0 to 1.
         overlapping: whether boxes of one object may be among them, so that all but the best have to go; otherwise
             each is at most one object.
+        more: optional columns of Detections by name, each a function of the rows that are kept.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     overlapping: bool
+    more: Mapping[str, Callable[[NDArray[np.int64]], NDArray[Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +133,8 @@ class CandidateOutputs:
             *_, class_ids, rows = select_boxes(boxes, scores, options, self.classes)
         else:
             rows, class_ids = best_rows(scores, options, self.classes)
-        return Detections.of(boxes[rows], scores[rows, class_ids], class_ids, self.classes, class_scores=scores[rows])
+        more = {"class_scores": scores[rows], **{name: column(rows) for name, column in found.more.items()}}
+        return Detections.of(boxes[rows], scores[rows, class_ids], class_ids, self.classes, **more)
 
 
 def _rows(frames: Sequence[Sequence[T]], streams: int, length: int) -> list[list[T]]:

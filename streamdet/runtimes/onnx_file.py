@@ -5,7 +5,7 @@ Shapes: N images, H, W pixels of the model image.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -18,8 +18,9 @@ from streamdet.boxes import clip_boxes
 from streamdet.errors import ConfigError, ModelError
 from streamdet.models.contract import Detector, DetectorSpec, InputSpec
 from streamdet.models.onnx.file import OnnxFile, Port, literal, read_onnx
-from streamdet.models.onnx.layouts import read_layout, tell
-from streamdet.models.onnx.names import COCO_BY_COUNT, Columns, names_in, read_names
+from streamdet.models.onnx.layouts import PLAIN, read_layout, tell
+from streamdet.models.onnx.names import COCO_BY_COUNT, NO_CLASS, Columns, names_in, read_names
+from streamdet.models.onnx.queries import SIZE_INPUTS
 from streamdet.models.onnx.reading import Reading
 from streamdet.models.onnx.seen import Array, Seen
 from streamdet.models.options import Precision, Runtime
@@ -33,6 +34,7 @@ log = logging.getLogger("streamdet.models.onnx")
 _GREY = 114
 _PROBED_SIDE = 320
 _MOST_GRAPHS = 8
+_OTHERS = SIZE_INPUTS | {"pixel_mask"}
 
 
 def open_onnx(
@@ -107,19 +109,24 @@ class Network:
         engine: runs it.
 
     Raises:
-        ConfigError: if it does not take one image.
+        ConfigError: if it does not take images alone, or with their sizes.
     """
 
     def __init__(self, file: OnnxFile, engine: Engine) -> None:
         self.file, self.engine = file, engine
-        self.image, self.others = _inputs(file)
+        self.image = _image(file)
         self._graphs: OrderedDict[tuple[int, int], Execute] = OrderedDict()
         self._lock = Lock()
 
     @property
+    def channels_last(self) -> bool:
+        """Whether the images are (N, H, W, 3)."""
+        return self.image.shape[-3] not in (3, None)
+
+    @property
     def fixed(self) -> tuple[int, int] | None:
         """Height and width of the images, where the file takes no others."""
-        height, width = self.image.shape[-2:]
+        height, width = self.image.shape[-3:-1] if self.channels_last else self.image.shape[-2:]
         return None if height is None or width is None else (height, width)
 
     def look(self, names: tuple[str, ...] | None) -> Seen:
@@ -132,52 +139,95 @@ class Network:
             ModelError: if it cannot be run.
         """
         height, width = self.fixed or (_PROBED_SIDE, _PROBED_SIDE)
-        arrays = self.run(np.full((1, 3, height, width), 0.5, np.float32))
+        value = 0.5 if self.image.dtype.kind == "f" else _GREY
+        [arrays] = self.run(np.full((1, 3, height, width), value, np.float32))
         named = {port.name: array for port, array in zip(self.file.outputs, arrays, strict=True)}
-        return Seen(named, height, width, [port.name for port in self.others], self.file.metadata, names)
+        inputs = [port.name for port in self.file.inputs if port is not self.image]
+        return Seen(named, height, width, inputs, self.file.metadata, names)
 
-    def run(self, images_NCHW: NDArray[np.float32]) -> Sequence[Array]:
-        """Outputs for images as the network wants them, in the file's order."""
-        with self._lock:
-            return self._graph(*images_NCHW.shape[2:])([images_NCHW.astype(self.image.dtype, copy=False)])
+    def run(self, images_NCHW: NDArray[np.float32]) -> Iterator[Sequence[Array]]:
+        """Outputs for each of the images, which are as the network wants them, in the file's order.
 
-    def _graph(self, height: int, width: int) -> Execute:
+        A network that takes a batch gets its last image again where there are too few; a batch axis stays, of length 1.
+        """
+        N, _, height, width = images_NCHW.shape
+        batch = (self.image.shape[0] or 1) if len(self.image.shape) == 4 else 1
+        images = (images_NCHW.transpose(0, 2, 3, 1) if self.channels_last else images_NCHW).astype(self.image.dtype)
+        for start in range(0, N, batch):
+            rows = np.minimum(np.arange(start, start + batch), N - 1)
+            outputs = self._execute(images[rows], height, width)
+            for row in range(min(batch, N - start)):
+                yield outputs if batch == 1 else [output[row : row + 1] for output in outputs]
+
+    def _execute(self, images: Array, height: int, width: int) -> Sequence[Array]:
+        values = {
+            port.name: images if port is self.image else _other(port, len(images), height, width)
+            for port in self.file.inputs
+        }
+        if len(self.image.shape) == 3:
+            values[self.image.name] = images[0]
         size = height, width
-        if size not in self._graphs:
-            shapes = {self.image.name: (1, 3, *size)}
-            self._graphs[size] = self.engine.compile(self.file.sized(shapes))
-            while len(self._graphs) > _MOST_GRAPHS:
-                self._graphs.popitem(last=False)
-        self._graphs.move_to_end(size)
-        return self._graphs[size]
+        with self._lock:
+            if size not in self._graphs:
+                self._graphs[size] = self.engine.compile(
+                    self.file.sized({name: value.shape for name, value in values.items()})
+                )
+                while len(self._graphs) > _MOST_GRAPHS:
+                    self._graphs.popitem(last=False)
+            self._graphs.move_to_end(size)
+            return self._graphs[size](list(values.values()))
 
 
-def _inputs(file: OnnxFile) -> tuple[Port, list[Port]]:
-    """The image, and what is wanted besides it."""
-    images = [port for port in file.inputs if len(port.shape) == 4 and port.shape[1] in (3, None)]
-    if len(images) != 1 or len(file.inputs) > 1:
+def _image(file: OnnxFile) -> Port:
+    """The input that is the image.
+
+    Raises:
+        ConfigError: there is not exactly one, or an input besides it is not known.
+    """
+    images = [port for port in file.inputs if len(port.shape) in (3, 4) and _has_colours(port)]
+    others = [port.name for port in file.inputs if port.name not in (*_OTHERS, *(image.name for image in images))]
+    if len(images) != 1 or others:
         shown = ", ".join(map(str, file.inputs))
         raise ConfigError(f"{file.path}: expected one image (N, 3, H, W) as its input, it takes {shown}")
-    return images[0], [port for port in file.inputs if port is not images[0]]
+    return images[0]
+
+
+def _has_colours(port: Port) -> bool:
+    return port.name not in _OTHERS and (port.shape[-3] in (3, None) or port.shape[-1] == 3)
+
+
+def _other(port: Port, images: int, height: int, width: int) -> Array:
+    """What an input besides the images gets: their width and height, or a mask of ones."""
+    if port.name in SIZE_INPUTS:
+        return np.tile(np.array([[width, height]], port.dtype), (images, 1))
+    sides = port.shape[1:] if None not in port.shape[1:] else (height, width)
+    return np.ones((images, *(side or 1 for side in sides)), port.dtype)
 
 
 def _detector(network: Network, seen: Seen, wanted: str | None, pixels: Mapping[str, Any]) -> Detector:
     file = network.file
     layout, reading = tell(seen, wanted, file.path.name)
-    columns = Columns(seen.names or _coco(reading.columns, file))
+    columns = Columns(_names(seen, reading, file))
     spec = DetectorSpec(file.path.stem, columns.classes, file.sha256, _input(network, reading, pixels))
 
     def look(images: NDArray[np.uint8]) -> CandidateOutputs:
         height, width = images.shape[2:]
-        found = []
-        for image in spec.input.to_network(images):
-            for boxes, scores in reading.decode(network.run(image[None]), height, width):
-                clipped = clip_boxes(boxes, width, height)
-                found.append(Candidates(clipped, columns.scores(scores), reading.overlapping))
-        return CandidateOutputs([found], columns.classes)
+        frames = []
+        for outputs in network.run(spec.input.to_network(images)):
+            found = reading.decode(outputs, height, width)
+            boxes = clip_boxes(found.boxes, width, height)
+            frames.append(Candidates(boxes, columns.scores(found.scores), reading.overlapping, found.more))
+        return CandidateOutputs([frames], columns.classes)
 
     _say(file, layout, reading, spec)
     return StatelessDetector(spec, network.engine.runtime, look)
+
+
+def _names(seen: Seen, reading: Reading, file: OnnxFile) -> Sequence[str]:
+    """Names of the columns of scores."""
+    if seen.names is None:
+        return _coco(reading.columns, file)
+    return (*seen.names, NO_CLASS) if reading.background == "last" else seen.names
 
 
 def _coco(columns: int, file: OnnxFile) -> Sequence[str]:
@@ -188,7 +238,9 @@ def _coco(columns: int, file: OnnxFile) -> Sequence[str]:
     """
     names = COCO_BY_COUNT.get(columns)
     if names is None:
-        raise ConfigError(f"{file.path.name}: has {columns} classes without names: say --class-names A,B,...")
+        raise ConfigError(
+            f"{file.path.name}: its {columns or ''} classes have no names: say --class-names A,B,..., coco80 or coco91"
+        )
     log.info("%s: has no names for its %d classes; taken for COCO's, --class-names sets others", file.path, columns)
     return names
 
@@ -206,9 +258,20 @@ def _input(network: Network, reading: Reading, pixels: Mapping[str, Any]) -> Inp
         log.warning(
             "%s: does not tell the order of its colours; RGB is taken, --layout bgr sets the other", file.path.name
         )
+    if network.image.dtype.kind != "f":
+        spec = replace(spec, scale=1.0, mean=PLAIN.mean, std=PLAIN.std)
     if network.fixed is not None:
         spec = replace(spec, fixed=network.fixed, size=max(network.fixed), multiple=1)
+    else:
+        spec = replace(spec, size=_size(file) or spec.size)
     return replace(spec, padding=_GREY, **pixels)
+
+
+def _size(file: OnnxFile) -> int | None:
+    """Longer side of the images that it was made for, by its metadata."""
+    value = literal(file.metadata.get("imgsz"))
+    sides = value if isinstance(value, list | tuple) else [value]
+    return max(sides) if sides and all(type(side) is int and 0 < side <= 4096 for side in sides) else None
 
 
 def _say(file: OnnxFile, layout: str, reading: Reading, spec: DetectorSpec) -> None:
@@ -224,3 +287,5 @@ def _say(file: OnnxFile, layout: str, reading: Reading, spec: DetectorSpec) -> N
         image.channel_order.upper(),
         image.fit,
     )
+    if licence := file.metadata.get("license"):
+        log.info("%s: licence, as its metadata say: %s", file.path.name, licence[:200])

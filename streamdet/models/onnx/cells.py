@@ -1,6 +1,6 @@
 """Layouts with a prediction for every cell of grids over the image: YOLO and its kin, NanoDet-Plus.
 
-Shapes: N images, P cells, K classes.
+Shapes: P cells, K classes.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from functools import lru_cache, partial
 import numpy as np
 
 from streamdet.models.contract import InputSpec
-from streamdet.models.onnx.reading import RGB_0_1, Floats, Reading, corners, sigmoid
+from streamdet.models.onnx.parts import Parts, parts_of
+from streamdet.models.onnx.reading import RGB_0_1, Floats, Found, Reading, corners, sigmoid
 from streamdet.models.onnx.seen import Array, Seen, are_fractions
 
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
@@ -20,98 +21,103 @@ _RAW_BELOW = 32.0
 
 
 def anchor_free(seen: Seen) -> Reading | None:
-    """(N, 4 + K, P): centre, width and height in pixels, and a score for each class.
+    """(1, 4 + K, P), or (1, P, 4 + K): centre, width and height in pixels, and a score for each class.
+
+    Segmentation and pose add rows, see models.onnx.parts.
 
     Source: the ONNX exports of Ultralytics for YOLOv5u, v8, v9, v11 and v12.
     """
-    if len(seen.shapes) != 1 or len(seen.shapes[0]) != 3:
+    parts = parts_of(seen)
+    if parts is None or len(seen.shapes[0]) != 3:
         return None
-    _, rows, cells = seen.shapes[0]
-    if not _strides(seen, cells) or not seen.could_have(rows - 4):
-        return None
-    return Reading("cells + scores", rows - 4, _decode_anchor_free, overlapping=True, input=RGB_0_1)
+    for across in (True, False):
+        cells, numbers = seen.shapes[0][2 if across else 1], seen.shapes[0][1 if across else 2]
+        columns = numbers - 4 - parts.numbers
+        if _strides(seen, cells) and seen.could_have(columns):
+            decode = partial(_decode_anchor_free, across=across, parts=parts, columns=columns)
+            return Reading(f"cells + scores{parts}", columns, decode, overlapping=True, input=RGB_0_1)
+    return None
 
 
-def _decode_anchor_free(outputs: Sequence[Array], height: int, width: int) -> list[tuple[Floats, Floats]]:
-    return [(corners(image[:4].T), np.asarray(image[4:].T, np.float32)) for image in outputs[0]]
+def _decode_anchor_free(
+    outputs: Sequence[Array], height: int, width: int, across: bool, parts: Parts, columns: int
+) -> Found:
+    rows = outputs[0][0].T if across else outputs[0][0]
+    boxes, scores = corners(rows[:, :4]), np.asarray(rows[:, 4 : 4 + columns], np.float32)
+    return Found(boxes, scores, parts.columns(rows[:, 4 + columns :], boxes, outputs, height, width))
 
 
 def anchored(seen: Seen) -> Reading | None:
-    """(N, 3 P, 5 + K), of three anchors a cell: centre, width and height in pixels, objectness, score of each class.
+    """(1, 3 P, 5 + K), of three anchors a cell: centre, width and height in pixels, objectness, score of each class.
 
     Source: the ONNX exports of the YOLOv5 and YOLOv7 repositories.
     """
     if not _is_table(seen) or not seen.could_have(seen.shapes[0][2] - 5):
         return None
-    _, rows, columns = seen.shapes[0]
+    _, rows, numbers = seen.shapes[0]
     if rows % 3 or not _strides(seen, rows // 3):
         return None
-    return Reading("anchors + objectness", columns - 5, _decode_objectness, overlapping=True, input=RGB_0_1)
+    return Reading("anchors + objectness", numbers - 5, _decode_objectness, overlapping=True, input=RGB_0_1)
 
 
-def _decode_objectness(outputs: Sequence[Array], height: int, width: int) -> list[tuple[Floats, Floats]]:
-    return [(corners(image), np.asarray(image[:, 5:] * image[:, 4:5], np.float32)) for image in outputs[0]]
+def _decode_objectness(outputs: Sequence[Array], height: int, width: int) -> Found:
+    rows = outputs[0][0]
+    return Found(corners(rows), np.asarray(rows[:, 5:] * rows[:, 4:5], np.float32))
 
 
 def yolox(seen: Seen) -> Reading | None:
-    """(N, P, 5 + K): centre, width and height, in pixels or in each cell's own units; objectness, scores.
+    """(1, P, 5 + K): centre, width and height, in pixels or in each cell's own units; objectness, scores.
 
     Source: Ge et al. 2021 (YOLOX) and the ONNX export of its repository.
     """
     if not _is_table(seen) or not seen.could_have(seen.shapes[0][2] - 5):
         return None
-    _, rows, columns = seen.shapes[0]
+    _, rows, numbers = seen.shapes[0]
     strides = _strides(seen, rows)
     if not strides:
         return None
     pixels = InputSpec(640, channel_order="bgr", fit="square")
     if float(np.abs(seen.values[0][..., :2]).max()) >= _RAW_BELOW:
-        return Reading("YOLOX, decoded", columns - 5, _decode_objectness, overlapping=True, input=pixels)
+        return Reading("YOLOX, decoded", numbers - 5, _decode_objectness, overlapping=True, input=pixels)
     decode = partial(_decode_yolox, strides=strides)
-    return Reading("YOLOX, raw", columns - 5, decode, overlapping=True, input=pixels)
+    return Reading("YOLOX, raw", numbers - 5, decode, overlapping=True, input=pixels)
 
 
-def _decode_yolox(
-    outputs: Sequence[Array], height: int, width: int, strides: Sequence[int]
-) -> list[tuple[Floats, Floats]]:
-    cells_P2, strides_P1 = _grid(height, width, tuple(strides))
-    found = []
-    for image in outputs[0]:
-        centres, sides = (image[:, :2] + cells_P2) * strides_P1, np.exp(image[:, 2:4]) * strides_P1
-        found.append((corners(np.concatenate([centres, sides], axis=1)), image[:, 5:] * image[:, 4:5]))
-    return found
+def _decode_yolox(outputs: Sequence[Array], height: int, width: int, strides: tuple[int, ...]) -> Found:
+    cells_P2, strides_P1 = _grid(height, width, strides)
+    rows = outputs[0][0]
+    centres, sides = (rows[:, :2] + cells_P2) * strides_P1, np.exp(rows[:, 2:4]) * strides_P1
+    boxes = corners(np.concatenate([centres, sides], axis=1))
+    return Found(boxes, np.asarray(rows[:, 5:] * rows[:, 4:5], np.float32))
 
 
 def nanodet_plus(seen: Seen) -> Reading | None:
-    """(N, P, K + 4 x 8): scores of classes, and of 8 distances to each side of the box, from the cell's corner.
+    """(1, P, K + 4 x 8): scores of classes, and of 8 distances to each side of the box, from the cell's corner.
 
     Source: RangiLyu's NanoDet-Plus; Li et al. 2020 (Generalized Focal Loss) for the distances.
     """
     if not _is_table(seen) or not seen.could_have(seen.shapes[0][2] - 4 * _NANODET_BINS):
         return None
-    _, rows, columns = seen.shapes[0]
+    _, rows, numbers = seen.shapes[0]
     if rows != seen.cells(_NANODET_STRIDES):
         return None
-    classes = columns - 4 * _NANODET_BINS
-    decode = partial(_decode_nanodet, raw=not are_fractions(seen.values[0][..., :classes]))
+    columns = numbers - 4 * _NANODET_BINS
+    decode = partial(_decode_nanodet, raw=not are_fractions(seen.values[0][..., :columns]))
     pixels = InputSpec(
         416, multiple=64, channel_order="bgr", mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395)
     )
-    return Reading("NanoDet-Plus", classes, decode, overlapping=True, input=pixels)
+    return Reading("NanoDet-Plus", columns, decode, overlapping=True, input=pixels)
 
 
-def _decode_nanodet(outputs: Sequence[Array], height: int, width: int, raw: bool) -> list[tuple[Floats, Floats]]:
+def _decode_nanodet(outputs: Sequence[Array], height: int, width: int, raw: bool) -> Found:
     cells_P2, strides_P1 = _grid(height, width, _NANODET_STRIDES)
     bins, points_P2 = np.arange(_NANODET_BINS, dtype=np.float32), cells_P2 * strides_P1
-    found = []
-    for image in outputs[0]:
-        logits = image[:, -4 * _NANODET_BINS :].reshape(-1, 4, _NANODET_BINS)
-        likely = np.exp(logits - logits.max(axis=2, keepdims=True))
-        far_P4 = (likely @ bins) / likely.sum(axis=2) * strides_P1
-        boxes = np.concatenate([points_P2 - far_P4[:, :2], points_P2 + far_P4[:, 2:]], axis=1, dtype=np.float32)
-        scores = image[:, : -4 * _NANODET_BINS]
-        found.append((boxes, sigmoid(scores) if raw else np.asarray(scores, np.float32)))
-    return found
+    scores, logits = np.split(outputs[0][0], [-4 * _NANODET_BINS], axis=1)
+    logits = logits.reshape(-1, 4, _NANODET_BINS)
+    likely = np.exp(logits - logits.max(axis=2, keepdims=True))
+    far_P4 = (likely @ bins) / likely.sum(axis=2) * strides_P1
+    boxes = np.concatenate([points_P2 - far_P4[:, :2], points_P2 + far_P4[:, 2:]], axis=1, dtype=np.float32)
+    return Found(boxes, sigmoid(scores) if raw else np.asarray(scores, np.float32))
 
 
 def _is_table(seen: Seen) -> bool:

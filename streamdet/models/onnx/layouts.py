@@ -8,9 +8,10 @@ from typing import Any
 
 from streamdet.errors import ConfigError
 from streamdet.models.contract import InputSpec
-from streamdet.models.onnx.boxes import boxes_and_scores
+from streamdet.models.onnx.boxes import boxes_and_scores, seven_columns, six_columns, six_relative_columns
 from streamdet.models.onnx.cells import anchor_free, anchored, nanodet_plus, yolox
 from streamdet.models.onnx.names import COCO_BY_COUNT
+from streamdet.models.onnx.queries import boxes_with_scores, detr, detr_sigmoid, rfdetr, rtdetr, sized, torchvision
 from streamdet.models.onnx.reading import IMAGENET, Reading
 from streamdet.models.onnx.seen import Seen
 
@@ -20,15 +21,27 @@ LAYOUTS: Mapping[str, Callable[[Seen], Reading | None]] = {
     "yolox": yolox,
     "nanodet-plus": nanodet_plus,
     "boxes": boxes_and_scores,
+    "nms": six_columns,
+    "nms-relative": six_relative_columns,
+    "yolov7-nms": seven_columns,
+    "rtdetr": rtdetr,
+    "detr-sized": sized,
+    "rfdetr": rfdetr,
+    "detr": detr,
+    "detr-sigmoid": detr_sigmoid,
+    "torchvision": torchvision,
+    "mmdet": boxes_with_scores,
 }
 """By the name that `--layout` takes."""
 
-_PLAIN = InputSpec(640)
+_TASKS = ("detect", "segment", "pose")
+PLAIN = InputSpec(640)
+"""Images as they are: 0 to 255, without a mean."""
 PIXELS: Mapping[str, Mapping[str, Any]] = {
     "rgb": {"channel_order": "rgb"},
     "bgr": {"channel_order": "bgr"},
-    "0-1": {"scale": 1 / 255, "mean": _PLAIN.mean, "std": _PLAIN.std},
-    "0-255": {"scale": 1.0, "mean": _PLAIN.mean, "std": _PLAIN.std},
+    "0-1": {"scale": 1 / 255, "mean": PLAIN.mean, "std": PLAIN.std},
+    "0-255": {"scale": 1.0, "mean": PLAIN.mean, "std": PLAIN.std},
     "imagenet": {"scale": 1 / 255, "mean": IMAGENET.mean, "std": IMAGENET.std},
     "pad": {"fit": "pad"},
     "square": {"fit": "square"},
@@ -69,6 +82,9 @@ def tell(seen: Seen, wanted: str | None, file: str) -> tuple[str, Reading]:
     Raises:
         ConfigError: if none fits, or more than one.
     """
+    task = seen.metadata.get("task", "detect")
+    if task not in _TASKS:
+        raise ConfigError(f"{file}: is for the task {task}, expected a detector: {', '.join(_TASKS)}")
     known = LAYOUTS if wanted is None else {wanted: LAYOUTS[wanted]}
     fitting = {name: reading for name, look in known.items() if (reading := look(seen)) is not None}
     if len(fitting) > 1 and seen.names is None:

@@ -26,14 +26,17 @@ COCO_91 = (NO_CLASS, *_COCO_90.split(","))
 COCO_80 = tuple(name for name in COCO_91 if name != NO_CLASS)
 """COCO's names without gaps."""
 COCO_BY_COUNT = {len(names): names for names in (COCO_80, COCO_91)}
+_KNOWN = {"coco80": COCO_80, "coco91": COCO_91}
 
 
 def read_names(text: str) -> tuple[str, ...]:
-    """Names that a user gives: A,B,C, or a text file with one in each line.
+    """Names that a user gives: A,B,C, a text file with one in each line, or coco80 or coco91.
 
     Raises:
         ConfigError: if the file cannot be read, or a name is empty.
     """
+    if text in _KNOWN:
+        return _KNOWN[text]
     if Path(text).suffix.lower() in (".txt", ".names"):
         try:
             names = Path(text).read_text(encoding="utf-8").strip().splitlines()

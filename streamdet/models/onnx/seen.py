@@ -56,3 +56,8 @@ class Seen:
 def are_fractions(array: Array) -> bool:
     """Whether all values are 0 to 1."""
     return bool(array.size) and bool(np.isfinite(array).all()) and 0 <= float(array.min()) <= float(array.max()) <= 1
+
+
+def are_whole(array: Array) -> bool:
+    """Whether all values are whole numbers, as those of classes are."""
+    return bool((array == np.floor(array)).all())

@@ -100,3 +100,8 @@ def test_stills_are_no_stream(build):
     trial = run_trial(detector, [still], Way())
     with pytest.raises(ConfigError, match="the set holds stills"):
         streaming_figures(detector, trial, Way(), build.classes, latency_s=0.1)
+
+
+def test_only_some_classes_are_looked_for(build):
+    trial = run_trial(SquareFinder(), [walk(build)], Way(only=("nothing",)), tracked=False)
+    assert not any(len(found) for _, frames in trial.pairs for found in frames)

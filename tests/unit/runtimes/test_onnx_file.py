@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 from onnx_networks import write_constant_network, write_grid_network
 
 import streamdet
@@ -142,9 +143,9 @@ def test_columns_of_one_name_are_one_class(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        (6, {}, r"v8\.onnx: has 2 classes without names: say --class-names A,B,\.\.\."),
-        (6, {"class_names": "a,b,c"}, r"v8\.onnx: is no detector of a known layout .* images? of 64x64: .*; 3 class"),
-        (6, {"layout": "yolox"}, r"v8\.onnx: its outputs do not have the layout yolox: for an image of 64x64: output0"),
+        (6, {}, r"v8\.onnx: its 2 classes have no names: say --class-names A,B,\.\.\., coco80"),
+        (6, {"class_names": "a,b,c"}, r"v8\.onnx: is no detector of a known layout .* image of 64x96: .*; 3 class"),
+        (6, {"layout": "yolox"}, r"v8\.onnx: its outputs do not have the layout yolox: for an image of 64x96: output0"),
         (6, {"layout": "yolo9000"}, r"layout yolo9000: expected one of yolov8, .*, got 'yolo9000'"),
         (6, {"class_names": "a,,b"}, r"class names a,,b: one is empty"),
         (6, {"class_names": "none.txt"}, r"class names none\.txt: cannot be read"),
@@ -153,7 +154,7 @@ def test_columns_of_one_name_are_one_class(tmp_path):
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path, rows, options, message):
-    path = write_grid_network(tmp_path / "v8.onnx", *_colours(rows, 4), sides=(64, 64))
+    path = write_grid_network(tmp_path / "v8.onnx", *_colours(rows, 4), sides=(64, 96))
     with pytest.raises(ConfigError, match=message):
         streamdet.load(path, **options)
 
@@ -162,7 +163,10 @@ def test_two_layouts_that_fit_are_refused(tmp_path):
     path = write_grid_network(
         tmp_path / "t.onnx", *_colours(40, 5), sides=(64, 64), strides=(8, 16, 32, 64), rows_first=True
     )
-    with pytest.raises(ConfigError, match=r"t\.onnx: could be yolox \(35 classes\) or nanodet-plus \(8 classes\): say"):
+    with pytest.raises(
+        ConfigError,
+        match=r"t\.onnx: could be yolov8 \(36 classes\) or yolox \(35 classes\) or nanodet-plus \(8 classes\): say",
+    ):
         streamdet.load(path)
     assert streamdet.load(path, class_names="a,b,c,d,e,f,g,h").spec.input.std == (57.375, 57.12, 58.395)
 
@@ -188,3 +192,158 @@ def test_no_torch_is_loaded(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+BOX = np.array([[10, 20, 30, 50], [0, 0, 20, 10]], np.float32)
+CENTRES = np.array([[20, 35, 20, 30], [10, 5, 20, 10]], np.float32)
+
+
+def _assert_finds(found):
+    """The second class in the first box with 0.75, and the first in the second with 0.5."""
+    np.testing.assert_allclose(found.boxes, BOX, atol=1e-3)
+    assert found.class_names.tolist() == ["car", "person"]
+    np.testing.assert_allclose(found.scores, [0.75, 0.5], atol=1e-3)
+    assert found.class_scores.argmax(axis=1).tolist() == [1, 0]
+
+
+LOGITS = np.log(np.array([[[1, 3], [1, 0.01]]], np.float32))  # sigmoid: 0.5 and 0.75, 0.5 and little
+SOFTMAX = np.log(np.array([[[0.05, 0.75, 0.2], [0.5, 0.1, 0.4]]], np.float32))
+LISTED = {"labels": np.array([1, 0]), "boxes": BOX, "scores": np.array([0.75, 0.5], np.float32)}
+
+
+def _columns(*parts):
+    """Columns beside each other, a row for each of two boxes."""
+    return np.concatenate([np.reshape(part, (2, -1)) for part in parts], axis=1, dtype=np.float32)
+
+
+SCORES, CLASSES = [0.75, 0.5], [1, 0]
+LAYOUTS = {
+    "nms": {"o": _columns(BOX, SCORES, CLASSES)[None]},
+    "nms-relative": {"o": _columns(CENTRES / 64, SCORES, CLASSES)[None]},
+    "yolov7-nms": {"o": _columns([0, 0], BOX, CLASSES, SCORES)},
+    "rtdetr": {"o": _columns(CENTRES / 64, [[0.1, 0.75], [0.5, 0.1]])[None]},
+    "detr-sized": {name: array[None] for name, array in LISTED.items()},
+    "rfdetr": {"dets": CENTRES[None] / 64, "labels": LOGITS},
+    "detr": {"logits": SOFTMAX, "pred_boxes": CENTRES[None] / 64},
+    "detr-sigmoid": {"logits": LOGITS, "pred_boxes": CENTRES[None] / 64},
+    "torchvision": LISTED | {"labels": np.array([2, 1])},
+    "mmdet": {"dets": _columns(BOX, SCORES)[None], "labels": np.array([CLASSES])},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_boxes_of_every_other_layout(tmp_path, layout):
+    others = {"orig_target_sizes": (1, 2)} if layout == "detr-sized" else None
+    path = write_constant_network(tmp_path / "x.onnx", LAYOUTS[layout], others=others)
+    pixels = "0-1" if layout == "mmdet" else None
+    _assert_finds(_found(streamdet.load(path, layout=pixels, class_names=NAMES), _image(RED)))
+    _assert_finds(_found(streamdet.load(path, layout=f"{layout},0-1", class_names=NAMES), _image(RED)))
+    with pytest.raises(ConfigError, match=r"have no names|do not have the layout|could be"):
+        streamdet.load(path, layout=f"{layout},0-1")
+
+
+def test_nothing_found_on_grey_leaves_corners_or_centres_in_doubt(tmp_path):
+    empty = {"o": np.zeros((1, 300, 6), np.float32)}
+    path = write_constant_network(tmp_path / "x.onnx", empty)
+    with pytest.raises(ConfigError, match=r"could be nms \(2 classes\) or nms-relative \(2 classes\): say --layout"):
+        streamdet.load(path, class_names=NAMES)
+    for head, fit in (("Detect", "pad"), ("RTDETRDecoder", "stretch")):
+        path = write_constant_network(tmp_path / "x.onnx", empty, metadata={"head": head})
+        assert streamdet.load(path, class_names=NAMES).spec.input.fit == fit
+    assert len(_found(streamdet.load(path, class_names=NAMES), _image(RED))) == 0
+
+
+ULTRALYTICS = {"names": "{0: 'person', 1: 'car'}", "imgsz": "[64, 96]", "stride": "32", "task": "detect"}
+
+
+def test_metadata_tells_names_and_size(tmp_path, caplog):
+    weights, biases = _colours(6, 4)
+    biases[:4] = 30, 20, 10, 8
+    metadata = ULTRALYTICS | {"license": "AGPL-3.0 License"}
+    with caplog.at_level("INFO"):
+        detector = streamdet.load(write_grid_network(tmp_path / "u.onnx", weights, biases, metadata=metadata))
+    assert (detector.spec.classes, detector.spec.input.size) == (("person", "car"), 96)
+    assert sum("AGPL-3.0" in record.getMessage() for record in caplog.records) == 1
+    assert _found(detector, _image(BLUE)).class_names.tolist() == ["car"]
+
+
+@pytest.mark.parametrize("task", ["obb", "classify"])
+def test_other_tasks_are_refused(tmp_path, task):
+    path = write_grid_network(tmp_path / "u.onnx", *_colours(7, 4), metadata=ULTRALYTICS | {"task": task})
+    with pytest.raises(ConfigError, match=f"u.onnx: is for the task {task}, expected a detector: "):
+        streamdet.load(path)
+
+
+def test_names_that_do_not_fit_the_columns_are_refused(tmp_path):
+    path = write_grid_network(tmp_path / "u.onnx", *_colours(7, 4), sides=(64, 96), metadata=ULTRALYTICS)
+    with pytest.raises(ConfigError, match=r"is no detector of a known layout .*output0 1x7x126 float32; 2 class names"):
+        streamdet.load(path)
+
+
+@pytest.mark.parametrize("suppressed", [False, True])
+def test_masks_of_prototypes(tmp_path, suppressed):
+    """Two prototypes: the left half of the image, and the right one; the box lies over both."""
+    prototypes = np.full((1, 2, 16, 16), -9, np.float32)
+    prototypes[0, 0, :, :8] = prototypes[0, 1, :, 8:] = 9
+    if suppressed:
+        rows = np.array([[16, 16, 48, 48, 0.9, 1, 1, 0]], np.float32)[None]
+    else:
+        rows = np.zeros((1, 8, 84), np.float32)
+        rows[0, :, 5] = 32, 32, 32, 32, 0.1, 0.9, 1, 0
+    metadata = ULTRALYTICS | {"task": "segment", "imgsz": "[64, 64]"}
+    path = write_constant_network(tmp_path / "s.onnx", {"o": rows, "p": prototypes}, metadata=metadata)
+    found = _found(streamdet.load(path), _image(RED))
+    assert found.class_names.tolist() == ["car"]
+    assert found.masks.shape == (1, 28, 28)
+    assert (found.masks[0, :, :12] > 250).all()
+    assert (found.masks[0, :, 16:] < 5).all()
+
+
+def test_keypoints(tmp_path):
+    rows = np.zeros((1, 11, 84), np.float32)
+    rows[0, :, 5] = 32, 32, 32, 32, 0.9, 20, 21, 0.8, 40, 41, 0.6
+    metadata = ULTRALYTICS | {"task": "pose", "imgsz": "[64, 64]", "kpt_shape": "[2, 3]", "names": "{0: 'person'}"}
+    path = write_constant_network(tmp_path / "p.onnx", {"o": rows}, metadata=metadata)
+    found = _found(streamdet.load(path), _image(RED))
+    np.testing.assert_allclose(found.keypoints, [[[20, 21, 0.8], [40, 41, 0.6]]], atol=1e-6)
+
+
+def test_masks_of_whole_images(tmp_path):
+    masks = np.zeros((2, 1, 64, 64), np.float32)
+    masks[0, 0, 20:35] = 1
+    path = write_constant_network(tmp_path / "m.onnx", LAYOUTS["torchvision"] | {"masks": masks})
+    found = _found(streamdet.load(path, class_names=NAMES), _image(RED))
+    _assert_finds(found)
+    assert (found.masks[0, :13] > 250).all()
+    assert (found.masks[0, 15:] < 5).all()
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("batch", [1, 3, "batch"])
+@pytest.mark.parametrize("sides", [None, (64, 64)])
+def test_batches_and_sizes_fixed_and_not(tmp_path, runtime, batch, sides):
+    weights, biases = _colours(6, 4)
+    biases[:4] = 30, 20, 10, 8
+    path = write_grid_network(tmp_path / "v8.onnx", weights, biases, sides=sides, batch=batch)
+    detector = streamdet.load(path, runtime=runtime, class_names=NAMES)
+    assert detector.spec.input.fixed == sides
+    images = np.concatenate([_image(colour) for colour in (RED, BLUE, RED, BLUE)], axis=1)
+    outputs, state = detector.step(images)
+    found = outputs.detections()[0]
+    assert [frame.class_names.tolist() for frame in found] == [["person"], ["car"], ["person"], ["car"]]
+    assert state.ages.tolist() == [4]
+
+
+def test_channels_last_and_whole_numbers(tmp_path):
+    path = write_constant_network(tmp_path / "t.onnx", LAYOUTS["nms"], image=(1, 64, 96, 3), dtype=TensorProto.UINT8)
+    detector = streamdet.load(path, class_names=NAMES)
+    assert (detector.spec.input.fixed, detector.spec.input.scale) == ((64, 96), 1)
+    _assert_finds(_found(detector, _image(RED, 64, 96)))
+
+
+def test_an_input_that_is_no_image_is_refused(tmp_path):
+    path = write_constant_network(tmp_path / "t.onnx", LAYOUTS["nms"], others={"tokens": (1, 7)})
+    with pytest.raises(
+        ConfigError, match=r"expected one image \(N, 3, H, W\) as its input, it takes images \(1, 3, 64"
+    ):
+        streamdet.load(path, class_names=NAMES)
