@@ -9,7 +9,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import OUTPUT, Fps, Overwrite, Split, Stills, Verbose
+from streamdet.cli.options import OUTPUT, ClassNames, Fps, Layout, Overwrite, Split, Stills, Verbose
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ Row = tuple[str, str]
 
 def probe(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE|DATA", help="A video, a folder of images, an address, or a labelled set.")
+        str,
+        typer.Argument(
+            metavar="SOURCE|DATA|x.onnx",
+            help="A video, a folder of images, an address, a labelled set, or an .onnx file of a detector.",
+        ),
     ],
     split: Split = None,
     stills: Stills = None,
@@ -33,15 +37,22 @@ def probe(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    layout: Layout = None,
+    class_names: ClassNames = None,
     as_json: Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print JSON.")] = False,
     verbose: Verbose = False,
 ) -> int:
-    """Describe a video or a labelled set.
+    """Describe a video, a labelled set or an ONNX file.
 
     Of a video: tracks, size, times, colour, audio. Of a labelled set: frames, gaps, boxes by class and size. Says what
-    looks wrong in either.
+    looks wrong in either. Of an ONNX file: what it is taken for as a detector.
     """
     start_messages(verbose=verbose)
+    if Path(source).suffix == ".onnx":
+        _describe_onnx(source, layout, class_names, as_json=as_json)
+        return DONE
+    if (layout, class_names) != (None, None):
+        raise ConfigError(f"{source}: --layout and --class-names are for .onnx files")
 
     from streamdet.datasets.numbering import Order
     from streamdet.datasets.open_set import holds_labels, open_set
@@ -71,6 +82,17 @@ def probe(
     else:
         _print(_rows(report))
     return DONE
+
+
+def _describe_onnx(source: str, layout: str | None, class_names: str | None, *, as_json: bool) -> None:
+    from streamdet.runtimes.onnx_file import understand
+
+    found = understand(source, layout=layout, class_names=class_names)
+    facts = found.facts()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        _print((name, ", ".join(value) if isinstance(value, list) else str(value)) for name, value in facts.items())
 
 
 def _describe_set(path: Path, labelled: "LabelledSet", sheet: Path | None, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ Shapes: N images, H, W pixels of the model image.
 import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.boxes import clip_boxes
-from streamdet.errors import ConfigError, ModelError
+from streamdet.errors import CheckpointError, ConfigError, ModelError
 from streamdet.models.contract import Detector, DetectorSpec, InputSpec
 from streamdet.models.onnx.file import OnnxFile, Port, literal, read_onnx
 from streamdet.models.onnx.layouts import PLAIN, read_layout, tell
@@ -37,6 +37,59 @@ _MOST_GRAPHS = 8
 _OTHERS = SIZE_INPUTS | {"pixel_mask"}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Understood:
+    """What an ONNX file is taken for.
+
+    Attributes:
+        network: runs it.
+        layout: name of its layout.
+        reading: how its outputs are read.
+        columns: classes of the scores.
+        spec: of the detector.
+    """
+
+    network: "Network"
+    layout: str
+    reading: Reading
+    columns: Columns
+    spec: DetectorSpec
+
+    @property
+    def licence(self) -> str | None:
+        """What its metadata say of it."""
+        return self.network.file.metadata.get("license")
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, for people and as JSON."""
+        file, image = self.network.file, self.spec.input
+        size = f"any, {image.size} by default" if image.fixed is None else "{}x{}".format(*image.fixed)
+        return {
+            "model": str(file.path),
+            "sha256": file.sha256,
+            "layout": f"{self.layout}: {self.reading.says}",
+            "suppression": "by streamdet" if self.reading.overlapping else "in the model, or not needed",
+            "inputs": [str(port) for port in file.inputs],
+            "outputs": [str(port) for port in file.outputs],
+            "image": f"{size} pixels, {image.fit}, {image.channel_order}, scale {image.scale:.6g}, "
+            f"mean {image.mean}, std {image.std}",
+            "classes": list(self.spec.classes),
+            "runtime": self.network.engine.runtime,
+            "licence": self.licence or "not stated",
+        }
+
+    def look(self, images: NDArray[np.uint8]) -> CandidateOutputs:
+        """Outputs for (N, 3, H, W) uint8 RGB."""
+        height, width = images.shape[2:]
+        frames = []
+        for outputs in self.network.run(self.spec.input.to_network(images)):
+            found = self.reading.decode(outputs, height, width)
+            boxes = clip_boxes(found.boxes, width, height)
+            scores = self.columns.scores(found.scores)
+            frames.append(Candidates(boxes, scores, self.reading.overlapping, found.more))
+        return CandidateOutputs([frames], self.spec.classes)
+
+
 def open_onnx(
     name: str,
     *,
@@ -46,7 +99,28 @@ def open_onnx(
     layout: str | None = None,
     class_names: str | None = None,
 ) -> Detector:
-    """A detector from an ONNX file; see registry.Builder.
+    """A detector from an ONNX file; see registry.Builder and understand."""
+    found = understand(
+        name, device=device, runtime=runtime, precision=precision, layout=layout, class_names=class_names
+    )
+    spec = found.spec
+    size = "any size" if spec.input.fixed is None else "{}x{}".format(*spec.input.fixed)
+    log.info("%s: %d classes, %s, %s (layout %s)", name, len(spec.classes), size, found.reading.says, found.layout)
+    if found.licence:
+        log.info("%s: licence, as its metadata say: %s", name, found.licence[:200])
+    return StatelessDetector(spec, found.network.engine.runtime, found.look)
+
+
+def understand(
+    name: str,
+    *,
+    device: str = "auto",
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
+    layout: str | None = None,
+    class_names: str | None = None,
+) -> Understood:
+    """Read an ONNX file and tell what it is.
 
     Args:
         name: the file.
@@ -57,7 +131,7 @@ def open_onnx(
         class_names: where the file does not tell, see models.onnx.names.read_names.
 
     Raises:
-        CheckpointError: if the file is missing, damaged or no network.
+        CheckpointError: if the file is missing, damaged, not to be trusted or no network.
         ConfigError: if it is no detector that is understood, or what was asked for is not available.
         ModelError: if it cannot be run.
     """
@@ -68,14 +142,19 @@ def open_onnx(
     file = read_onnx(Path(name))
     problems: list[str] = []
     for engine in _engines(runtime, precision):
+        network = Network(file, engine)
         try:
-            network = Network(file, engine)
             seen = network.look(given or names_in(literal(file.metadata.get("names"))))
+        except CheckpointError:
+            raise
         except ModelError as error:
             problems.append(str(error))
             log.debug("%s: %s", name, error)
             continue
-        return _detector(network, seen, wanted, pixels)
+        told, reading = tell(seen, wanted, file.path.name)
+        columns = Columns(_names(seen, reading, file))
+        spec = DetectorSpec(file.path.stem, columns.classes, file.sha256, _input(network, reading, pixels))
+        return Understood(network, told, reading, columns, spec)
     raise ModelError(f"{name}: {problems[0]}")
 
 
@@ -188,6 +267,8 @@ def _image(file: OnnxFile) -> Port:
     others = [port.name for port in file.inputs if port.name not in (*_OTHERS, *(image.name for image in images))]
     if len(images) != 1 or others:
         shown = ", ".join(map(str, file.inputs))
+        if any(len(port.shape) == 5 for port in file.inputs):
+            shown += ": a step that streamdet exported is run by the name or .safetensors file of its model"
         raise ConfigError(f"{file.path}: expected one image (N, 3, H, W) as its input, it takes {shown}")
     return images[0]
 
@@ -202,25 +283,6 @@ def _other(port: Port, images: int, height: int, width: int) -> Array:
         return np.tile(np.array([[width, height]], port.dtype), (images, 1))
     sides = port.shape[1:] if None not in port.shape[1:] else (height, width)
     return np.ones((images, *(side or 1 for side in sides)), port.dtype)
-
-
-def _detector(network: Network, seen: Seen, wanted: str | None, pixels: Mapping[str, Any]) -> Detector:
-    file = network.file
-    layout, reading = tell(seen, wanted, file.path.name)
-    columns = Columns(_names(seen, reading, file))
-    spec = DetectorSpec(file.path.stem, columns.classes, file.sha256, _input(network, reading, pixels))
-
-    def look(images: NDArray[np.uint8]) -> CandidateOutputs:
-        height, width = images.shape[2:]
-        frames = []
-        for outputs in network.run(spec.input.to_network(images)):
-            found = reading.decode(outputs, height, width)
-            boxes = clip_boxes(found.boxes, width, height)
-            frames.append(Candidates(boxes, columns.scores(found.scores), reading.overlapping, found.more))
-        return CandidateOutputs([frames], columns.classes)
-
-    _say(file, layout, reading, spec)
-    return StatelessDetector(spec, network.engine.runtime, look)
 
 
 def _names(seen: Seen, reading: Reading, file: OnnxFile) -> Sequence[str]:
@@ -272,20 +334,3 @@ def _size(file: OnnxFile) -> int | None:
     value = literal(file.metadata.get("imgsz"))
     sides = value if isinstance(value, list | tuple) else [value]
     return max(sides) if sides and all(type(side) is int and 0 < side <= 4096 for side in sides) else None
-
-
-def _say(file: OnnxFile, layout: str, reading: Reading, spec: DetectorSpec) -> None:
-    image = spec.input
-    size = "any size" if image.fixed is None else "{}x{}".format(*image.fixed)
-    log.info(
-        "%s: %d classes, %s, %s (layout %s), %s, %s",
-        file.path.name,
-        len(spec.classes),
-        size,
-        reading.says,
-        layout,
-        image.channel_order.upper(),
-        image.fit,
-    )
-    if licence := file.metadata.get("license"):
-        log.info("%s: licence, as its metadata say: %s", file.path.name, licence[:200])

@@ -2,6 +2,9 @@
 
 import json
 
+import numpy as np
+from onnx_networks import write_constant_network
+
 from streamdet.version import __version__
 
 DEMO_FILES = ["demo.annotated.mp4", "demo.jsonl", "demo.mp4", "demo.report.json"]
@@ -66,6 +69,21 @@ def test_probe(streamdet, clips):
         assert word in done.stdout
     report = json.loads(streamdet("probe", clips / "walk.mp4", "--json").stdout)
     assert (report["video"][0]["frames"], report["audio"][0]["sample_rate"]) == (30, 48000)
+
+
+def test_probe_of_a_detector(streamdet, tmp_path):
+    rows = np.concatenate([np.full((1, 5, 4), 30.0), np.zeros((1, 5, 2))], axis=2, dtype=np.float32)
+    metadata = {"names": "{0: 'person', 1: 'car'}", "license": "AGPL-3.0"}
+    path = write_constant_network(tmp_path / "x.onnx", {"o": rows}, metadata=metadata)
+    facts = json.loads(streamdet("probe", path, "--json").stdout)
+    assert facts["layout"] == "nms: boxes, score, class"
+    assert (facts["classes"], facts["licence"]) == (["person", "car"], "AGPL-3.0")
+    assert facts["image"].startswith("64x64 pixels, pad, rgb, scale 0.00392157")
+    assert "person, car" in streamdet("probe", path).stdout
+    (tmp_path / "no.onnx").write_text("none")
+    for arguments in ((tmp_path / "no.onnx",), (path, "--class-names", "a,b,c", "--layout", "yolox")):
+        failed = streamdet("probe", *arguments)
+        assert (failed.status, len(failed.stderr.splitlines())) == (2, 1)
 
 
 def test_probe_fails(streamdet, clips):

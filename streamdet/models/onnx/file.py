@@ -13,8 +13,8 @@ import onnx
 from numpy.typing import NDArray
 
 from streamdet.errors import CheckpointError
+from streamdet.models.onnx.trust import MOST_BYTES, check_graph, check_sizes, load_weights_beside
 
-MOST_BYTES = 2**30
 _MOST_METADATA = 2**20
 _PASSED_ON = {"Cast", "Identity", "Transpose"}
 
@@ -58,7 +58,11 @@ class OnnxFile:
     metadata: Mapping[str, str]
 
     def sized(self, shapes: Mapping[str, Sequence[int]]) -> bytes:
-        """The file with inputs of these shapes, in which engines compute fastest."""
+        """The file with inputs of these shapes, in which engines compute fastest.
+
+        Raises:
+            CheckpointError: if it then computes tensors that are too large.
+        """
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
         for value in model.graph.input:
@@ -71,6 +75,7 @@ class OnnxFile:
         for value in model.graph.output:
             value.type.tensor_type.ClearField("shape")
         content: bytes = model.SerializeToString()
+        check_sizes(content, self.path)
         return content
 
     def scales_pixels(self, name: str) -> bool:
@@ -93,7 +98,7 @@ def read_onnx(path: Path) -> OnnxFile:
     """Read a file.
 
     Raises:
-        CheckpointError: if it is missing, too large or no ONNX file.
+        CheckpointError: if it is missing, too large, no ONNX file, or has what is not trusted, see models.onnx.trust.
     """
     if not path.is_file():
         raise CheckpointError(f"model file not found: {path}")
@@ -104,6 +109,8 @@ def read_onnx(path: Path) -> OnnxFile:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own, which has no base of onnx's
         raise CheckpointError(f"{path} is not a readable ONNX file: {error}") from error
+    check_graph(model, path)
+    weights = [file.read_bytes() for file in load_weights_beside(model, path)]
     graph = model.graph
     stored = {tensor.name for tensor in graph.initializer}
     inputs = tuple(_port(value, path) for value in graph.input if value.name not in stored)
@@ -111,7 +118,7 @@ def read_onnx(path: Path) -> OnnxFile:
     if not inputs or not outputs:
         raise CheckpointError(f"{path} is not an ONNX network: it has {len(inputs)} inputs and {len(outputs)} outputs")
     metadata = {entry.key: entry.value for entry in model.metadata_props if len(entry.value) <= _MOST_METADATA}
-    return OnnxFile(path, hashlib.sha256(content).hexdigest(), model, inputs, outputs, metadata)
+    return OnnxFile(path, hashlib.sha256(b"".join((content, *weights))).hexdigest(), model, inputs, outputs, metadata)
 
 
 def literal(text: str | None) -> Any:

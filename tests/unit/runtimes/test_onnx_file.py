@@ -347,3 +347,9 @@ def test_an_input_that_is_no_image_is_refused(tmp_path):
         ConfigError, match=r"expected one image \(N, 3, H, W\) as its input, it takes images \(1, 3, 64"
     ):
         streamdet.load(path, class_names=NAMES)
+
+
+def test_a_step_of_our_own_is_refused(tmp_path):
+    path = write_constant_network(tmp_path / "street.onnx", LAYOUTS["nms"], image=(1, 1, 64, 64, 3))
+    with pytest.raises(ConfigError, match=r"is run by the name or \.safetensors file of its model"):
+        streamdet.load(path)
