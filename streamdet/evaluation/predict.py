@@ -59,7 +59,6 @@ def predict(
     image_size: int | tuple[int, int] | None = None,
     seed: int = 0,
     chunk_frames: int = CHUNK_FRAMES,
-    only: tuple[str, ...] | None = None,
     taken: NDArray[np.bool_] | None = None,
     options: DetectOptions = OPINIONS,
 ) -> Prediction:
@@ -72,7 +71,6 @@ def predict(
         image_size: longer side of the model image, or its height and width, in pixels; the model's own when None.
         seed: of the shuffled order.
         chunk_frames: how many frames the detector gets at once; 1 is how a live stream is run. The boxes are the same.
-        only: names of the classes that are looked for, so that others take no box's place; all when None.
         taken: (F,) bool, the frames that the detector looks at; it knows the time that passed in between. Nothing is
             found in the others.
         options: which boxes are kept.
@@ -90,8 +88,7 @@ def predict(
     detections: list[Detections] = [Detections.empty(detector.spec.classes)] * len(video)
     latency_s = np.zeros(len(video))
     timing = _Timing.of(video, places, detector)
-    keep = options if only is None else options.model_copy(update={"classes": only})
-    for span, found, seconds in _look(detector, shrunk, timing, memory, chunk_frames, keep):
+    for span, found, seconds in _look(detector, shrunk, timing, memory, chunk_frames, options):
         for place, row in zip(shown[span], found, strict=True):
             detections[place] = row.with_boxes(letterbox.restore(row.boxes))
         latency_s[shown[span]] = seconds / len(found)

@@ -40,7 +40,7 @@ class Way:
         memory: see Memory.
         image_size: longer side of the model image, or its height and width, in pixels; the model's own when None.
         chunk_frames: how many frames the detector gets at once; 1 to measure the latency of a live stream.
-        only: names of the classes that are looked for; all of the detector's when None.
+        only: names of the classes that are looked for, so that others take no box's place; all when None.
     """
 
     memory: Memory = "carry"
@@ -100,7 +100,7 @@ def _run(
         image_size=way.image_size,
         chunk_frames=way.chunk_frames,
         taken=taken,
-        options=OBJECTS if objects else OPINIONS,
+        options=(OBJECTS if objects else OPINIONS).model_copy(update={"classes": way.only}),
     )
     if objects:
         order = shuffled_order(len(video)) if way.memory == "shuffle" else None
