@@ -20,7 +20,7 @@ LAYERS = (
     {"runtimes"},
     {"stages"},
     {"evaluation", "hindsight", "jobs"},
-    {"training"},
+    {"training", "convert"},
     {"cli"},
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

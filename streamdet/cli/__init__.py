@@ -12,6 +12,7 @@ import typer
 
 # Not under their own names, which are those of their modules.
 from streamdet.cli.bench import bench as bench_command
+from streamdet.cli.convert import convert as convert_command
 from streamdet.cli.demo import demo as demo_command
 from streamdet.cli.doctor import doctor as doctor_command
 from streamdet.cli.eval import evaluate
@@ -24,6 +25,7 @@ from streamdet.cli.probe import probe as probe_command
 from streamdet.cli.process_title import hide_credentials
 from streamdet.cli.run import run as run_command
 from streamdet.cli.scene import scene as scene_command
+from streamdet.cli.stats import stats as stats_command
 from streamdet.cli.train import train
 from streamdet.version import __version__
 
@@ -34,7 +36,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run_command, demo_command, probe_command, scene_command, doctor_command, bench_command, label_command):
+for command in (
+    *(run_command, demo_command, probe_command, scene_command, doctor_command, bench_command, label_command),
+    *(convert_command, stats_command),
+):
     app.command(cls=GroupedCommand)(command)  # named as its function
 app.command(cls=GroupedCommand)(train)
 app.command("eval", cls=GroupedCommand)(evaluate)

@@ -27,17 +27,26 @@ def read(path: str | Path, video: str | Path | None = None) -> Iterator[Result]:
         SourceError: the video cannot be read.
     """
     results = read_frames(path)
-    return results if video is None else _with_pictures(results, Path(path), str(video))
+    if video is None:
+        return results
+    [spec] = expand_sources([str(video)])
+    return with_pictures(results, spec.name, video)
 
 
-def _with_pictures(results: Iterator[Result], path: Path, video: str) -> Iterator[Result]:
-    [spec] = expand_sources([video])
+def with_pictures(results: Iterator[Result], source: str, video: str | Path) -> Iterator[Result]:
+    """The results of one source with the pictures of its video.
+
+    Raises:
+        ConfigError: the video lacks one of their frames.
+        SourceError: it cannot be read.
+    """
+    [spec] = expand_sources([str(video)])
     with open_source(spec) as opened:
         frames = (frame for frame in opened if isinstance(frame, Frame))
         for result in results:
-            if result.source != spec.name:
+            if result.source != source:
                 continue
             frame = next((each for each in frames if each.index == result.index), None)
             if frame is None:
-                raise ConfigError(f"{path}: frame {result.index} is not in {spec.shown}; expected the video of the run")
+                raise ConfigError(f"{spec.shown}: has no frame {result.index}; expected the video that boxes are of")
             yield replace(result, frame=frame)

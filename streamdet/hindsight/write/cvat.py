@@ -21,7 +21,7 @@ def cvat_video(files: Sequence[LabelledFile], classes: Sequence[str], path: Path
     (file,) = files
     yield '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n'
     yield _meta(file, classes)
-    for track_id, name, spans in spans_of_tracks(file.labels, tuple(classes)):
+    for track_id, name, spans in spans_of_tracks(file, tuple(classes)):
         yield f'<track id="{track_id}" label={quoteattr(name)} source="auto">\n'
         for span, following in zip(spans, [*spans[1:], None], strict=True):
             yield from _boxes(span, len(file.times_s), following)

@@ -24,9 +24,7 @@ def label_studio(files: Sequence[LabelledFile], classes: Sequence[str], path: Pa
         task = {
             "id": number + 1,
             "data": {"video": os.path.relpath(file.path, path.parent)},
-            "annotations": [
-                {"result": [_region(file, *track) for track in spans_of_tracks(file.labels, tuple(classes))]}
-            ],
+            "annotations": [{"result": [_region(file, *track) for track in spans_of_tracks(file, tuple(classes))]}],
         }
         yield f"{',' if number else ''}{json.dumps(task)}\n"
     yield "]\n"

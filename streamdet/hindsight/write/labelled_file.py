@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 TOLERANCE_PX = 0.5
-"""How far a box may be from what was found where a format moves it from keyframe to keyframe."""
+"""What no person sees."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,12 +27,14 @@ class LabelledFile:
         size: width and height of its frames, pixels.
         times_s: (F,) float64, seconds of every frame.
         labels: its labels.
+        tolerance_px: how far a box may be from what was found where a format moves it from keyframe to keyframe.
     """
 
     path: Path
     size: tuple[int, int]
     times_s: Floats
     labels: ClipLabels
+    tolerance_px: float = TOLERANCE_PX
 
     def of_classes(self, wanted: Sequence[int]) -> Self:
         """The labels of these classes alone, whose ids then are their places in this list."""
@@ -54,12 +56,13 @@ class Span:
     boxes: Floats
 
 
-def spans_of_tracks(labels: ClipLabels, classes: tuple[str, ...]) -> Iterator[tuple[int, str, list[Span]]]:
+def spans_of_tracks(file: LabelledFile, classes: tuple[str, ...]) -> Iterator[tuple[int, str, list[Span]]]:
     """Each track's id, class and spans; then what is to be ignored, each span as a track of its own."""
+    labels, tolerance_px = file.labels, file.tolerance_px
     rows = np.flatnonzero(labels.sure)
     rows = rows[np.lexsort((labels.frames[rows], labels.track_ids[rows]))]
     for track in _split(rows, np.diff(labels.track_ids[rows]) != 0):
-        spans = [_span(labels, part) for part in _split(track, np.diff(labels.frames[track]) > 1)]
+        spans = [_span(labels, part, tolerance_px) for part in _split(track, np.diff(labels.frames[track]) > 1)]
         yield int(labels.track_ids[track[0]]), classes[labels.class_ids[track[0]]], spans
     track_id = int(labels.track_ids.max(initial=-1))
     rows = np.flatnonzero(~labels.sure)
@@ -68,7 +71,7 @@ def spans_of_tracks(labels: ClipLabels, classes: tuple[str, ...]) -> Iterator[tu
     breaks = (np.diff(labels.track_ids[rows]) != 0) | (np.diff(labels.frames[rows]) != 1) | loose
     for part in _split(rows, breaks):
         track_id += 1
-        yield track_id, IGNORE, [_span(labels, part)]
+        yield track_id, IGNORE, [_span(labels, part, tolerance_px)]
 
 
 def _split(rows: Ints, breaks: NDArray[np.bool_]) -> list[Ints]:
@@ -76,13 +79,13 @@ def _split(rows: Ints, breaks: NDArray[np.bool_]) -> list[Ints]:
     return np.split(rows, np.flatnonzero(breaks) + 1) if len(rows) else []
 
 
-def _span(labels: ClipLabels, rows: Ints) -> Span:
-    kept = rows[keyframes(labels.frames[rows], labels.boxes[rows])]
+def _span(labels: ClipLabels, rows: Ints, tolerance_px: float) -> Span:
+    kept = rows[keyframes(labels.frames[rows], labels.boxes[rows], tolerance_px)]
     return Span(labels.frames[kept], labels.boxes[kept])
 
 
-def keyframes(frames: Ints, boxes: Floats) -> Ints:
-    """Rows of (T,) frames and (T, 4) boxes that are enough: in between, a linear motion is at most TOLERANCE_PX off.
+def keyframes(frames: Ints, boxes: Floats, tolerance_px: float = TOLERANCE_PX) -> Ints:
+    """Rows of (T,) frames and (T, 4) boxes that are enough: in between, a linear motion is at most so far off.
 
     Source: Douglas, Peucker 1973, over time.
     """
@@ -95,7 +98,7 @@ def keyframes(frames: Ints, boxes: Floats) -> Ints:
         share = ((frames[inside] - frames[first]) / (frames[last] - frames[first]))[:, None]
         off = np.abs(boxes[first] + share * (boxes[last] - boxes[first]) - boxes[inside]).max(axis=1)
         worst = int(off.argmax())
-        if off[worst] > TOLERANCE_PX:
+        if off[worst] > tolerance_px:
             middle = first + 1 + worst
             kept.add(middle)
             open_ += [(first, middle), (middle, last)]

@@ -1,0 +1,210 @@
+"""`streamdet convert` and `streamdet stats`: every format, and back where there is a reader."""
+
+import csv
+import json
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+import streamdet as package
+from streamdet.datasets.open_set import open_set
+from streamdet.detections import Detections
+from streamdet.frames import Frame, RgbPicture, StreamEnded
+from streamdet.result import Result
+from streamdet.sinks.detection_files import open_detection_file
+from streamdet.sinks.jsonl import RunHeader
+
+CLASSES = ("person", "car")
+FRAMES = 30  # as walk.mp4 has
+PICTURE = RgbPicture(np.zeros((96, 160, 3), np.uint8))
+
+
+def boxes_of(index):
+    """A person who walks in a straight line, a car that turns round, and in one frame a box without a track."""
+    boxes = [[5 + 2 * index, 10, 25 + 2 * index, 60], [100 - abs(15 - index), 30, 130 - abs(15 - index), 70]]
+    scores, classes, tracks = [0.9, 0.5], [0, 1], [3, 4]
+    if index == 7:
+        boxes, scores, classes, tracks = [*boxes, [1, 1, 9, 9]], [*scores, 0.4], [*classes, 0], [*tracks, -1]
+    return Detections.of(boxes, scores, classes, CLASSES, tracks)
+
+
+def write_lines(path, sources=("walk",), frames=FRAMES):
+    file = open_detection_file(path, "jsonl", RunHeader("1", "street", "ab", CLASSES), list(sources))
+    for source in sources:
+        for index in range(frames):
+            frame = Frame(source, 0, index, 512 * index, Fraction(1, 12800), PICTURE)
+            file.write(Result(frame, boxes_of(index)))
+        file.write(StreamEnded(source, frames))
+    file.close()
+    return path
+
+
+@pytest.fixture
+def found(here, clips):
+    """A folder with the clip and what was found in it."""
+    (here / "walk.mp4").write_bytes((clips / "walk.mp4").read_bytes())
+    return write_lines(here / "walk.jsonl")
+
+
+def frames_of(path, split=None):
+    """(boxes, class names, track ids) of every annotated frame of a labelled set."""
+    labelled = open_set(path, split)
+    [video] = labelled.videos
+    return [
+        (each.boxes, [labelled.classes[number] for number in each.class_ids], each.track_ids.tolist())
+        for each in video.labels
+        if each is not None
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("walk.json", ()),
+        ("walk.xml", ("--video", "walk.mp4")),
+        ("studio.json", ("--to", "label-studio", "--video", "walk.mp4")),
+    ],
+)
+def test_labelling_tools_get_the_tracks_and_give_them_back(streamdet, found, here, name, options):
+    done = streamdet("convert", found, "-o", name, *options)
+    assert done.status == 0, done.stderr
+    again = frames_of(here / name)
+    assert len(again) == FRAMES
+    for index, (boxes, names, tracks) in enumerate(again):
+        expected = boxes_of(index)
+        order = np.argsort(tracks)
+        np.testing.assert_allclose(boxes[order][:2], expected.boxes[:2], atol=0.51)
+        assert [names[place] for place in order[:2]] == ["person", "car"]
+        assert len(boxes) == len(expected)
+    assert [len(tracks) for _, _, tracks in again].count(3) == 1
+    assert streamdet("convert", here / name, "-o", "back.jsonl").status == 0
+    back = list(package.read(here / "back.jsonl"))
+    assert len(back) == FRAMES
+    assert sorted(back[7].detections.class_names.tolist()) == ["car", "person", "person"]
+
+
+def test_thinned_out_to_keyframes(streamdet, found, here):
+    counts = []
+    for tolerance in ("0.5", "100"):
+        options = ("--tolerance", tolerance, "--min-frames", "2", "--overwrite")
+        assert streamdet("convert", found, "-o", "walk.xml", *options).status == 0
+        counts.append((here / "walk.xml").read_text().count('outside="0"'))
+    assert counts == [5, 4]  # two ends each, and the turn; the single box is left out
+
+
+def test_tables(streamdet, found, here):
+    assert streamdet("convert", found, "-o", "walk.csv").status == 0
+    assert streamdet("convert", found, "-o", "walk.txt").status == 0
+    assert streamdet("convert", found, "-o", "results.json", "--to", "coco").status == 0
+    with (here / "walk.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len((here / "walk.txt").read_text().splitlines()) == 2 * FRAMES + 1
+    assert (rows[0]["class"], float(rows[0]["score"]), float(rows[0]["x2"])) == ("person", 0.9, 25)
+    assert len(json.loads((here / "results.json").read_text())) == 2 * FRAMES + 1
+
+
+def test_parquet(streamdet, found, here):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert streamdet("convert", found, "-o", "walk.parquet").status == 0
+    table = parquet.read_table(here / "walk.parquet")
+    assert table.num_rows == 2 * FRAMES + 1
+    row = {name: column[0] for name, column in table.slice(16, 1).to_pydict().items()}
+    assert (row["source"], row["frame"], row["track"], row["class"]) == ("walk", 7, None, "person")
+    assert (row["x2"], row["time_s"]) == (9, 0.28)
+
+
+def test_a_yolo_folder_with_pictures_can_be_trained_on(streamdet, found, here):
+    done = streamdet("convert", found, "-o", "yolo", "--video", "walk.mp4")
+    assert done.status == 0, done.stderr
+    labelled = open_set(here / "yolo", "train")
+    boxes = [each.boxes for video in labelled.videos for each in video.labels if each is not None]
+    assert labelled.classes == CLASSES
+    assert sum(map(len, boxes)) == 2 * FRAMES + 1
+    assert len(list((here / "yolo" / "images").iterdir())) == FRAMES
+    assert streamdet("convert", found, "-o", "yolo").status == 2  # it is not empty
+
+
+def test_fiftyone(streamdet, found, here):
+    done = streamdet("convert", found, "-o", "fifty", "--to", "fiftyone", "--video", "walk.mp4")
+    assert done.status == 0, done.stderr
+    manifest = json.loads((here / "fifty" / "manifest.json").read_text())
+    [entry] = manifest["index"]
+    assert (here / "fifty" / entry["data"]).read_bytes() == (here / "walk.mp4").read_bytes()
+    frames = json.loads((here / "fifty" / entry["labels"]).read_text())["frames"]
+    assert list(frames) == [str(number) for number in range(1, FRAMES + 1)]
+    assert frames["1"]["objects"]["objects"][0] == {
+        "label": "person",
+        "confidence": 0.9,
+        "bounding_box": {"top_left": {"x": 0.03125, "y": 0.104167}, "bottom_right": {"x": 0.15625, "y": 0.625}},
+        "index": 3,
+    }
+
+
+def test_one_of_several_sources(streamdet, here):
+    lines = write_lines(here / "both.jsonl", ("a", "b"), 4)
+    done = streamdet("convert", lines, "-o", "both.xml")
+    assert done.status == 2
+    assert "cvat holds one video, got 2 sources; choose one by --source: a, b" in done.stderr
+    assert streamdet("convert", lines, "-o", "b.txt", "--source", "b").status == 0
+    assert len((here / "b.txt").read_text().splitlines()) == 8
+    assert streamdet("convert", lines, "-o", "both.json").status == 0
+    assert len(json.loads((here / "both.json").read_text())["videos"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("none.jsonl", "-o", "a.csv"), "none.jsonl: cannot be read: No such file"),
+        (("walk.mp4", "-o", "a.csv"), "walk.mp4: holds no labels; expected JSON Lines"),
+        (("walk.jsonl", "-o", "a.doc"), "output a.doc: expected the ending .jsonl .csv"),
+        (("walk.jsonl", "-o", "a.csv", "--to", "word"), "--to word: expected one of jsonl, csv"),
+        (("walk.jsonl", "-o", "walk.jsonl"), "output walk.jsonl already exists"),
+        (("walk.jsonl", "-o", "a.csv", "--source", "x"), "--source x: expected one of walk"),
+        (("walk.jsonl", "-o", "a.xml", "--video", "none.mp4"), "--video none.mp4: no such file"),
+    ],
+)
+def test_what_cannot_be_converted(streamdet, found, here, arguments, said):
+    before = sorted(here.iterdir())
+    done = streamdet("convert", *arguments)
+    assert done.status == 2
+    assert said in done.stderr
+    assert sorted(here.iterdir()) == before
+
+
+def test_stats(streamdet, found, here):
+    done = streamdet("stats", found, "-o", "out")
+    assert done.status == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"{FRAMES} frames of walk"
+    row = next(line.split() for line in done.stdout.splitlines() if line.startswith("person"))
+    assert row[:3] == ["person", str(FRAMES + 1), str(FRAMES)]
+    figures = json.loads((here / "out" / "stats.json").read_text())
+    assert figures["classes"]["car"] == {
+        "boxes": FRAMES,
+        "frames": FRAMES,
+        "most_in_a_frame": 1,
+        "mean_score": 0.5,
+        "tracks": 1,
+        "track_frames": {"median": FRAMES, "longest": FRAMES},
+        "track_s": {"longest": 1.16},
+    }
+    heat, chart = (cv2.imread(str(here / "out" / f"{name}.png")) for name in ("heatmap", "timeline"))
+    assert heat is not None
+    assert chart is not None
+    assert heat.shape == (576, 960, 3)
+    assert heat[200:300, 600:700].mean() > 2 * heat[500:, :100].mean() + 10  # the car, and where nobody was
+    assert json.loads(streamdet("stats", found, "--json").stdout) == figures
+
+
+def test_a_long_timeline_has_longer_bins():
+    from streamdet.convert.statistics import Timeline
+
+    timeline = Timeline()
+    for second in range(5000):
+        timeline.add(float(second), {"car": 2} if second < 2500 else {})
+    assert timeline.bin_s == 16
+    means = timeline.means()["car"]
+    assert len(means) == 313
+    np.testing.assert_allclose(means[:156], 2)
+    np.testing.assert_allclose(means[157:], 0)
