@@ -20,11 +20,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _TWIN_IOU = 0.7  # tracks of one group that overlap more are one object
+_EQUAL_IOU = 0.999  # in a slow clip a label is the box itself
 _DOUBLE_IOU = 0.5  # of two sure objects that overlap more, the weaker may be a box around both
 _MIN_INSIDE = 0.35  # what is less inside the frame is no label
 _MIN_SIDE_PX = 3.0
 _UNSURE = 0.5  # what the score of something that is not sure is worth, unless a clip is slow
-_LARGE_SHARE, _LARGE_SCORE = 0.4, 0.3  # to be ignored over more than this fraction of the frame takes this score
+_LARGE_SHARE, _LARGE_SCORE = 0.6, 0.3  # to be ignored over more than this fraction of the frame takes this score
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +80,7 @@ def label_clip(footage: Footage, teachers: Sequence[Teacher], names: Names, rule
     labels = _table(sorted(tracks, key=lambda track: -float(track.scores.sum())))
     if not slow:
         labels = _without_twins(labels, groups)
-    labels = _with_loose(labels, fused, names, rules)
+    labels = _with_loose(labels, fused, names, rules, _EQUAL_IOU if slow else _TWIN_IOU)
     labels = _settled(_inside(labels, footage.size), groups, footage.size, rules)
     return labels if slow else replace(labels, scores=labels.scores * np.where(labels.sure, 1.0, _UNSURE))
 
@@ -128,8 +129,8 @@ def _overlaps(labels: ClipLabels, groups: Ints, rows: slice) -> Floats:
     return overlaps
 
 
-def _with_loose(labels: ClipLabels, fused: Fused, names: Names, rules: Rules) -> ClipLabels:
-    """Add the boxes that no track came to, as not sure."""
+def _with_loose(labels: ClipLabels, fused: Fused, names: Names, rules: Rules, same_iou: float) -> ClipLabels:
+    """Add the boxes that no track came to, as not sure; a label of their group with this IoU is the same object."""
     groups, edges = names.group_of, np.searchsorted(labels.frames, np.arange(len(fused) + 1))
     loose = [np.zeros(0, np.int64)]
     for frame in range(len(fused)):
@@ -138,7 +139,7 @@ def _with_loose(labels: ClipLabels, fused: Fused, names: Names, rules: Rules) ->
         there = slice(edges[frame], edges[frame + 1])
         overlap = box_iou(fused.boxes[mine], labels.boxes[there])
         overlap *= fused.groups[mine][:, None] == groups[labels.class_ids[there]]
-        loose.append(mine[overlap.max(axis=1, initial=0.0) < _DOUBLE_IOU])
+        loose.append(mine[overlap.max(axis=1, initial=0.0) < same_iou])
     rows = np.concatenate(loose)
     none = np.zeros(len(rows), bool)
     class_ids = [
