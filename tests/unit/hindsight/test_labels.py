@@ -100,7 +100,7 @@ def test_what_leaves_the_frame_is_clipped(label, walker):
 def test_slow_footage_keeps_the_boxes_of_single_frames(label, walker):
     seen = [f for f in range(FRAMES) if f % 3]
     rows = walker(seen, pace=7.0, score=0.4) + walker([10], x=300.0, score=0.6) + walker([20], x=300, score=0.2)
-    rows += walker(seen, x=23.0, pace=7.0, score=0.25) + [(30, 0.0, 0.0, 200.0, 180.0, 0.2, 0)]
+    rows += [*walker(seen, x=23.0, pace=7.0, score=0.25), (30, 0.0, 0.0, 200.0, 180.0, 0.2, 0)]
     labels = label(rows, fps=2.5)
     assert labels.frames.tolist() == sorted(row[0] for row in rows)
     assert sorted(labels.scores.round(3)) == pytest.approx(sorted(row[5] for row in rows))
@@ -109,7 +109,7 @@ def test_slow_footage_keeps_the_boxes_of_single_frames(label, walker):
 
 
 def test_a_weak_box_over_most_of_the_frame_hides_nothing(label, walker):
-    labels = label(walker(range(FRAMES)) + [(30, 0.0, 0.0, 340.0, 190.0, 0.2, 0)])
+    labels = label([*walker(range(FRAMES)), (30, 0.0, 0.0, 340.0, 190.0, 0.2, 0)])
     assert (labels.boxes[:, 2] - labels.boxes[:, 0]).max() < 40
 
 
