@@ -1,6 +1,6 @@
 """What a detector found in a clip, as columns: an hour of video fits into memory.
 
-A row takes 22 bytes: an hour of 25 frames a second with 20 boxes in each is 40 MB.
+A row takes 22 bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -95,7 +95,7 @@ class Pieces:
     def of(cls, folder: Path, video: Path, teachers: Sequence[Teacher]) -> "Pieces":
         """Those of this content of the video and these teachers, below a folder: others have a folder of their own."""
         state = video.stat()
-        looks = [(each.detector.spec.name, each.detector.spec.sha256, each.image_size) for each in teachers]
+        looks = [[*map(str, (each.detector.spec, each.image_size))] for each in teachers]
         facts = json.dumps([str(video.resolve()), state.st_size, state.st_mtime_ns, looks])
         return cls(folder / f"{video.stem}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}", len(teachers))
 

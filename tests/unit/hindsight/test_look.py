@@ -23,7 +23,7 @@ def seen():
 def teacher(seen):
     """Finds one box, as bright as the frame is: its score tells which frame it saw."""
 
-    def make(name="bright", stop_at=None):
+    def make(name="bright", stop_at=None, padding=114):
         def find(images):
             brightness = images.mean(axis=(1, 2, 3))
             seen.extend(brightness)
@@ -31,7 +31,7 @@ def teacher(seen):
                 raise KeyboardInterrupt
             return [Detections.of([[10, 20, 30, 60]], [value / 255], [0], ("person",)) for value in brightness]
 
-        spec = DetectorSpec(name, ("person",), "", InputSpec(size=80))
+        spec = DetectorSpec(name, ("person",), "", InputSpec(size=80, padding=padding))
         return Teacher(PerFrameDetector(spec, "numpy", find))
 
     return make
@@ -98,6 +98,7 @@ def test_a_damaged_piece_is_made_again(tmp_path, video, teacher, seen):
 def test_other_detectors_and_another_video_have_pieces_of_their_own(tmp_path, video, teacher, write_clip):
     list(look(video, [teacher()], (), Pieces.of(tmp_path / "boxes", video.path, [teacher()])))
     assert Pieces.of(tmp_path / "boxes", video.path, [teacher("other")]).frames == 0
+    assert Pieces.of(tmp_path / "boxes", video.path, [teacher(padding=0)]).frames == 0
     assert Pieces.of(tmp_path / "boxes", video.path, [teacher(), teacher()]).frames == 0
     write_clip(video.path, FRAMES + 1, SIZE)
     assert Pieces.of(tmp_path / "boxes", video.path, [teacher()]).frames == 0
