@@ -97,6 +97,27 @@ def load_yaml(path: str | Path | None, model_class: type[Model], overrides: Sequ
     return model
 
 
+def read_values(values: Mapping[str, Any], model_class: type[Model], origin: str) -> Model:
+    """Check values that came from elsewhere than a file, as JSON holds them.
+
+    Args:
+        values: by key.
+        model_class: as in `load_yaml`.
+        origin: what mistakes are reported under.
+
+    Raises:
+        ConfigError: one line for every mistake.
+    """
+    try:
+        return model_class.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        lines = [
+            f"{_where(details['loc'], origin, {}, [])}: {_problem(details, model_class)}"
+            for details in error.errors(include_url=False)
+        ]
+        raise ConfigError("\n".join(lines)) from error
+
+
 def parse_override(text: str) -> Override:
     """Read `key=value`; the value is YAML, so `0.4` is a number, `[person, car]` a list and nothing is null.
 

@@ -22,7 +22,7 @@ settings.register_profile("quick", max_examples=40, deadline=None)
 settings.register_profile("thorough", max_examples=300, deadline=None)
 settings.load_profile("quick")
 
-_SERVER_FIXTURES = {"rtsp_server", "rtsp_servers", "rtmp_server", "mosquitto"}
+_SERVER_FIXTURES = {"rtsp_server", "rtsp_servers", "rtmp_server", "mosquitto", "chromium"}
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -59,6 +59,16 @@ def rtsp_servers():
     """The same for servers that all tests of a file share."""
     with _starting_rtsp_servers() as start:
         yield start
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A real headless browser: `chromium.open()` gives a page; tests/helpers/chromium.py. Skips without one."""
+    from chromium import Chromium, require_chromium
+
+    require_chromium()
+    with Chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

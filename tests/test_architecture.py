@@ -21,6 +21,7 @@ LAYERS = (
     {"stages"},
     {"evaluation", "hindsight", "jobs"},
     {"training", "convert"},
+    {"server"},
     {"cli"},
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

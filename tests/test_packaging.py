@@ -45,8 +45,14 @@ def imported(node: ast.AST, in_function: bool = False) -> set[tuple[str, bool]]:
 
 @cache
 def third_party() -> set[tuple[str, bool]]:
-    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "streamdet").rglob("*.py"))
-    found = set(chain.from_iterable(imported(tree) for tree in trees))
+    package = REPOSITORY / "streamdet"
+    # The server is imported by its command alone.
+    found = set(
+        chain.from_iterable(
+            imported(ast.parse(path.read_text(encoding="utf-8")), path.parent == package / "server")
+            for path in package.rglob("*.py")
+        )
+    )
     return {(name, late) for name, late in found if name not in {*sys.stdlib_module_names, "streamdet"}}
 
 

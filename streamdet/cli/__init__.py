@@ -25,6 +25,7 @@ from streamdet.cli.probe import probe as probe_command
 from streamdet.cli.process_title import hide_credentials
 from streamdet.cli.run import run as run_command
 from streamdet.cli.scene import scene as scene_command
+from streamdet.cli.serve import serve as serve_command
 from streamdet.cli.stats import stats as stats_command
 from streamdet.cli.train import train
 from streamdet.version import __version__
@@ -37,8 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(run_command, demo_command, probe_command, scene_command, doctor_command, bench_command, label_command),
-    *(convert_command, stats_command),
+    *(run_command, serve_command, demo_command, probe_command, scene_command, doctor_command, bench_command),
+    *(label_command, convert_command, stats_command),
 ):
     app.command(cls=GroupedCommand)(command)  # named as its function
 app.command(cls=GroupedCommand)(train)

@@ -8,7 +8,7 @@ from streamdet.jobs.config import PipelineConfig
 from streamdet.jobs.streams import Streams
 from streamdet.models.contract import Detector
 from streamdet.stages.detect import DetectSettings
-from streamdet.stages.entry import StageContext
+from streamdet.stages.entry import Changes, StageContext
 from streamdet.stages.outputs import OutputLog
 from streamdet.stages.registry import stage_entry
 
@@ -18,6 +18,7 @@ def assemble(
     streams: Streams,
     detector: Detector,
     log: OutputLog | None = None,
+    changes: Changes | None = None,
     mode: Literal["threaded", "inline"] = "threaded",
 ) -> Run:
     """Put the stages of a job together.
@@ -27,6 +28,7 @@ def assemble(
         streams: what is read.
         detector: the detector that detect runs.
         log: is told what becomes of outputs.
+        changes: of settings while the run continues.
         mode: as in `Run`.
 
     Returns:
@@ -48,6 +50,7 @@ def assemble(
             stage_entry(name).lowest_score(config.settings_of(name), settings.lowest_conf) for name in config.stages
         ),
         show=settings,
+        changes=changes or Changes(),
     )
     stages = [stage for name in config.stages if (stage := _built(name, config, context)) is not None]
     if streams.live:  # what waits gets old; but results of a clip of several streams come all at once

@@ -12,6 +12,7 @@ from typing import Literal, Self
 from streamdet.errors import ConfigError, SinkError, StageError
 from streamdet.flow import Cancelled, RunStats
 from streamdet.frames import Checkpoint, StreamEnded, StreamGap, StreamStarted
+from streamdet.jobs.adjust import Adjustments
 from streamdet.jobs.assemble import assemble
 from streamdet.jobs.events import (
     Event,
@@ -58,16 +59,7 @@ def load_detector(jobs: Sequence[SourceJob]) -> Detector:
 
 
 def run_source(job: SourceJob, detector: Detector, listeners: Sequence[Listener] = ()) -> Outcome:
-    """Do all of the work on one source.
-
-    Args:
-        job: from `plan`.
-        detector: from `load_detector`, or any other.
-        listeners: are told what happens.
-
-    Raises:
-        ConfigError: as `Session`.
-    """
+    """Do all of the work on one source; arguments and errors are those of `Session`."""
     return Session([job], detector, listeners).wait()
 
 
@@ -82,6 +74,9 @@ class Session:
         detector: what detect runs.
         listeners: are told what happens.
         on_error: what happens when a source fails: "end" ends that source alone, "raise" the session.
+
+    Attributes:
+        streams, adjustments: what is read, where a source can be paused; and what can be changed.
 
     Raises:
         ConfigError: the job does not fit the detector, or what earlier runs have left; nothing was written.
@@ -108,14 +103,15 @@ class Session:
             if earlier.counted is not None:
                 self._tally.restore(name, earlier.counted, ended=earlier.complete)
         left = [self._input(job, memory) for job in jobs if not self._journals.earlier[job.name].complete]
-        self._streams = Streams(
+        self.streams = Streams(
             left,
             config.settings(DecodeSettings),
             side_by_side=config.settings(BatchSettings).max_streams or 1,
             on_error=on_error,
             watch=self._journals.started_by,
         )
-        self._run = assemble(config, self._streams, detector, self._log, mode)
+        self.adjustments = Adjustments(config, detector)
+        self._run = assemble(config, self.streams, detector, self._log, self.adjustments.changes, mode)
         self._running = ExitStack()
         self._started: datetime | None = None
         self._before: dict[Path, tuple[int, int] | None] = {}
@@ -217,12 +213,12 @@ class Session:
     @property
     def sources(self) -> frozenset[str]:
         """Names of the sources that were asked for and not removed."""
-        return self._streams.names
+        return self.streams.names
 
     @property
     def live(self) -> bool:
         """Whether one of the sources at the start is a camera or a live stream."""
-        return self._streams.live
+        return self.streams.live
 
     @property
     def stats(self) -> RunStats:
@@ -245,13 +241,13 @@ class Session:
             ValueError: a live source cannot join files.
             RuntimeError: the session has not started, or is over.
         """
-        specs = expand_sources(sources, self._streams.all_names)
+        specs = expand_sources(sources, self.streams.all_names)
         for spec in specs:
-            job = plan_joining(self._config, spec, [self._jobs[name].spec for name in self._streams.names])
+            job = plan_joining(self._config, spec, [self._jobs[name].spec for name in self.streams.names])
             self._tally.add(spec)
             self._jobs[spec.name] = job
             try:
-                self._streams.add(self._input(job))
+                self.streams.add(self._input(job))
             except (ValueError, RuntimeError):
                 self._tally.discard(spec.name)
                 del self._jobs[spec.name]
@@ -265,7 +261,7 @@ class Session:
         Raises:
             KeyError: there is no such source.
         """
-        self._streams.remove(name)
+        self.streams.remove(name)
         self.tell(SourceLeft(name))
 
     def _input(self, job: SourceJob, memory: Checkpoint | None = None) -> Input:

@@ -103,6 +103,32 @@ class Streams:
                 raise KeyError(name)
             self._inputs[name].leaving.set()
 
+    def pause(self, name: str) -> None:
+        """Read nothing of a stream until `resume`; a camera is not connected to meanwhile. From any thread.
+
+        Raises:
+            KeyError: there is no such stream, or it was removed.
+        """
+        self._there(name).paused.set()
+
+    def resume(self, name: str) -> None:
+        """Continue after `pause`; raises as that."""
+        self._there(name).paused.clear()
+
+    def is_paused(self, name: str) -> bool:
+        """Whether a stream is paused."""
+        return self._inputs[name].paused.is_set()
+
+    def problem(self, name: str) -> str | None:
+        """Of a live stream: why there is no connection right now, one line without credentials."""
+        return next(iter(self._inputs[name].problem), None)
+
+    def _there(self, name: str) -> Input:
+        with self._changing:
+            if self._inputs[name].leaving.is_set():
+                raise KeyError(name)
+            return self._inputs[name]
+
     def _decode_live(self, source: Input) -> Stage:
         settings = self._settings
         return self._watched(decode_live(self._as_set(source), settings.live, settings.part, on_error=self._on_error))

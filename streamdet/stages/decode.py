@@ -2,11 +2,12 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo
@@ -21,6 +22,7 @@ from streamdet.media.locations import SourceSpec, redact
 from streamdet.media.read.source import open_source
 from streamdet.media.timeline import Part
 from streamdet.stages.entry import StageEntry
+from streamdet.stages.joined import Joined
 from streamdet.stages.outputs import Target
 from streamdet.yaml_file import Section
 
@@ -101,6 +103,8 @@ class Input:
         checkpoint_frames: a Checkpoint after so many frames, again and again; None for none.
         checkpoint_at_end: one before its end.
         leaving: set from any thread: it ends now.
+        paused: set from any thread: nothing is read until it is cleared; a live source hangs up meanwhile.
+        problem: of a live source: why there is no connection right now.
     """
 
     spec: SourceSpec
@@ -110,6 +114,8 @@ class Input:
     checkpoint_frames: int | None = None
     checkpoint_at_end: bool = False
     leaving: Event = field(default_factory=Event)
+    paused: Event = field(default_factory=Event)
+    problem: list[str] = field(default_factory=list)
 
     def started(self, info: StreamInfo, part: Part) -> StreamStarted:
         """The marker of its start."""
@@ -176,7 +182,7 @@ def decode(inputs: Sequence[Input], part: Part | None = None, *, on_error: OnErr
     """
     part = part or Part()
 
-    def read(source: Input) -> Iterator[Item]:
+    def read(source: Input, inbox: Inbox[Item]) -> Iterator[Item]:
         name, before = source.spec.name, None if source.other_file else source.continues
         life = _Life() if before is None else _Life(before.frames, size=before.size, last_s=before.last_s)
         every_frames, first = source.checkpoint_frames, life.frames
@@ -198,6 +204,8 @@ def decode(inputs: Sequence[Input], part: Part | None = None, *, on_error: OnErr
                     yield life.checkpoint(name)
                 life.undecodable = opened.undecodable
                 yield life.count(item)
+                while source.paused.is_set() and not (source.leaving.is_set() or inbox.stopping):
+                    sleep(_LOOK_UP_S)
                 if source.leaving.is_set():
                     break
             life.undecodable = opened.undecodable
@@ -208,7 +216,7 @@ def decode(inputs: Sequence[Input], part: Part | None = None, *, on_error: OnErr
     def process(inbox: Inbox[Item]) -> Iterator[Item]:
         for source in inputs:
             if not source.leaving.is_set():
-                yield from read(source)
+                yield from read(source, inbox)
 
     return Stage("decode", process)
 
@@ -227,8 +235,9 @@ def decode_live(source: Input, options: LiveOptions, part: Part | None = None, *
     """
     spec, part = source.spec, part or Part()
 
-    def read(inbox: Inbox[Item], opened: LiveSource, life: _Life) -> Iterator[Item]:
-        while not (inbox.stopping or source.leaving.is_set() or opened.over):
+    def read(inbox: Inbox[Item], opened: LiveSource, life: _Life, joined: Joined) -> Iterator[Item]:
+        while not (inbox.stopping or source.leaving.is_set() or source.paused.is_set() or opened.over):
+            source.problem[:] = [opened.problem] if opened.problem else []
             with inbox.waiting():
                 there = opened.wait(_LOOK_UP_S)
             if not there:
@@ -240,17 +249,27 @@ def decode_live(source: Input, options: LiveOptions, part: Part | None = None, *
                 continue
             if life.frames == 0 and isinstance(item, Frame):
                 yield source.started(opened.info, part)
-            yield life.count(item)
+            for each in joined.place(item):
+                yield life.count(each)
 
     def process(inbox: Inbox[Item]) -> Iterator[Item]:
-        life = _Life()
-        with life.may_fail(on_error), LiveSource(spec, options, part) as opened:
-            yield from read(inbox, opened, life)
-            life.undecodable = opened.undecodable
-            if life.frames == 0:
-                life.error = f"{spec.shown}: gave no frame: {opened.problem or 'no answer yet'}"
-        life.drops = {str(cause): count for cause, count in opened.dropped.items()}
-        life.dropped = sum(life.drops.values())
+        life, joined, over = _Life(), Joined(spec.name), False
+        drops: Counter[str] = Counter()
+        with life.may_fail(on_error):
+            while not over:
+                with LiveSource(spec, options, part) as opened:
+                    yield from read(inbox, opened, life, joined)
+                    life.undecodable += opened.undecodable
+                    over = opened.over or not source.paused.is_set()
+                    if over and life.frames == 0:
+                        life.error = f"{spec.shown}: gave no frame: {opened.problem or 'no answer yet'}"
+                drops.update({str(cause): count for cause, count in opened.dropped.items()})
+                joined.pause()
+                while source.paused.is_set() and not (inbox.stopping or source.leaving.is_set()):
+                    with inbox.waiting():
+                        sleep(_LOOK_UP_S)
+                over |= inbox.stopping or source.leaving.is_set()
+        life.drops, life.dropped = drops, drops.total()
         yield life.ended(spec.name)
 
     return Stage("decode", process, capacity=0, stops_itself=True)

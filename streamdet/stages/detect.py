@@ -4,7 +4,7 @@ Shapes: B streams, T frames, H, W pixels of the model image.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from time import monotonic
@@ -93,17 +93,24 @@ class DetectState(StateSection):
     looking: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def detect(detector: Detector, settings: DetectSettings | None = None) -> Stage:
+def detect(
+    detector: Detector, settings: DetectSettings | None = None, latest: Callable[[], DetectOptions] | None = None
+) -> Stage:
     """Clip -> Result of every frame, stream by stream; markers pass.
+
+    Args:
+        detector: that runs.
+        settings: how, and which boxes are kept.
+        latest: gives which boxes are kept now, where that may change.
 
     Raises:
         ConfigError: if the detector does not know a class.
     """
     settings = settings or DetectSettings()
-    check_classes([*(settings.classes or ()), *settings.class_conf], detector.spec.classes)
+    _check(settings, detector)
 
     def process(inbox: Inbox[Clip | Marker]) -> Iterator[Result | Marker]:
-        watcher = _Watcher(detector, settings)
+        watcher = _Watcher(detector, settings, latest or (lambda: settings))
         for item in inbox:
             if not isinstance(item, Clip):
                 watcher.mark(item)
@@ -141,8 +148,8 @@ class _Stream:
 class _Watcher:
     """Letterboxes clips, keeps every stream's memory and knows when its last frame was."""
 
-    def __init__(self, detector: Detector, settings: DetectSettings) -> None:
-        self._detector, self._settings = detector, settings
+    def __init__(self, detector: Detector, settings: DetectSettings, latest: Callable[[], DetectOptions]) -> None:
+        self._detector, self._settings, self._latest = detector, settings, latest
         self._image_size, self._carries = settings.image_size, settings.memory == "carry"
         self._bank = MemoryBank()
         self._streams: dict[str, _Stream] = {}
@@ -200,7 +207,7 @@ class _Watcher:
     def look(self, clip: Clip) -> Iterator[Result]:
         """Run the detector over all frames."""
         for streams, letterbox, outputs, cut in self._look(clip):
-            for stream, rows in zip(streams, outputs.detections(self._settings), strict=True):
+            for stream, rows in zip(streams, outputs.detections(self._latest()), strict=True):
                 for t, (frame, row) in enumerate(zip(stream, rows, strict=True)):
                     found = row.with_boxes(letterbox.restore(row.boxes))
                     yield Result(frame, found, _latency_s(frame), cut=t == 0 and frame.source in cut)
@@ -278,16 +285,27 @@ class _Watcher:
         return float(cv2.matchTemplate(small, before, cv2.TM_CCOEFF_NORMED)[0, 0]) < _CUT_CORRELATION
 
 
+def _check(settings: DetectSettings, detector: Detector) -> None:
+    check_classes([*(settings.classes or ()), *settings.class_conf], detector.spec.classes)
+
+
 def _build(settings: DetectSettings, context: StageContext) -> Stage:
-    if context.lowest_score < settings.lowest_conf:  # the stage that asks for weaker boxes decides what is shown
-        settings = settings.model_copy(update={"conf": context.lowest_score, "class_conf": {}})
-    return detect(context.detector, settings)
+    def latest() -> DetectOptions:
+        now: DetectOptions = context.changes.latest("detect", settings)
+        if context.lowest_score >= now.lowest_conf:
+            return now
+        # The stage that asks for weaker boxes decides what is shown.
+        return now.model_copy(update={"conf": context.lowest_score, "class_conf": {}})
+
+    return detect(context.detector, settings, latest)
 
 
 STAGE = StageEntry(
     "detect",
     _build,
     settings=DetectSettings,
+    check=lambda settings, context: _check(settings, context.detector),
+    adjustable=frozenset({"conf", "class_conf", "iou", "max_detections", "classes"}),
     takes="clips",
     gives=frozenset({"detections"}),
     state=DetectState,

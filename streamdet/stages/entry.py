@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from streamdet.flow import Stage
 from streamdet.frames import StateSection
@@ -13,7 +13,24 @@ from streamdet.models.options import KEEP, DetectOptions
 from streamdet.stages.outputs import OutputLog, Target
 from streamdet.yaml_file import Section
 
+Settings = TypeVar("Settings")
 Flow = Literal["frames", "clips", "results"]
+
+
+class Changes:
+    """Settings that were changed while a job runs: set from any thread, read by a stage before each frame."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, Any] = {}
+
+    def set(self, stage: str, settings: Any) -> None:
+        """From now on a stage has these."""
+        self._latest[stage] = settings
+
+    def latest(self, stage: str, settings: Settings) -> Settings:
+        """What a stage has now; `settings` is what it was built with."""
+        latest: Settings = self._latest.get(stage, settings)
+        return latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +47,7 @@ class StageContext:
         log: where outputs report what becomes of them.
         lowest_score: lowest score of the boxes that detect gives: some stage may make use of weaker ones.
         show: which boxes are shown.
+        changes: of settings while the job runs.
     """
 
     detector: Detector
@@ -41,6 +59,7 @@ class StageContext:
     log: OutputLog = field(default_factory=OutputLog)
     lowest_score: float = 1.0
     show: DetectOptions = KEEP
+    changes: Changes = field(default_factory=Changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,8 @@ class StageEntry:
         name: of the stage, of its section in a job, and of its saved sections.
         build: gives the stage, from its settings and the job; None for decode, which opens sources.
         settings: its section in a job: a strict model with every default; None where nothing can be set.
+        check: raises ConfigError where settings do not fit the job, such as a class that the detector does not know.
+        adjustable: keys of its settings that may change while the job runs, see `StageContext.changes`.
         takes, makes: what flows into it and out of it.
         needs: what a stage before it must give.
         uses: what it takes into account where a stage of the job gives it, which must come before it then.
@@ -115,6 +136,8 @@ class StageEntry:
     name: str
     build: Callable[[Any, StageContext], Stage] | None
     settings: type[Section] | None = None
+    check: Callable[[Any, StageContext], None] = lambda settings, context: None
+    adjustable: frozenset[str] = frozenset()
     takes: Flow | None = "results"
     makes: Flow = "results"
     needs: frozenset[str] = frozenset()

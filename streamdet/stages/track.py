@@ -1,6 +1,6 @@
 """track: refines boxes in the light of earlier ones, and gives the same object the same track id in all frames."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,10 @@ class TrackState(StateSection):
 
 
 class _Tracks(StreamWorker[TrackState]):
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
+    def __init__(self, build: Callable[[DetectOptions], Tracker], latest: Callable[[], DetectOptions]) -> None:
+        self._build, self._latest = build, latest
+        self._show = latest()
+        self._tracker = build(self._show)
         self._step_s: float | None = None  # of a file that follows another one: to its first frame
 
     def start(self, info: StreamInfo, saved: SavedState[TrackState] | None) -> None:
@@ -42,12 +44,21 @@ class _Tracks(StreamWorker[TrackState]):
         if self._step_s is not None and isinstance(self._tracker, SavableTracker):
             self._tracker.continue_at(result.pts_s - self._step_s)
         self._step_s = None
+        self._adjust()
         if result.cut:
             self._tracker.reset()
         size = result.width, result.height
         if not result.looked and isinstance(self._tracker, CarryingTracker):
             return result.with_detections(self._tracker.carry(result.pts_s, size))
         return result.with_detections(self._tracker.update(result.detections, result.pts_s, size))
+
+    def _adjust(self) -> None:
+        """Where other objects shall be shown now, a tracker that shows them continues the tracks."""
+        show, before = self._latest(), self._tracker
+        if show is not self._show:
+            self._show, self._tracker = show, self._build(show)
+            if isinstance(before, SavableTracker) and isinstance(self._tracker, SavableTracker):
+                self._tracker.load_state_dict(before.state_dict())
 
     def gap(self, gap: StreamGap) -> None:
         self._tracker.reset()
@@ -60,19 +71,28 @@ class _Tracks(StreamWorker[TrackState]):
             self._tracker.load_state_dict(section.tracker)
 
 
-def track(options: TrackOptions | None = None, show: DetectOptions = KEEP) -> Stage:
+def track(
+    options: TrackOptions | None = None,
+    show: DetectOptions = KEEP,
+    latest: Callable[[], DetectOptions] | None = None,
+) -> Stage:
     """Result to Result with track ids; one tracker a stream, which starts again after a gap.
 
     Args:
         options: which tracker, and its thresholds.
         show: which objects are shown.
+        latest: gives which ones are shown now, where that may change.
 
     Raises:
         ConfigError: there is no such tracker.
     """
     options = options or TrackOptions()
-    build_tracker(options, show.conf, show.class_conf)
-    return per_stream("track", lambda: _Tracks(build_tracker(options, show.conf, show.class_conf)))
+
+    def build(shown: DetectOptions) -> Tracker:
+        return build_tracker(options, shown.conf, shown.class_conf)
+
+    build(show)
+    return per_stream("track", lambda: _Tracks(build, latest or (lambda: show)))
 
 
 def _why_not_saved(options: TrackOptions) -> str | None:
@@ -81,7 +101,7 @@ def _why_not_saved(options: TrackOptions) -> str | None:
 
 
 def _build(options: TrackOptions, context: StageContext) -> Stage:
-    return track(options, context.show)
+    return track(options, context.show, lambda: context.changes.latest("detect", context.show))
 
 
 STAGE = StageEntry(
