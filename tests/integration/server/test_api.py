@@ -213,7 +213,7 @@ def test_the_examples_of_the_guide(serve):
     text = (Path(__file__).parents[3] / "docs" / "serve.md").read_text()
     lines = [line for line in text.splitlines() if line.startswith(("auth=", "curl "))]
     assert len(lines) == 7
-    script = "\n".join(lines).replace("http://127.0.0.1:8765", served.url).replace("curl -s", "curl -fsS -w '\\n'")
+    script = "\n".join(lines).replace("http://127.0.0.1:8765", served.url).replace("curl -s", "curl -w '\\n' -fSs")
     done = subprocess.run(
         ["bash", "-ec", script],
         env={**os.environ, "STREAMDET_TOKEN": TOKEN},
