@@ -29,9 +29,12 @@ _LOOSE_SHARE = 0.3  # of its score that a box without a track keeps
 _NETWORK_SHARE = 0.5  # of the network's logit in the score; the rest is of half the own score and half its mean
 _DETECTION_LOGIT = 1.5  # of the box that was found, against the two that were predicted
 _MIN_CLASS_SCORE = 1e-3
+_VOTES_WEIGHT = 3.0
 _MIN_HITS = 2  # of a track that is carried
-_TRUST_S, _NO_TRUST_S = 0.25, 0.5
-"""Up to here the past is trusted in full; from there on, at two frames a second, boxes and scores stay as found."""
+_TRUST_S, _NO_TRUST_S = 0.22, 0.36
+"""Up to this usual time between frames the past is trusted in full; from the second on boxes and scores stay as found:
+too much happens in between."""
+_USUAL_FRAMES, _MAX_USUAL_S = 50, 1.0  # over how many frames the usual time is the mean, and the longest that counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +70,7 @@ class ObjectMemory:
         lstm: (N, 128) float32, hidden and cell of each track.
         evidence: (N, K) float64, for each class.
         heads: (N, 12) float32, what the network said last.
+        usual_dt_s, counted: mean time between frames, and of how many; `clear` leaves them.
     """
 
     def __init__(self, weights: Weights, classes: int, *, carry_s: float = 1.0, forgetful: bool = False) -> None:
@@ -81,6 +85,7 @@ class ObjectMemory:
         self._weights, self._network, self._classes = weights, Network(weights), classes
         self._carry_s, self._forgetful = carry_s, forgetful
         self.association = Association(classes, weights.look_size, carry_s)
+        self.usual_dt_s, self.counted = 0.0, 0
         self.clear()
 
     def clear(self) -> None:
@@ -113,8 +118,9 @@ class ObjectMemory:
         looks = None if embeddings is None or w.looks is None or not w.reads(embeddings) else w.looks.looks(embeddings)
         likeness = None if w.looks is None else w.looks.likeness
         step = association.step(boxes, scores, class_scores, time_s, looks, likeness)
+        trust = self._trust(step.dt_s)
         if not len(association.tracks):
-            return _loose(boxes, scores, class_scores, np.arange(len(boxes)), size, 1.0)
+            return _loose(boxes, scores, class_scores, np.arange(len(boxes)), size, trust)
         self._grow()
         matched = step.rows >= 0
         looked = None if looks is None else np.einsum("nl,nl->n", looks, looks) > 0
@@ -125,14 +131,21 @@ class ObjectMemory:
         self.heads = self._network.step(x, seen, self.lstm)
         self._weigh(matched, class_scores, step)
         kept = association.alive()
-        refined = self._refined(step, x, place, matched, scores, size, kept)
+        refined = self._refined(step, x, place, matched, scores, size, kept, trust)
         if kept is not None:
             association.tracks.keep(kept)
             self.lstm, self.evidence, self.heads = self.lstm[kept], self.evidence[kept], self.heads[kept]
         loose = np.flatnonzero(step.owners < 0)
         if not len(loose):
             return refined
-        return refined.joined(_loose(boxes, scores, class_scores, loose, size, _trust(step.dt_s)))
+        return refined.joined(_loose(boxes, scores, class_scores, loose, size, trust))
+
+    def _trust(self, dt_s: float) -> float:
+        """0 to 1: how much the past says, at the usual time between frames."""
+        if dt_s > 0:
+            self.counted = min(self.counted + 1, _USUAL_FRAMES)
+            self.usual_dt_s += (min(dt_s, _MAX_USUAL_S) - self.usual_dt_s) / self.counted
+        return float(min(1.0, max(0.0, (_NO_TRUST_S - self.usual_dt_s) / (_NO_TRUST_S - _TRUST_S))))
 
     def _grow(self) -> None:
         """Make room for new tracks."""
@@ -160,6 +173,7 @@ class ObjectMemory:
         scores: Floats,
         size: tuple[int, int],
         alive: Flags | None,
+        trust: float,
     ) -> Refined:
         tracks, heads = self.association.tracks, self.heads
         own = scores[step.rows] if len(scores) else np.zeros(len(tracks))
@@ -167,20 +181,20 @@ class ObjectMemory:
         logits += np.where(matched, x[:, COLUMN["logit"]] * 3.0 * sigmoid(heads[:, OWN]), -1.0)
         half = logit(0.5 * (own + tracks.history[:, SHORT_MEAN]))
         logits = np.where(matched, _NETWORK_SHARE * logits + (1 - _NETWORK_SHARE) * half, logits)
-        probability = np.asarray(sigmoid(logits), np.float64)
         boxes, share = _mixed(place, step.predicted, matched, heads)
-        if (trust := _trust(step.dt_s)) < 1:
-            probability = own * matched + trust * (probability - own * matched)
+        if trust < 1:
+            logits = np.where(matched, logit(own) + trust * (logits - logit(own)), logits)
             boxes = place + trust * (boxes - place)
+        probability = np.asarray(sigmoid(logits), np.float64) * np.where(matched, 1.0, trust)
         shown = self._shown(tracks, matched, probability, boxes)
         if alive is not None:
             shown &= alive
-        fresh = share * np.minimum(own / np.maximum(probability, 1e-6), 1.0) * matched
+        fresh = (1 - trust * (1 - share)) * np.minimum(own / np.maximum(probability, 1e-6), 1.0) * matched
         support = np.where(tracks.history[:, HITS] > 1, 1 - fresh, 0.0)
         return Refined(
             _clipped(boxes[shown], size),
             probability[shown],
-            self.evidence[shown].argmax(axis=1),
+            class_of(self.evidence[shown], tracks.votes[shown]),
             tracks.ids[shown],
             step.rows[shown],
             support[shown],
@@ -194,9 +208,10 @@ class ObjectMemory:
         return shown
 
 
-def _trust(dt_s: float) -> float:
-    """0 to 1: how much the past says after this time."""
-    return min(1.0, max(0.0, (_NO_TRUST_S - dt_s) / (_NO_TRUST_S - _TRUST_S)))
+def class_of(evidence: Floats, votes: Floats) -> Ints:
+    """(N,) the class that the network's evidence, and what the boxes of the last moments said, speak for."""
+    best: Ints = (evidence + _VOTES_WEIGHT * np.log(np.maximum(votes, _MIN_CLASS_SCORE))).argmax(axis=1)
+    return best
 
 
 def _mixed(place: Floats, predicted: Floats, matched: Flags, heads: Floats32) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamdet.detections import Detections
 from streamdet.tracking.memory import filters
 from streamdet.tracking.memory.association import MIN_SCORE
-from streamdet.tracking.memory.memory import ObjectMemory, Refined
+from streamdet.tracking.memory.memory import ObjectMemory, Refined, class_of
 from streamdet.tracking.memory.network import Weights, load_weights
 from streamdet.tracking.memory.tracks import Floats, Tracks
 from streamdet.tracking.options import TrackOptions
@@ -108,7 +108,7 @@ class MemoryTracker:
         return Detections.of(
             inside,
             self._scores[rows],
-            self._memory.evidence[rows].argmax(axis=1),
+            class_of(self._memory.evidence[rows], tracks.votes[rows]),
             self._classes,
             self._numbers[rows],
             support=np.ones(len(rows)),
@@ -137,14 +137,14 @@ class MemoryTracker:
         columns = {name: getattr(association.tracks, name) for name in _TRACK_COLUMNS} | own | shown
         return {
             "classes": np.frombuffer("\n".join(self._classes).encode(), np.uint8),
-            "next": np.array([association.next_id, self._next_number]),
-            "time_s": np.array(association.time_s),
+            "counts": np.array([association.next_id, self._next_number, memory.counted]),
+            "times_s": np.array([association.time_s, memory.usual_dt_s]),
             **{name: column.copy() for name, column in columns.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """See SavableTracker."""
-        expected = {"classes", "next", "time_s", *_COLUMNS}
+        expected = {"classes", "counts", "times_s", *_COLUMNS}
         if set(state) != expected:
             raise ValueError(f"the state of an object memory has the entries {sorted(expected)}, got {sorted(state)}")
         self._memory = None
@@ -157,8 +157,8 @@ class MemoryTracker:
                 raise ValueError(f"'{name}' of an object memory's state must be {shape}, got {state[name].shape}")
         columns = {name: np.array(state[name], empty[name].dtype) for name in _COLUMNS}
         memory.association.tracks = Tracks(*(columns[name] for name in _TRACK_COLUMNS))
-        memory.association.time_s = float(state["time_s"])
-        memory.association.next_id, self._next_number = map(int, state["next"])
+        memory.association.time_s, memory.usual_dt_s = map(float, state["times_s"])
+        memory.association.next_id, self._next_number, memory.counted = map(int, state["counts"])
         memory.lstm, memory.evidence, memory.heads = (columns[name] for name in ("lstm", "evidence", "heads"))
         self._numbers, self._shown, self._scores = (columns[name] for name in ("numbers", "shown", "scores"))
 

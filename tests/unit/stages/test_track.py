@@ -16,7 +16,7 @@ PERSON = (10, 10, 30, 40, 0.9, 0, -1)
 def identities(items):
     """Of what was found; what the memory holds without finding it is left out."""
     found = [item.detections for item in items if isinstance(item, Result)]
-    return [each[~each.carried].track_ids.tolist() for each in found]
+    return [sorted(each[~each.carried].track_ids.tolist()) for each in found]
 
 
 def test_every_stream_counts_for_itself(run_stage, make_result):

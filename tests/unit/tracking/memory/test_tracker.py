@@ -149,6 +149,17 @@ def test_between_looks_objects_move_on():
     assert len(tracker().carry(0.0, SIZE)) == 0
 
 
+def test_at_two_frames_a_second_boxes_and_scores_stay_as_found():
+    rng, memory = np.random.default_rng(0), tracker(conf=0.1)
+    for n in range(12):
+        given = found((100 + rng.uniform(-5, 5), rng.uniform(0.2, 0.9), 0))
+        out = memory.update(given, n * 0.5, SIZE)
+        if n > 0:
+            np.testing.assert_allclose(out.boxes[:1], given.boxes, atol=1e-3)
+            np.testing.assert_allclose(out.scores[:1], given.scores, atol=1e-3)
+    assert len(memory.update(found(), 6.0, SIZE)) == 0
+
+
 def test_weights_that_are_none_are_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"none\.safetensors does not exist"):
         tracker(weights=str(tmp_path / "none.safetensors"))
