@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -13,7 +12,13 @@ def assign(similarity: Floats, at_least: float) -> tuple[Ints, Ints]:
 
     Source: Bewley et al. 2016 (SORT), section 3.3: assignment by the Hungarian method, then a least overlap.
     """
+    reached = similarity >= at_least
+    if not reached.any():
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+
+    from scipy.optimize import linear_sum_assignment  # a quarter of a second, which the first frame does not need
+
     # A pair below the threshold is worth nothing, so it never takes the place of one above it.
-    rows, columns = linear_sum_assignment(np.where(similarity >= at_least, similarity, 0.0), maximize=True)
-    good = similarity[rows, columns] >= at_least
+    rows, columns = linear_sum_assignment(np.where(reached, similarity, 0.0), maximize=True)
+    good = reached[rows, columns]
     return rows[good], columns[good]

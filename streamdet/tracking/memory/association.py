@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from streamdet.tracking.memory import camera, filters
 from streamdet.tracking.memory.tracks import (
@@ -184,6 +183,8 @@ class Association:
         kind[:, scores >= HIGH_SCORE] = _STRONG_AND_SURE
         worth += kind * strong[:, None]
         good = overlap >= np.where(fair, _MIN_OVERLAP, _MIN_OVERLAP_WEAK)
+        from scipy.optimize import linear_sum_assignment  # a quarter of a second, see tracking.association
+
         first, second = linear_sum_assignment(np.where(good, worth, 0.0), maximize=True)
         kept = good[first, second]
         first, second = first[kept], second[kept]
