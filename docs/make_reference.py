@@ -48,6 +48,7 @@ JSON_LINES = {
         "detections[].class_id": "index into `classes`",
         "detections[].score": "0 to 1",
         "detections[].track": "track id: the same number for the same object in all frames; null: none yet",
+        "detections[].support": "how much of it is due to earlier frames, 0 to 1; of detectors that say it",
         "detections[].zones": "with the stage `zones`: areas that the object is in; only where it is in one",
         "detections[].speed_mps": "with the stage `zones`: metres a second on the ground; only where it is known",
     },
