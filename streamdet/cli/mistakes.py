@@ -37,6 +37,8 @@ def describe_mistake(error: Any) -> str:
         text = _unknown_option(option, _options(error))
     elif command == "streamdet" and text.startswith("No such command"):
         text = _unknown_command(text)
+    elif text.startswith("Got unexpected extra argument") and {"--output", "-o"} & set(_options(error)):
+        text += "; did you mean -o NAME?"
     return f"{text} (see: {command} --help)"
 
 

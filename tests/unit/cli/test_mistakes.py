@@ -14,6 +14,7 @@ from streamdet.cli import main
         (("run", "--weights", "x"), "did you mean --model?"),
         (("run", "--qqqq"), "unknown option --qqqq (see: streamdet run --help)"),
         (("run", "--conf"), "requires an argument"),
+        (("scene", "street.mp4"), "Got unexpected extra argument(s) (street.mp4); did you mean -o NAME?"),
         (("video.mp4",), "expected a command before video.mp4; did you mean: streamdet run video.mp4?"),
         (("rtsp://user:secret@host/a",), "did you mean: streamdet run SOURCE?"),
         (("rnu",), "No such command 'rnu'. Did you mean 'run'?"),
