@@ -10,7 +10,20 @@ from streamdet.stages.entry import StageEntry
 GROUP = "streamdet.stages"
 """Entry points of a plug-in: name = "module:STAGE", a StageEntry of that name."""
 
-_OWN = ("decode", "batch", "detect", "track", "zones", "crops", "annotate", "encode", "overlay", "record", "table")
+_OWN = (
+    "decode",
+    "batch",
+    "detect",
+    "track",
+    "zones",
+    "crops",
+    "annotate",
+    "encode",
+    "overlay",
+    "record",
+    "table",
+    "alert",
+)
 _added: dict[str, StageEntry] = {}
 
 

@@ -46,7 +46,7 @@ class Page:
         self._connection = connection
         self._number = 0
         self.complaints: list[str] = []
-        for domain in ("Page", "Runtime", "Log", "Network"):
+        for domain in ("Page", "Runtime", "Log"):  # not Network, which repeats every picture
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -188,7 +188,9 @@ class Chromium:
         return page
 
     def _connect(self, url: str) -> ClientConnection:
-        connection = connect(url, max_size=None, compression=None, open_timeout=_START_S)
+        connection = connect(
+            url, max_size=None, compression=None, open_timeout=_START_S, ping_interval=None, max_queue=None
+        )
         return self._connections.enter_context(connection)
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
