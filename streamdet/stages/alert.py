@@ -9,7 +9,7 @@ from pydantic import Field
 from streamdet.errors import ConfigError, SinkError
 from streamdet.flow import Inbox, Stage
 from streamdet.frames import Marker
-from streamdet.media.locations import redact
+from streamdet.media.locations import SourceSpec, redact
 from streamdet.result import Result, ZoneEvent
 from streamdet.sinks.events import EventSender, is_event_address, open_transport
 from streamdet.sinks.jsonl import event_line
@@ -60,12 +60,12 @@ def alert(settings: AlertSettings, log: OutputLog) -> Stage:
         told_s: dict[tuple[str, str, str], float] = {}
         try:
             for item in inbox:
-                for event in item.zones.events if isinstance(item, Result) else ():
-                    key = item.source, event.zone, event.kind
-                    quiet = event.time_s - told_s.get(key, float("-inf")) < settings.cool_down_s
-                    if settings.wants(event) and not quiet:
-                        told_s[key] = event.time_s
-                        sender.append((json.dumps(event_line(item, event), ensure_ascii=False) + "\n").encode())
+                if isinstance(item, Result):
+                    for event in filter(settings.wants, item.zones.events):
+                        key = item.source, event.zone, event.kind
+                        if event.time_s - told_s.get(key, float("-inf")) >= settings.cool_down_s:
+                            told_s[key] = event.time_s
+                            sender.append((json.dumps(event_line(item, event), ensure_ascii=False) + "\n").encode())
                 yield item
         finally:
             try:
@@ -76,13 +76,13 @@ def alert(settings: AlertSettings, log: OutputLog) -> Stage:
     return Stage("alert", process)
 
 
-def _plan(settings: AlertSettings, names: Sequence[str]) -> OutputPlan:
+def _plan(settings: AlertSettings, sources: Sequence[SourceSpec]) -> OutputPlan:
     if settings.to is None or not is_event_address(settings.to):
         got = "nothing" if settings.to is None else redact(settings.to)
         raise ConfigError(f"alert.to: expected mqtt://host/topic, or http:// or https:// for a webhook, got {got}")
     open_transport(settings.to)
     reason = "alerts that were sent cannot be taken back"
-    return OutputPlan(dict.fromkeys(names, settings.to), shared=True, not_resumable=reason)
+    return OutputPlan({source.name: settings.to for source in sources}, shared=True, not_resumable=reason)
 
 
 def _build(settings: AlertSettings, context: StageContext) -> Stage:

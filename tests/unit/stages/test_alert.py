@@ -9,6 +9,7 @@ import pytest
 from waiting import wait_until
 
 from streamdet.errors import ConfigError
+from streamdet.media.locations import SourceSpec
 from streamdet.result import ZoneEvent, ZoneReport
 from streamdet.stages.alert import STAGE, AlertSettings, alert
 from streamdet.stages.outputs import OutputLog
@@ -87,4 +88,4 @@ def test_what_could_not_be_delivered_is_told_at_the_end(run_stage, happen, said)
 def test_an_address_that_is_none_is_refused(to):
     assert STAGE.output is not None
     with pytest.raises(ConfigError, match="expected mqtt://host/topic"):
-        STAGE.output.plan(AlertSettings(to=to), ["a"])
+        STAGE.output.plan(AlertSettings(to=to), [SourceSpec("a.mp4", "a", "file")])
