@@ -3,6 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,8 @@ def columns_of(clips: Sequence[TrackedClip], config: MemoryConfig, looks: Looks 
             worse = sequences(clip, how=Degrading.drawn(rng), rng=rng, min_px=config.min_px, looks=looks)
             parts.append(_limited(worse, config.max_steps))
     columns = Columns.joined(parts)
+    if looks is None:  # too few objects to learn from how they look
+        columns = replace(columns, embeddings=columns.embeddings[:, :0])
     if not (columns.state != UNKNOWN).any():
         raise ConfigError("the detector finds nothing that the sets label: there is nothing to learn")
     return columns
