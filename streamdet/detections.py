@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from streamdet.boxes import xywh_from_xyxy, xyxy_from_xywh
+from streamdet.boxes import Letterbox, xywh_from_xyxy, xyxy_from_xywh
 from streamdet.tables import OBJECT_COLUMNS, data_frame, object_row
 
 if TYPE_CHECKING:
@@ -283,6 +283,15 @@ class Detections:
             ModuleNotFoundError: pandas is not installed.
         """
         return data_frame(map(object_row, self.to_dicts()), OBJECT_COLUMNS)
+
+    def restored(self, letterbox: Letterbox) -> Detections:
+        """Boxes and keypoints of the model image as those of the frame, boxes clipped to it."""
+        found = self.with_boxes(letterbox.restore(self.boxes))
+        if self.keypoints is None:
+            return found
+        box = letterbox
+        scale = np.array([box.width / box.scaled_width, box.height / box.scaled_height, 1], np.float32)
+        return replace(found, keypoints=self.keypoints * scale)
 
     def to_supervision(self) -> supervision.Detections:
         """Convert for the supervision library; optional columns are found in its `data`.

@@ -51,7 +51,8 @@ def parse_contender(text: str, memory: str) -> Contender:
     # A colon may belong to a path.
     while not Path(model).exists():
         before, _, word = model.rpartition(":")
-        if not before or "/" in word:
+        weights = before.startswith("torchvision/") and word not in (*precisions, *memories)
+        if not before or "/" in word or weights:
             break
         if word in precisions:
             precision = word

@@ -90,7 +90,7 @@ def predict(
     timing = _Timing.of(video, places, detector)
     for span, found, seconds in _look(detector, shrunk, timing, memory, chunk_frames, options):
         for place, row in zip(shown[span], found, strict=True):
-            detections[place] = row.with_boxes(letterbox.restore(row.boxes))
+            detections[place] = row.restored(letterbox)
         latency_s[shown[span]] = seconds / len(found)
     return Prediction(video, detections, latency_s)
 

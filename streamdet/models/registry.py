@@ -24,7 +24,10 @@ EMBEDDED_MODELS = ("street",)
 _OURS = "streamdet.runtimes.loading:open_recurrent"
 _ONNX = "streamdet.runtimes.onnx_file:open_onnx"
 _BUILT_IN = [EntryPoint(name, _OURS, GROUP) for name in (*EMBEDDED_MODELS, "*.safetensors")]
-_BUILT_IN.append(EntryPoint("*.onnx", _ONNX, GROUP))
+_BUILT_IN += [
+    EntryPoint("torchvision/*", "streamdet.runtimes.torchvision:open_torchvision", GROUP),
+    EntryPoint("*.onnx", _ONNX, GROUP),
+]
 
 
 class Builder(Protocol):

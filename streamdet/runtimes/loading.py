@@ -24,14 +24,16 @@ def load(
 
     Args:
         name_or_path: `street`, the model in the package, the path of a .safetensors file that streamdet wrote, of an
-            ONNX file of any detector, or what another package offers, see models.registry.
+            ONNX file of any detector, torchvision/NAME (with :WEIGHTS or :FILE.pth behind it), or what another package
+            offers, see models.registry.
         device: auto, cpu, cuda or cuda:N.
         precision: auto, fp32, bf16, fp16 or int8, which the model must be calibrated for.
         runtime: auto, torch, openvino or onnxruntime. auto is torch on a GPU; on the CPU it is the faster of OpenVINO
             and ONNX Runtime, measured once and remembered in the user's cache, or torch where neither works.
         layout: of an ONNX file's outputs and images, where it does not tell: a name such as yolox, and words such as
             bgr, 0-255, stretch, joined by commas.
-        class_names: of an ONNX file's classes, where it does not tell: A,B,C or a text file with one in each line.
+        class_names: of an ONNX file's classes, where it does not tell, or of torchvision's labels: A,B,C or a text file
+            with one in each line.
 
     Raises:
         CheckpointError: if there is no such model or its file is damaged.
@@ -41,6 +43,10 @@ def load(
     build = find(name)
     if layout is None and class_names is None:
         return build(name, device=device, precision=precision, runtime=runtime)
+    if name.startswith("torchvision/") and layout is None:
+        from streamdet.runtimes.torchvision import open_torchvision
+
+        return open_torchvision(name, device=device, precision=precision, runtime=runtime, class_names=class_names)
     if Path(name).suffix != ".onnx":
         raise ConfigError(f"layout and class names are said of .onnx files, not of {name}")
     from streamdet.runtimes.onnx_file import open_onnx

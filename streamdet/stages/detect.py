@@ -209,7 +209,7 @@ class _Watcher:
         for streams, letterbox, outputs, cut in self._look(clip):
             for stream, rows in zip(streams, outputs.detections(self._latest()), strict=True):
                 for t, (frame, row) in enumerate(zip(stream, rows, strict=True)):
-                    found = row.with_boxes(letterbox.restore(row.boxes))
+                    found = row.restored(letterbox)
                     yield Result(frame, found, _latency_s(frame), cut=t == 0 and frame.source in cut)
 
     def _look(self, clip: Clip) -> Iterator[tuple[tuple[tuple[Frame, ...], ...], Letterbox, Outputs, frozenset[str]]]:

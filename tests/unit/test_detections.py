@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import supervision
 
+from streamdet.boxes import Letterbox
 from streamdet.detections import Detections
 
 CLASSES = ("person", "car", "truck")
@@ -270,3 +271,12 @@ def test_finite_leaves_out_what_is_no_number(found, bad):
     boxes[0, 2], scores[2] = bad, bad
     assert Detections.of(boxes, scores, found.class_ids, CLASSES, found.track_ids).finite().track_ids.tolist() == [-1]
     assert found.finite() is found
+
+
+def test_boxes_and_keypoints_of_a_model_image_are_restored_to_the_frame():
+    box = Letterbox.fit(1280, 720, 320)
+    found = Detections.of([[10, 20, 30, 40]], [0.5], [0], ("person",), keypoints=[[[10, 20, 0.7]]])
+    restored = found.restored(box)
+    assert restored.boxes.tolist() == [[40, 80, 120, 160]]
+    np.testing.assert_allclose(restored.keypoints, [[[40, 80, 0.7]]])
+    assert Detections.of([[10, 20, 30, 40]], [0.5], [0], ("person",)).restored(box).keypoints is None
