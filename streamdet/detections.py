@@ -284,14 +284,11 @@ class Detections:
         """
         return data_frame(map(object_row, self.to_dicts()), OBJECT_COLUMNS)
 
-    def restored(self, letterbox: Letterbox) -> Detections:
+    def restored(self, box: Letterbox) -> Detections:
         """Boxes and keypoints of the model image as those of the frame, boxes clipped to it."""
-        found = self.with_boxes(letterbox.restore(self.boxes))
-        if self.keypoints is None:
-            return found
-        box = letterbox
-        scale = np.array([box.width / box.scaled_width, box.height / box.scaled_height, 1], np.float32)
-        return replace(found, keypoints=self.keypoints * scale)
+        found, scale = self.with_boxes(box.restore(self.boxes)), np.ones(3, np.float32)
+        scale[:2] = box.width / box.scaled_width, box.height / box.scaled_height
+        return found if self.keypoints is None else replace(found, keypoints=self.keypoints * scale)
 
     def to_supervision(self) -> supervision.Detections:
         """Convert for the supervision library; optional columns are found in its `data`.
