@@ -1,5 +1,6 @@
 """What a file of detections holds, in numbers and pictures. Memory grows with the number of tracks, not of frames."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,10 +36,19 @@ class ClassCount:
 
 @dataclass(slots=True)
 class _Track:
-    class_name: str
     first_s: float
     last_s: float
-    frames: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def class_name(self) -> str:
+        """That of most of its boxes."""
+        return max(self.classes, key=lambda name: self.classes[name])
+
+    @property
+    def frames(self) -> int:
+        """That it is in."""
+        return self.classes.total()
 
 
 class Timeline:
@@ -111,8 +121,9 @@ class Statistics:
             self.classes.setdefault(found.class_name, ClassCount()).scores += found.score
             if found.track_id >= 0:
                 key = result.source, found.track_id
-                track = self.tracks.setdefault(key, _Track(found.class_name, result.pts_s, result.pts_s))
-                track.frames, track.last_s = track.frames + 1, result.pts_s
+                track = self.tracks.setdefault(key, _Track(result.pts_s, result.pts_s))
+                track.last_s = result.pts_s
+                track.classes[found.class_name] += 1
         for name, count in counts.items():
             mine = self.classes[name]
             mine.boxes, mine.frames, mine.most = mine.boxes + count, mine.frames + 1, max(mine.most, count)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import streamdet as package
+from streamdet.convert.statistics import Statistics, Timeline
 from streamdet.datasets.open_set import open_set
 from streamdet.detections import Detections
 from streamdet.frames import Frame, RgbPicture, StreamEnded
@@ -197,9 +198,17 @@ def test_stats(streamdet, found, here):
     assert json.loads(streamdet("stats", found, "--json").stdout) == figures
 
 
-def test_a_long_timeline_has_longer_bins():
-    from streamdet.convert.statistics import Timeline
+def test_a_track_counts_as_what_most_of_its_boxes_are():
+    statistics = Statistics()
+    for index, name in enumerate(["car", "person", "person"]):
+        frame = Frame("a", 0, index, index, Fraction(1, 25), PICTURE)
+        found = Detections.of([[1, 1, 9, 9]], [0.9], [CLASSES.index(name)], CLASSES, [7])
+        statistics.add(Result(frame, found))
+    counted = statistics.to_dict()["classes"]
+    assert {name: (row["boxes"], row["tracks"]) for name, row in counted.items()} == {"car": (1, 0), "person": (2, 1)}
 
+
+def test_a_long_timeline_has_longer_bins():
     timeline = Timeline()
     for second in range(5000):
         timeline.add(float(second), {"car": 2} if second < 2500 else {})
