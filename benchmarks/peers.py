@@ -2,11 +2,11 @@
 
     python benchmarks/peers.py --source CLIP
 
-measures what `streamdet run` does; decoding and encoding alone, with the same settings; and, with cv2.VideoCapture
-before and cv2.VideoWriter behind it, the same model in plain torch, torchvision's SSDLite and Ultralytics' YOLO11n. The
-peers' weights are random, so they have hardly a box to draw. Ultralytics is installed into an environment of its own in
-a temporary folder, and sees the packages of this one. All look at 320 pixels. The times begin when libraries and models
-are loaded and the first frames have been seen.
+measures what `streamdet run` does, also with --annotate overlay, and with that and --every 2; decoding and encoding alone,
+with the same settings; and, with cv2.VideoCapture before and cv2.VideoWriter behind it, the same model in plain torch,
+torchvision's SSDLite and Ultralytics' YOLO11n. The peers' weights are random, so they have hardly a box to draw.
+Ultralytics is installed into an environment of its own in a temporary folder, and sees the packages of this one. All look
+at 320 pixels. The times begin when libraries and models are loaded and the first frames have been seen.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -95,6 +96,25 @@ def of_streamdet(clip: Path) -> tuple[int, float, float]:
     def work(most: int) -> int:
         stats = annotate_clip(job_of(clip, "street", IMAGE_SIZE, most), spec, detector, Path("streamdet.mp4"))
         return stats.consumer.items_in - 2  # a marker at each end
+
+    return timed(work)
+
+
+def of_overlay(clip: Path, every: int = 1) -> tuple[int, float, float]:
+    """`streamdet run --annotate overlay`, looking at every N-th frame."""
+    from streamdet.cli.bench import annotate_clip, job_of
+    from streamdet.media.locations import expand_sources
+    from streamdet.runtimes.loading import load
+
+    [spec] = expand_sources([str(clip)])
+    detector = load("street")
+
+    def work(most: int) -> int:
+        job = job_of(clip, "street", IMAGE_SIZE, most)
+        detect = job.settings_of("detect").model_copy(update={"every": every})
+        stages = ("decode", "batch", "detect", "track", "overlay")
+        job = job.model_copy(update={"stages": stages, "detect": detect})
+        return annotate_clip(job, spec, detector, Path("streamdet.mkv")).consumer.items_in - 2
 
     return timed(work)
 
@@ -199,6 +219,8 @@ def of_ultralytics(clip: Path) -> tuple[int, float, float]:
 
 CONTENDERS = {
     "streamdet": of_streamdet,
+    "streamdet, overlay": of_overlay,
+    "streamdet, overlay, every 2": partial(of_overlay, every=2),
     "transcode": of_transcode,
     "plain loop, torch": of_plain_loop,
     "SSDLite": of_ssdlite,

@@ -184,7 +184,8 @@ def annotate_clip(config: "PipelineConfig", spec: "SourceSpec", detector: "Detec
     from streamdet.jobs.session import run_source
 
     path.unlink(missing_ok=True)
-    outcome = run_source(SourceJob(spec, config, (SourceOutput("encode", "video", path),)), detector)
+    stage = "overlay" if "overlay" in config.stages else "encode"
+    outcome = run_source(SourceJob(spec, config, (SourceOutput(stage, "video", path),)), detector)
     for failure in outcome.failures:
         raise PipelineError(failure.message)
     return outcome.stats
