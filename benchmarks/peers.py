@@ -2,11 +2,11 @@
 
     python benchmarks/peers.py --source CLIP
 
-measures what `streamdet run` does, also with --annotate overlay, and with that and --every 2; decoding and encoding alone,
-with the same settings; and, with cv2.VideoCapture before and cv2.VideoWriter behind it, the same model in plain torch,
-torchvision's SSDLite and Ultralytics' YOLO11n. The peers' weights are random, so they have hardly a box to draw.
-Ultralytics is installed into an environment of its own in a temporary folder, and sees the packages of this one. All look
-at 320 pixels. The times begin when libraries and models are loaded and the first frames have been seen.
+measures what `streamdet run` does, also with --annotate overlay, and with that and --every 2; decoding and encoding
+alone, with the same settings; and, with cv2.VideoCapture before and cv2.VideoWriter behind it, the same model in plain
+torch, torchvision's SSDLite and Ultralytics' YOLO11n. The peers' weights are random, so they have hardly a box to draw.
+Ultralytics is installed into an environment of its own in a temporary folder, and sees the packages of this one. All
+look at 320 pixels. The times begin when libraries and models are loaded and the first frames have been seen.
 """
 
 import argparse
