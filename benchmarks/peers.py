@@ -217,7 +217,7 @@ def of_ultralytics(clip: Path) -> tuple[int, float, float]:
     return timed(work)
 
 
-CONTENDERS = {
+CONTENDERS: dict[str, Callable[[Path], tuple[int, float, float]]] = {
     "streamdet": of_streamdet,
     "streamdet, overlay": of_overlay,
     "streamdet, overlay, every 2": partial(of_overlay, every=2),
