@@ -1,17 +1,30 @@
 """Which frames of a stream the detector looks at, where the object memory carries the others."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator
 
 from streamdet.boxes import box_iou
 from streamdet.detections import Detections
 from streamdet.models.options import KEEP
 
-Every = Literal["auto"] | Annotated[int, Field(ge=1, le=100)]
+_MAX_EVERY = 100
+
+
+def _every(value: Any) -> int | Literal["auto"]:
+    """Read N, "N" or "auto"."""
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    if value == "auto" or (type(number) is int and 1 <= number <= _MAX_EVERY):
+        return "auto" if value == "auto" else number
+    raise ValueError(f"expected auto or a whole number from 1 to {_MAX_EVERY}, got {json.dumps(value)}")
+
+
+Every = Annotated[Any, AfterValidator(_every)]
+"""Look at every N-th frame, an int; or "auto"."""
 
 MAX_INTERVAL_S = 0.2
 """Of auto: at most this long without a look, so that what is new is seen soon."""

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from streamdet.detections import Detections
+from streamdet.stages.detect import DetectSettings
 from streamdet.stages.looking import MAX_INTERVAL_S, Looking
 
 STEP_S = 0.04
@@ -49,3 +51,14 @@ def test_it_continues_where_it_was_saved():
     assert taken + looks(second, range(20, 40)) == whole
     second.reset()
     assert second.due(0.0)
+
+
+@pytest.mark.parametrize(("text", "every"), [("4", 4), (4, 4), ("auto", "auto")])
+def test_how_often_is_a_number_or_auto(text, every):
+    assert DetectSettings(every=text).every == every
+
+
+@pytest.mark.parametrize("text", ["0", "often", 101, 2.5, True])
+def test_another_word_for_how_often_is_refused(text):
+    with pytest.raises(ValidationError, match="expected auto or a whole number from 1 to 100, got"):
+        DetectSettings(every=text)
