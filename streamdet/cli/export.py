@@ -52,7 +52,7 @@ def export(
         typer.Option(
             metavar="HxW",
             rich_help_panel=GRAPH,
-            help="Size of the picture, multiples of 32. Default: 16:9 at the size of the model; street: 224x384.",
+            help="Size of the picture, multiples of 32. Default: 16:9 at the size of the model; street: 192x320.",
         ),
     ] = None,
     frames: Annotated[

@@ -231,7 +231,7 @@ def run(
             metavar="N|HxW",
             rich_help_panel=DETECTION,
             help="Size of the picture that the detector gets, in pixels: the longer side, or height and width. Larger "
-            "finds smaller objects and is slower. Default: that of the model; street: 384.",
+            "finds smaller objects and is slower. Default: that of the model; street: 320.",
         ),
     ] = None,
     memory: Annotated[

@@ -32,7 +32,7 @@ class ModelConfig(BaseModel):
     recurrent_channels: Annotated[int, Field(ge=0, le=1024)] = 0
     """Channels of every level that pass through memory; 0 makes a per-frame detector."""
     recurrent_strides: Annotated[tuple[Stride, ...], Field(strict=False)] = (8, 16, 32)
-    image_size: Annotated[int, Field(ge=64, le=4096)] = 384
+    image_size: Annotated[int, Field(ge=64, le=4096)] = 320
     """Longer side of the letterboxed image in pixels, unless a run asks for another."""
     training_dt_s: Annotated[float, Field(gt=0)] = 0.1
     """Time between frames at which the memory's decay is exactly the trained one."""
