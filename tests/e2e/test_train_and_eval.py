@@ -12,10 +12,11 @@ from streamdet.models.recurrent.checkpoint import load_checkpoint
 RECIPE = """
 model: {name: tiny, classes: [person, car, motorcycle, bus, truck], channels: 16, recurrent_channels: 8, image_size: 96}
 data: .
+initialise: null
 sets:
   - {name: street, path: street.labels.json, hold_out: {street: [12, 16]}}
 phases:
-  - {name: per-frame, steps: 10, frames: 1, lanes: 2, canvases: [[64, 96]], learning_rate: 1e-3, batch_norm: train}
+  - {name: per-frame, steps: 10, frames: 1, lanes: 2, canvases: [[64, 96]], learning_rate: 1e-3}
   - {name: temporal, steps: 10, frames: 2, lanes: 2, streaming_lanes: 1, canvases: [[64, 96]], learning_rate: 1e-3,
      backbone_rate: 0, alpha: [0, 1]}
 """
@@ -73,13 +74,13 @@ def test_training_goes_on_from_the_embedded_model_with_other_classes(folder, mon
         "{name: short, steps: 3, frames: 2, lanes: 2, canvases: [[64, 96]], learning_rate: 1e-4, backbone_rate: 0, "
         "alpha: [1, 1]}"
     )
-    settings = ["model={name: mine, classes: [person, vehicle]}", "initialise=street", f"phases=[{phase}]"]
-    names = "class_names: {car: vehicle, bus: vehicle, truck: vehicle}"
+    settings = ["model={name: mine, classes: [person, wagon]}", "initialise=street", f"phases=[{phase}]"]
+    names = "class_names: {car: wagon, bus: wagon, truck: wagon}"
     settings.append(f"sets=[{{name: street, path: street.labels.json, hold_out: {{street: [12, 16]}}, {names}}}]")
     assert main(["train", "recipe.yaml", *(word for setting in settings for word in ("--set", setting))]) == 0
-    assert "street knows person; new classes, trained from nothing: vehicle" in capsys.readouterr().err
+    assert "street knows person; new classes, trained from nothing: wagon" in capsys.readouterr().err
     detector, facts = load_checkpoint(folder / "runs" / "mine" / "mine.safetensors")
-    assert detector.classes == ("person", "vehicle")
+    assert detector.classes == ("person", "wagon")
     assert facts["recipe"]["model"]["channels"] == detector.config.channels
     rows = [json.loads(line) for line in (folder / "runs" / "mine" / "figures.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "ap50" in row] == [0, 3]  # what it started from is judged, too
