@@ -56,8 +56,9 @@ class Page:
         while True:
             said = json.loads(self._connection.recv(_PATIENCE_S))
             if said.get("id") == self._number:
-                assert "error" not in said, said
-                result: dict[str, Any] = said["result"]
+                left = "navigated" in said.get("error", {}).get("message", "")  # the page was left meanwhile
+                assert left or "error" not in said, said
+                result: dict[str, Any] = {"result": {}} if left else said["result"]
                 return result
             self._hear(said)
 
