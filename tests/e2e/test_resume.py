@@ -231,7 +231,7 @@ def test_a_damaged_journal_is_an_error_or_costs_a_checkpoint(streamdet, killed, 
     job.write_bytes(content)
     done = streamdet(*killed, "--resume")
     assert done.status == 0, done.stderr
-    assert "starting from the beginning" in done.stderr
+    assert "it starts from the beginning" in done.stderr
     assert frames_noted(here / "b.jsonl") == FRAMES
 
 
@@ -240,7 +240,7 @@ def test_what_another_run_has_written_meanwhile_is_not_continued(streamdet, job,
     assert streamdet(*other, "--detections", "b.jsonl", "--overwrite").status == 0
     done = streamdet(*killed, "--resume")
     assert done.status == 0, done.stderr
-    assert "starting from the beginning" in done.stderr
+    assert "it starts from the beginning" in done.stderr
     assert streamdet(*job("a", "--detections", "a.jsonl")).status == 0
     assert (here / "b.jsonl").read_bytes() == (here / "a.jsonl").read_bytes()
 
