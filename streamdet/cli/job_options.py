@@ -66,7 +66,7 @@ class Scores(NamedTuple):
 
 
 def scores_of(text: str) -> Scores:
-    """Read 0.35, person=0.5, or both with a comma.
+    """Read 0.25, person=0.5, or both with a comma.
 
     Raises:
         typer.BadParameter: it is none of these.
@@ -80,7 +80,7 @@ def scores_of(text: str) -> Scores:
         except ValueError:
             value = None
         if value is None or (equals and not name.strip()) or (not equals and general):
-            raise typer.BadParameter(f"{text}: expected a score such as 0.35, or 0.35,person=0.5 for one class")
+            raise typer.BadParameter(f"{text}: expected a score such as 0.25, or 0.25,person=0.5 for one class")
         if equals:
             classes[name.strip()] = value
         else:

@@ -196,7 +196,7 @@ def run(
             metavar="0..1",
             parser=scores_of,
             rich_help_panel=DETECTION,
-            help="Lowest score of a box; 0.35,person=0.5 asks more of one class. Default: {detect.conf}.",
+            help="Lowest score of a box; 0.25,person=0.5 asks more of one class. Default: {detect.conf}.",
         ),
     ] = None,
     iou: Annotated[

@@ -322,7 +322,7 @@ class Session:
             if found.checkpoint is not None:
                 self.tell(SourceResumed(name, found.checkpoint.frames))
             elif found.lost:
-                self.tell(JobWarning(f"{name}: what was written of it cannot be continued; it starts from the beginning"))
+                self.tell(JobWarning(f"{name}: what was written cannot be continued; it starts from the beginning"))
         if not any(found.complete or found.checkpoint is not None or found.lost for found in earlier.values()):
             self.tell(NothingToResume())
 

@@ -29,7 +29,7 @@ class DetectOptions(Section):
         classes: names of the classes wanted; None: all.
     """
 
-    conf: Score = Field(default=0.35)
+    conf: Score = Field(default=0.25)
     class_conf: dict[str, Score] = Field(default_factory=dict)
     iou: float = Field(default=0.45, ge=0, le=1)
     exclusive: tuple[tuple[str, ...], ...] = (("car", "motorcycle", "bus", "truck"),)

@@ -175,7 +175,7 @@ def test_several_sources_need_a_folder(streamdet, clips, tiny_model, here):
         (("rnu",), "No such command 'rnu'"),
         (("run", "--cnf", "1"), "unknown option --cnf; did you mean --conf"),
         (("run", "--conf", "much"), "Invalid value for '--conf'"),
-        (("run", "--conf", "0.3,0.4"), "expected a score such as 0.35, or 0.35,person=0.5 for one class"),
+        (("run", "--conf", "0.3,0.4"), "expected a score such as 0.25, or 0.25,person=0.5 for one class"),
         (("probe",), "Missing argument"),
     ],
 )
