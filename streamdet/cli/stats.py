@@ -38,7 +38,7 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print JSON.")] = False,
     verbose: Verbose = False,
 ) -> int:
-    """Count what was found: boxes and tracks of each class, where they were, and when."""
+    """Count boxes and tracks of each class, where and when."""
     start_messages(verbose=verbose)
 
     from streamdet.convert.found import open_found

@@ -105,5 +105,5 @@ def test_a_set_without_any_box_has_no_figure(build):
 
 def test_missing_library_is_named_with_its_cure(build, monkeypatch):
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
-    with pytest.raises(ConfigError, match=r"pip install 'streamdet\[train\]'"):
+    with pytest.raises(ConfigError, match=r"pip install faster-coco-eval"):
         average_precision([(build.video([None]), [build.found([])])], build.classes)

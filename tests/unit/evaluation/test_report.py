@@ -93,7 +93,7 @@ def test_the_table_shows_detectors_side_by_side(build):
     assert [cell.strip() for cell in rows["ap50 car"]] == ["0.752", "0.752"]
     assert [cell.strip() for cell in rows["hota"]] == ["–", f"{with_tracks['hota']:.3f}"]
     assert [cell.strip() for cell in rows["boxes"]] == ["8", "8"]
-    assert "score of 0.35" in text
+    assert "score of 0.25" in text
 
 
 def test_the_comparison_says_what_is_clear(build):

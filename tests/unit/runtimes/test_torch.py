@@ -10,7 +10,9 @@ from streamdet.runtimes.torch import TorchDetector
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    model = build_detector(ModelConfig(name="test", classes=("person", "car"), image_size=256)).eval()
+    model = build_detector(
+        ModelConfig(name="test", classes=("person", "car"), image_size=256, recurrent_channels=8)
+    ).eval()
     model.set_alpha(1.0)
     return model
 

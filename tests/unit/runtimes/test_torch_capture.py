@@ -68,6 +68,7 @@ def test_step_stays_on_the_gpu(gpu, make_model, dtype, streams, frames, height, 
     images = torch.zeros(streams, frames, height, width, 3, dtype=torch.uint8).permute(0, 1, 4, 2, 3)
     state = model.zero_state(streams, height + -height % 32, width + -width % 32)
     dt_s = torch.ones(streams, frames)
+    step_in(dtype, model, images, state, dt_s)  # the anchors of a size are uploaded once, before a capture
     with OnlyOnTheGpu():
         outputs, after = step_in(dtype, model, images, state, dt_s)
     assert outputs.boxes.shape[:2] == outputs.scores.shape[:2] == (streams, frames)
