@@ -3,17 +3,17 @@
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from itertools import chain, islice
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from streamdet.errors import DecodeError, SourceOpenError
 from streamdet.frames import Frame, Image, RgbPicture, StreamInfo
+from streamdet.media.read.frame_reader import FrameReader
 from streamdet.media.timeline import DEFAULT_RATE, Part
 
 
-class ArraySource:
+class ArraySource(FrameReader):
     """Arrays in their order, one frame each, at 25 frames per second. Their sizes may differ.
 
     Args:
@@ -42,21 +42,6 @@ class ArraySource:
         self._frames = self._deliver(islice(chain([first], images), part.skip, part.max_frames))
         height, width = first[1].shape[:2]
         self.info = StreamInfo(name, width, height, 1 / DEFAULT_RATE, average_rate=DEFAULT_RATE)
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self._frames
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the iteration."""
-        self._frames.close()
 
     def _checked(self, arrays: Iterable[Any]) -> Iterator[tuple[int, Image]]:
         for number, array in enumerate(arrays):

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 from av.video.frame import VideoFrame
@@ -21,12 +19,13 @@ from streamdet.media.planes import picture_of
 from streamdet.media.read.aperture import aperture_of, cropped
 from streamdet.media.read.decoder import Decoder
 from streamdet.media.read.deinterlace import Label, LabelledFrame, deinterlaced
+from streamdet.media.read.frame_reader import FrameReader
 from streamdet.media.read.orientation import orientation_of
 from streamdet.media.read.seeking import FrameCounter, jump, never_shown, skip
 from streamdet.media.timeline import Part, Stated, Timeline, beginning_s, end_s
 
 
-class FileSource:
+class FileSource(FrameReader):
     """The best video stream of a file, decoded.
 
     The first frame is decoded at once: it shows the size and the colour, and that there is something to decode.
@@ -62,17 +61,6 @@ class FileSource:
             raise
         stop = None if part.max_frames is None else (part.max_frames - 1) * part.stride + 1
         self._frames = self._deliver(islice(chain([first], self._in_part), part.skip * part.stride, stop, part.stride))
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self._frames
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def undecodable(self) -> int:

@@ -3,8 +3,6 @@
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import numpy as np
@@ -16,6 +14,7 @@ from streamdet.media.border import errors_of
 from streamdet.media.colour import rgb_from_frame
 from streamdet.media.container import PIXEL_LIMIT, demux, open_container
 from streamdet.media.locations import SourceSpec
+from streamdet.media.read.frame_reader import FrameReader
 from streamdet.media.read.heif import Grid
 from streamdet.media.timeline import DEFAULT_RATE, Part
 
@@ -23,7 +22,7 @@ from streamdet.media.timeline import DEFAULT_RATE, Part
 _MAX_PIXELS = 2**27
 
 
-class GridSource:
+class GridSource(FrameReader):
     """One picture of a HEIC or AVIF file, put together from its tiles and turned as the file says.
 
     Attributes:
@@ -66,21 +65,6 @@ class GridSource:
             frames=part.count(1, Fraction(0), DEFAULT_RATE),
             pictures=(Path(spec.location).name,),
         )
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self._frames
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the iteration."""
-        self._frames.close()
 
     def _deliver(self, image: Image, count: int) -> Generator[Frame]:
         for number in range(count):

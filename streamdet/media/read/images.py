@@ -4,8 +4,6 @@ from collections.abc import Generator, Iterator
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
@@ -15,10 +13,11 @@ from streamdet.errors import SourceOpenError
 from streamdet.frames import Frame, Image, RgbPicture, StreamInfo
 from streamdet.media.border import errors_of
 from streamdet.media.locations import SourceSpec, list_images
+from streamdet.media.read.frame_reader import FrameReader
 from streamdet.media.timeline import DEFAULT_RATE, Part
 
 
-class ImageSource:
+class ImageSource(FrameReader):
     """Images in natural order (2 before 10), one frame each, at 25 frames per second.
 
     An image that cannot be read is counted as undecodable and leaves a hole in numbers and times. Images are laid down
@@ -63,21 +62,6 @@ class ImageSource:
             frames=part.count(len(paths) - first[0], first_s, DEFAULT_RATE),
             pictures=tuple(path.name for path in paths),
         )
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self._frames
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the iteration."""
-        self._frames.close()
 
     def _read(self, paths: list[Path], numbers: range) -> Iterator[tuple[int, Image]]:
         for number in numbers:

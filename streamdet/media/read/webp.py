@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -18,6 +17,7 @@ from streamdet.frames import Frame, Image, RgbPicture, StreamInfo
 from streamdet.media.border import errors_of
 from streamdet.media.container import MAX_PIXELS
 from streamdet.media.locations import SourceSpec
+from streamdet.media.read.frame_reader import FrameReader
 from streamdet.media.timeline import Part
 
 _MS = Fraction(1, 1000)
@@ -57,7 +57,7 @@ class _Piece:
         return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
 
 
-class WebpSource:
+class WebpSource(FrameReader):
     """The pictures of an animated WebP, laid over each other on black as the file says.
 
     A picture that cannot be read is counted as undecodable and leaves a hole in numbers and times.
@@ -112,17 +112,6 @@ class WebpSource:
             duration_s=part.duration_s(first_s, ends_s),
             frames=part.count(len(pieces) - first[0], first_s, rate),
         )
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self._frames
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; iteration ends."""
