@@ -254,7 +254,7 @@ def parse_options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--ways", default=",".join(WAYS), help="how they are read, in turn")
     parser.add_argument("--timeout-s", type=float, default=120.0, help="longest silence of a child")
     parser.add_argument("--memory-mb", type=float, default=4000.0, help="bound of a child's resident memory")
-    parser.add_argument("--output", type=Path, default=Path("fuzz"), help="folder of what was found")
+    parser.add_argument("--output", type=Path, default=Path("fuzz"), help="folder for the files that fail and the log")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(words)
 

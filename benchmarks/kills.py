@@ -1,7 +1,7 @@
-"""Kills a job at random moments, goes on with it, and compares: `python benchmarks/kills.py CLIP --kills 200`.
+"""Kills a job at random moments, resumes it, and compares the outputs: `python benchmarks/kills.py CLIP --kills 200`.
 
-The same job runs once undisturbed. Then, again and again, it is begun, killed (kill -9 three times out of four, Ctrl-C
-otherwise) at a random moment of starting, running or finishing, and gone on with by --resume until it ends by itself.
+The same job runs once undisturbed. Then it is started and killed many times (kill -9 three times out of four, Ctrl-C
+otherwise) at a random moment of starting, running or finishing, and continued by --resume until it ends by itself.
 After every other kill, what was not synced to the disk is lost as well, as in a power cut: behind the last length that
 the journal has noted, the files end, or hold zeros. Every job that ended must have left the very files, byte for byte,
 of the undisturbed one: the annotated video, with the source's audio, and the detections.

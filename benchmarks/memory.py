@@ -1,4 +1,4 @@
-"""What the memory of a model is worth, on the footage that a recipe keeps for judging. One command:
+"""Accuracy gained by a model's recurrent state, on the held-out footage of a recipe. One command:
 
     python benchmarks/memory.py configs/street.yaml --data DATA --model street --per-frame per-frame.safetensors
 
@@ -106,7 +106,7 @@ def markdown(result: Mapping[str, Any]) -> str:
     """memory.md."""
     model = result["model"]
     lines = [
-        f"# What the memory of {model['name']} is worth",
+        f"# Recurrent state of {model['name']}: accuracy and controls",
         "",
         f"Model `{model['name']}` (sha256 {model['sha256'][:12]}), judged on what `{result['recipe']}` holds out"
         + (f", at most {result['max_frames']} frames a video" if result["max_frames"] else "")

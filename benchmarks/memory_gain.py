@@ -1,7 +1,7 @@
-"""What a detector's memory is worth: measured against everything that could explain the gain without one.
+"""Accuracy gained by a detector's recurrent state, and the controls that could explain the gain without it.
 
-The same weights forgetting after every frame, the same weights on shuffled frames, detectors without a memory, and
-those with a tracker and a smoother behind them; on clean footage, in bad moments, and over a long stream.
+The controls are the same weights with the state reset after every frame, the same weights on shuffled frames, per-frame
+detectors, and per-frame detectors with a tracker and a smoother; on clean and degraded footage, and over a long stream.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -194,7 +194,7 @@ def _pairs(labelled: LabelledSet, found: list[list[Detections]]) -> Pairs:
 
 
 def shorten(labelled: LabelledSet, frames: int) -> LabelledSet:
-    """At most so many frames of each video, and at most so many videos, to try things out."""
+    """The first frames of the first videos only, for a quick trial."""
     videos = tuple(cut(video, 0, frames) for video in labelled.videos[:frames])
     return replace(labelled, videos=videos)
 

@@ -1,7 +1,7 @@
-"""What the object memory is worth, against everything that could explain the gain without it.
+"""Accuracy of the object memory, with controls that could explain a gain without it.
 
     python benchmarks/object_memory.py vehicle=street/labels.json:cam07355:0:500 person=indoor/labels.json \
-        --data shared/data --model street --model detector.onnx --output out
+        --data DATA --model street --model detector.onnx --output out
 
 For every detector: per frame; the best rule made by hand; the object memory, its LSTM cleared at every frame, without
 the detector's features, over shuffled frames; with --stateless a memory that was trained without state; and the

@@ -37,7 +37,7 @@ class _Smoothed:
     score: float
 
     def follow(self, time_s: float, centre: NDArray[np.float64], size: NDArray[np.float64], score: float) -> None:
-        """Take what was found in a later frame."""
+        """Update with the detection of a later frame."""
         dt_s = max(time_s - self.time_s, 1e-3)
         weight = _weight(dt_s, BOX_S)
         if self.velocity is None:
@@ -58,7 +58,7 @@ def _weight(dt_s: float, time_constant_s: float) -> float:
 
 
 def smooth(video: VideoLabels, followed: Sequence[Detections]) -> list[Detections]:
-    """Smooth boxes and scores along tracks, exponentially; a break in time begins anew.
+    """Smooth boxes and scores along tracks, exponentially; smoothing restarts after a break in time.
 
     Args:
         video: tells the times and the breaks.

@@ -354,7 +354,7 @@ class Detections:
         return cls.of(boxes, [row["score"] for row in rows], [ids.index(row["category_id"]) for row in rows], classes)
 
     def to_mot(self, frame_number: int) -> list[str]:
-        """Lines of a MOTChallenge file; frame_number counts from 1. The format has no place for classes."""
+        """Lines of a MOTChallenge file; frame_number counts from 1. The format has no column for classes."""
         boxes = xywh_from_xyxy(self.boxes.astype(np.float64)).tolist()
         return [
             f"{frame_number},{row.track_id},{x:.2f},{y:.2f},{width:.2f},{height:.2f},{row.score:.4f},-1,-1,-1"

@@ -80,7 +80,7 @@ class ZoneReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """A frame and what was found in it.
+    """A frame and its detections.
 
     Attributes:
         frame: the frame; once annotated, its picture has the boxes drawn on it.

@@ -256,7 +256,7 @@ _EXPECTED = {
 
 
 def _problem(details: Mapping[str, Any], model_class: type[BaseModel]) -> str:
-    """Say what was expected and what was found."""
+    """Say what was expected and what the file has."""
     kind, context = details["type"], details.get("ctx", {})
     if kind == "missing":
         return "missing; expected a value"

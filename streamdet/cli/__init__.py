@@ -32,7 +32,7 @@ from streamdet.version import __version__
 
 app = typer.Typer(
     name="streamdet",
-    help="Find objects in video, follow them, and write what was found.",
+    help="Find and track objects in video.",
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -59,7 +59,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Find objects in video, follow them, and write what was found."""
+    """Find and track objects in video."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

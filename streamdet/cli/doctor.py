@@ -48,7 +48,7 @@ class Finding:
 
     Attributes:
         name: what.
-        detail: what was found.
+        detail: the result of the check.
         remedy: what to do about it; None where all is well.
         missing: an optional part that is not installed, which is no failure.
     """

@@ -322,7 +322,7 @@ def run(
 ) -> int:
     """Find and follow objects in video.
 
-    Writes the video with boxes, and with --detections what was found. An option replaces the value that the file of
+    Writes the video with boxes, and with --detections the detections. An option replaces the value that the file of
     --pipeline has; without --pipeline the defaults below apply.
     """
     options = context.params

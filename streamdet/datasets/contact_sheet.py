@@ -1,4 +1,4 @@
-"""A picture of a labelled set: some of its frames with what is marked in them, or with what was found as well."""
+"""A picture of a labelled set: some of its frames with their labels, or with detections as well."""
 
 import colorsys
 from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ def prediction_sheet(
     draw_found: Callable[[Image, Detections], Image],
     path: Path,
 ) -> None:
-    """The same frames with what was found in them; what is marked is outlined in white.
+    """The same frames with detections; labels are outlined in white.
 
     Args:
         labelled: the set.

@@ -1,4 +1,4 @@
-"""Boxes around what was found."""
+"""Boxes around detected objects."""
 
 from streamdet.boxes import box_areas
 from streamdet.detections import Detections

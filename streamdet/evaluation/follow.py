@@ -49,7 +49,7 @@ def remember(
     taken: NDArray[np.bool_] | None = None,
     order: NDArray[np.int64] | None = None,
 ) -> list[Detections]:
-    """Refine what was found by the object memory, which is empty after a break in time.
+    """Refine detections with the object memory, which is empty after a break in time.
 
     Args:
         video: tells the times and the breaks.

@@ -147,7 +147,7 @@ def _look(
     chunk_frames: int,
     options: DetectOptions,
 ) -> Iterator[tuple[slice, list[Detections], float]]:
-    """Which frames, what was found in each, and the seconds that they took together."""
+    """Which frames, the detections of each, and the seconds that they took together."""
     state: State | None = None
     first, frames = 0, len(timing.dt_s)
     while first < frames:

@@ -1,4 +1,4 @@
-"""annotate: draws what was found on a copy of each picture."""
+"""annotate: draws detections on a copy of each picture."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""record: writes what was found to files, to standard output, or to a server."""
+"""record: writes detections to files, to standard output, or to a server."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

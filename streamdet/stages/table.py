@@ -1,4 +1,4 @@
-"""table: writes what was found as CSV, beside whatever record writes."""
+"""table: writes detections as CSV, beside the files of record."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -27,7 +27,7 @@ class LabelledFile:
         size: width and height of its frames, pixels.
         times_s: (F,) float64, seconds of every frame.
         labels: its labels.
-        tolerance_px: how far a box may be from what was found where a format moves it from keyframe to keyframe.
+        tolerance_px: how far a box may be from the detection where a format moves it from keyframe to keyframe.
     """
 
     path: Path

@@ -56,7 +56,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedClip:
-    """A labelled video whose class ids are the detector's, and what was found in its F frames.
+    """A labelled video whose class ids are the detector's, and the detections of its F frames.
 
     Attributes:
         video: its labels have track ids; classes that it does not label exhaustively give no negatives.
