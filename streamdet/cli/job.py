@@ -144,6 +144,8 @@ def run_job(
     status = FAILED if outcome.never_worked else stop.exit_status or (FAILED if outcome.failures else DONE)
     _say(config, outcome, detector.runtime)
     _say_written([path for job in session.jobs for path in job.files if path in outcome.written])
+    if windows is None and config.report is None and not any(job.outputs for job in session.jobs):
+        log.info("nothing was written; name an output, such as --detections found.jsonl")
     for target, delivery in outcome.deliveries.items():
         if Path(target) not in outcome.written or delivery.dropped:
             log.info("%s", delivery, extra={"fields": delivery.to_dict()})

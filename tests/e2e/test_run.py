@@ -217,3 +217,10 @@ def test_python_and_the_command_line_agree(streamdet, clips, tiny_model, here):
         assert result.detections.boxes.tolist() == [
             pytest.approx(found["box"], abs=0.01) for found in line["detections"]
         ]
+
+
+def test_a_run_without_outputs_says_that_nothing_was_written(streamdet, clips, tiny_model, here):
+    bare = ("run", clips / "walk.mp4", "--no-video", "--model", tiny_model, "--max-frames", "2")
+    assert "nothing was written; name an output" in streamdet(*bare).stderr
+    for output in (("--detections", "-"), ("--report", "report.json")):
+        assert "nothing was written" not in streamdet(*bare, *output).stderr
