@@ -27,6 +27,7 @@ _KEYS = {
     "iou": "detect.iou",
     "max_det": "detect.max_detections",
     "classes": "detect.classes",
+    "anonymise": "anonymise",
     "imgsz": "detect.image_size",
     "device": "detect.device",
     "runtime": "detect.runtime",
@@ -130,7 +131,7 @@ def overrides_of(options: Mapping[str, Any]) -> Iterator[Override]:
             if value.class_conf:
                 yield Override("detect.class_conf", value.class_conf, "--conf")
             value = value.conf
-        if name == "classes" and value is not None:
+        if name in ("classes", "anonymise") and value is not None:
             value = [part for part in (part.strip() for part in value.split(",")) if part]
         if value is not None:
             yield Override(key, value, f"--{name.replace('_', '-')}")

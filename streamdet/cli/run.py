@@ -225,6 +225,14 @@ def run(
             "Default: all.",
         ),
     ] = None,
+    anonymise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            rich_help_panel=OUTPUT,
+            help="Pixelate objects of these classes in every picture that is written or shown.",
+        ),
+    ] = None,
     imgsz: Annotated[
         str | None,
         typer.Option(

@@ -5,7 +5,9 @@ from typing import Any
 
 from streamdet.errors import ConfigError
 from streamdet.jobs.config import PipelineConfig
+from streamdet.jobs.privacy import check_found
 from streamdet.models.contract import Detector
+from streamdet.models.options import DetectOptions
 from streamdet.stages.entry import Changes, StageContext
 from streamdet.stages.registry import stage_entry
 from streamdet.yaml_file import read_values
@@ -50,4 +52,6 @@ class Adjustments:
         merged = {**self.settings_of(stage).model_dump(mode="json"), **values}
         settings = read_values(merged, entry.settings, stage)
         entry.check(settings, StageContext(self._detector, 0.0))
+        if isinstance(settings, DetectOptions):
+            check_found(self._config, settings)
         self.changes.set(stage, settings)

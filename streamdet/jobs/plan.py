@@ -10,6 +10,7 @@ from pathlib import Path
 from streamdet.errors import ConfigError
 from streamdet.jobs.config import PipelineConfig
 from streamdet.jobs.outputs import PlannedOutputs, SourceOutput, files_of, plan_outputs
+from streamdet.jobs.privacy import with_privacy
 from streamdet.jobs.resume.journal import check_unfinished, journal_folder
 from streamdet.jobs.sources import find_sources
 from streamdet.media.locations import SourceSpec
@@ -71,6 +72,7 @@ def plan(config: PipelineConfig, inputs: Iterable[Path] = ()) -> list[SourceJob]
             output unfinished; one line for every mistake.
     """
     _check_carried(config)
+    config = with_privacy(config)
     specs = find_sources(config.sources)
     lists = [Path(source[1:]) for source in config.sources if source.startswith("@")]
     files = [Path(spec.location) for spec in specs if spec.kind in ("file", "images")]

@@ -64,7 +64,7 @@ STAGE = StageEntry(
     _build,
     settings=AnnotateOptions,
     needs=frozenset({"detections"}),
-    uses=frozenset({"track_ids", "zones"}),
+    uses=frozenset({"track_ids", "zones", "anonymity"}),
     gives=frozenset({"drawing"}),
     state=AnnotateState,
 )

@@ -164,6 +164,6 @@ STAGE = StageEntry(
     crops,
     settings=CropsSettings,
     needs=frozenset({"detections"}),
-    uses=frozenset({"track_ids"}),
+    uses=frozenset({"track_ids", "anonymity"}),
     output=OutputEntry("crops", plan_crops),
 )

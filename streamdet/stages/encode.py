@@ -280,7 +280,7 @@ STAGE = StageEntry(
     _build,
     settings=EncodeSettings,
     needs=frozenset({"detections"}),
-    uses=frozenset({"track_ids", "drawing"}),
+    uses=frozenset({"track_ids", "drawing", "anonymity"}),
     state=EncodeState,
     output=OutputEntry("video", plan_videos, _surviving),
 )

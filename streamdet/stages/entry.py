@@ -131,6 +131,7 @@ class StageEntry:
         lowest_score: gives, from its settings and detect.conf, the lowest score of the boxes that it makes use of.
         why_not_saved: gives why its state cannot be saved with these settings; None where it can.
         output: what it writes; None where it writes nothing.
+        copies_video: it writes the pictures of a source as they are stored, whatever the stages before it did to them.
     """
 
     name: str
@@ -147,3 +148,4 @@ class StageEntry:
     lowest_score: Callable[[Any, float], float] = lambda settings, conf: conf
     why_not_saved: Callable[[Any], str | None] = lambda settings: None
     output: OutputEntry | None = None
+    copies_video: bool = False

@@ -154,4 +154,5 @@ STAGE = StageEntry(
     uses=frozenset({"track_ids", "zones"}),
     state=OverlayState,
     output=OutputEntry("video", plan_overlays, _surviving),
+    copies_video=True,
 )

@@ -15,6 +15,7 @@ _OWN = (
     "batch",
     "detect",
     "track",
+    "anonymise",
     "zones",
     "crops",
     "annotate",
