@@ -7,54 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import compress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streamdet.boxes import Letterbox, xywh_from_xyxy, xyxy_from_xywh
+from streamdet.columns import COLUMNS, OPTIONAL, Detection, check_columns, indices
+from streamdet.interchange import from_supervision, to_supervision
+from streamdet.masks import Plane, Rectangle, coco_rle, outlines, over_other_boxes, pasted, pixels_of
+from streamdet.skeleton import Skeleton
 from streamdet.tables import OBJECT_COLUMNS, data_frame, object_row
 
 if TYPE_CHECKING:
     import pandas
     import supervision
-
-_REQUIRED: dict[str, tuple[type, tuple[int | str, ...]]] = {
-    "boxes": (np.float32, (4,)),
-    "scores": (np.float32, ()),
-    "class_ids": (np.int64, ()),
-    "track_ids": (np.int64, ()),
-}
-_OPTIONAL: dict[str, tuple[type, tuple[int | str, ...]]] = {
-    "class_scores": (np.float32, ("K",)),
-    "masks": (np.uint8, (28, 28)),
-    "keypoints": (np.float32, ("P", 3)),
-    "embeddings": (np.float32, ("D",)),
-    "support": (np.float32, ()),
-    "carried": (np.bool_, ()),
-    "inside": (np.bool_, ("Z",)),
-    "speeds_mps": (np.float32, ()),
-}
-"""Dtype and shape of a row of each column; a letter stands for any size."""
-_COLUMNS = _REQUIRED | _OPTIONAL
-
-
-class Detection(NamedTuple):
-    """One row of Detections, in Python's own types.
-
-    Attributes:
-        box: left, top, right, bottom, pixels of the original frame.
-        score: 0 to 1.
-        class_id: index into the model's classes.
-        class_name: of them.
-        track_id: -1 where the box has no track.
-    """
-
-    box: tuple[float, float, float, float]
-    score: float
-    class_id: int
-    class_name: str
-    track_id: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +43,7 @@ class Detections:
         carried: (N,) bool, True where the box was not found in this frame but predicted from earlier ones.
         inside: (N, Z) bool, in which of the areas of `Result.zones` each object is.
         speeds_mps: (N,) float32, metres a second on the ground; NaN where not known.
+        skeleton: what the P keypoints are, where the detector says it.
 
     Raises:
         ValueError: a column has another number of rows or another shape than these, or class_ids has no name.
@@ -94,14 +62,11 @@ class Detections:
     carried: NDArray[np.bool_] | None = None
     inside: NDArray[np.bool_] | None = None
     speeds_mps: NDArray[np.float32] | None = None
+    skeleton: Skeleton | None = None
 
     def __post_init__(self) -> None:
         n = len(self.scores)
-        for name, column in self.columns().items():
-            _, row = _COLUMNS[name]
-            if len(column.shape) != 1 + len(row) or len(column) != n or not _fits(column.shape[1:], row):
-                expected = ", ".join(map(str, (n, *row)))
-                raise ValueError(f"{name} must have the shape ({expected}) beside {n} scores, got {column.shape}")
+        check_columns(self.columns(), n)
         if n and not 0 <= self.class_ids.min() <= self.class_ids.max() < len(self.classes):
             raise ValueError(f"class_ids must be 0 to {len(self.classes) - 1}, got {np.unique(self.class_ids)}")
 
@@ -113,6 +78,7 @@ class Detections:
         class_ids: ArrayLike,
         classes: Sequence[str],
         track_ids: ArrayLike | None = None,
+        skeleton: Skeleton | None = None,
         **optional: ArrayLike | None,
     ) -> Detections:
         """Build from numbers of any type; without track_ids every one is -1.
@@ -120,10 +86,11 @@ class Detections:
         Args:
             boxes, scores, class_ids, track_ids: the columns.
             classes: the model's class names.
+            skeleton: of the keypoints.
             optional: further columns by name.
         """
-        if unknown := set(optional) - set(_OPTIONAL):
-            raise TypeError(f"no column is called {min(unknown)}; there are {', '.join(_OPTIONAL)}")
+        if unknown := set(optional) - set(OPTIONAL):
+            raise TypeError(f"no column is called {min(unknown)}; there are {', '.join(OPTIONAL)}")
         n = len(np.asarray(scores))
         return cls(
             boxes=np.asarray(boxes, np.float32).reshape(n, 4),
@@ -131,13 +98,14 @@ class Detections:
             class_ids=np.asarray(class_ids, np.int64),
             track_ids=np.full(n, -1, np.int64) if track_ids is None else np.asarray(track_ids, np.int64),
             classes=tuple(classes),
-            **{name: np.asarray(column, _OPTIONAL[name][0]) for name, column in optional.items() if column is not None},
+            skeleton=skeleton,
+            **{name: np.asarray(column, OPTIONAL[name][0]) for name, column in optional.items() if column is not None},
         )
 
     @classmethod
-    def empty(cls, classes: Sequence[str]) -> Detections:
+    def empty(cls, classes: Sequence[str], skeleton: Skeleton | None = None) -> Detections:
         """No boxes."""
-        return cls.of(np.zeros((0, 4)), [], [], classes)
+        return cls.of(np.zeros((0, 4)), [], [], classes, skeleton=skeleton)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Detections]) -> Detections:
@@ -154,7 +122,7 @@ class Detections:
             differing = sorted(set(sum(names, ())) - set(names[0]).intersection(*names))
             raise ValueError(f"{', '.join(differing)}: only some of the detections to concatenate have it")
         columns = {name: np.concatenate([part.columns()[name] for part in filled]) for name in names[0]}
-        return cls(classes=parts[0].classes, **columns)
+        return cls(classes=parts[0].classes, skeleton=filled[0].skeleton, **columns)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -171,7 +139,7 @@ class Detections:
             ValueError: a mask does not have one value a box.
             TypeError: it is none of these.
         """
-        chosen = rows if isinstance(rows, slice) else _indices(rows, len(self))
+        chosen = rows if isinstance(rows, slice) else indices(rows, len(self))
         columns: dict[str, Any] = {name: column[chosen] for name, column in self.columns().items()}
         return replace(self, **columns)
 
@@ -203,7 +171,7 @@ class Detections:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The columns that are there, by name."""
-        columns = {name: getattr(self, name) for name in _COLUMNS}
+        columns = {name: getattr(self, name) for name in COLUMNS}
         return {name: column for name, column in columns.items() if column is not None}
 
     def of_class(self, *names: str) -> Detections:
@@ -237,11 +205,56 @@ class Detections:
         """The same objects with other boxes, for example in pixels of another picture."""
         return replace(self, boxes=np.asarray(boxes, np.float32))
 
-    def to_dicts(self, areas: Sequence[str] = ()) -> list[dict[str, Any]]:
+    def mask(self, row: int, width: int, height: int) -> Plane:
+        """The mask of one object.
+
+        Args:
+            row: of the detections.
+            width, height: of the picture, pixels.
+
+        Returns:
+            (height, width) bool, True where the object is.
+
+        Raises:
+            ValueError: there are no masks.
+        """
+        plane = np.zeros((height, width), np.bool_)
+        for (left, top, right, bottom), part in self[[row]]._planes(width, height):
+            plane[top:bottom, left:right] = part
+        return plane
+
+    def polygons(self) -> list[list[NDArray[np.float32]]]:
+        """The outer outlines of each object's parts, (P, 2) float32 x and y in pixels; holes are filled.
+
+        Raises:
+            ValueError: there are no masks.
+        """
+        return [outlines(plane, *rectangle[:2]) for rectangle, plane in self._planes()]
+
+    def rles(self, width: int, height: int) -> list[dict[str, Any]]:
+        """The masks as COCO's tools read them: {"size": [height, width], "counts": text} for each object.
+
+        Args:
+            width, height: of the picture, pixels.
+
+        Raises:
+            ValueError: there are no masks.
+        """
+        return [coco_rle(plane, *at[:2], width, height) for at, plane in self._planes(width, height)]
+
+    def _planes(self, width: int | None = None, height: int | None = None) -> Iterator[tuple[Rectangle, Plane]]:
+        """The pixels of each box, and which of them are the object."""
+        if self.masks is None:
+            raise ValueError("these detections have no masks: their detector gives boxes alone")
+        for grid, rectangle in zip(self.masks, pixels_of(self.boxes, width, height).tolist(), strict=True):
+            yield rectangle, pasted(grid, rectangle)
+
+    def to_dicts(self, areas: Sequence[str] = (), masks_of: tuple[int, int] | None = None) -> list[dict[str, Any]]:
         """What JSON Lines hold of each box; those that are no numbers are left out.
 
         Args:
             areas: names of the columns of `inside`.
+            masks_of: width and height of the picture, pixels, for masks as well, where there are some.
         """
         found = self.finite()
         return [
@@ -253,10 +266,10 @@ class Detections:
                 "track": row.track_id if row.track_id >= 0 else None,
                 **more,
             }
-            for row, more in zip(found, found._optional_dicts(areas), strict=True)
+            for row, more in zip(found, found._optional_dicts(areas, masks_of), strict=True)
         ]
 
-    def _optional_dicts(self, areas: Sequence[str]) -> list[dict[str, Any]]:
+    def _optional_dicts(self, areas: Sequence[str], masks_of: tuple[int, int] | None) -> list[dict[str, Any]]:
         """What each detection has beside what all have, where a stage gives it."""
         rows: list[dict[str, Any]] = [{} for _ in range(len(self))]
         if self.support is not None:
@@ -265,6 +278,9 @@ class Detections:
         if self.carried is not None:
             for row, carried in zip(rows, self.carried.tolist(), strict=True):
                 row.update({"carried": True} if carried else {})
+        if self.masks is not None and masks_of is not None:
+            for row, rle in zip(rows, self.rles(*masks_of), strict=True):
+                row["mask"] = rle
         if self.keypoints is not None:
             for row, points in zip(rows, self.keypoints.tolist(), strict=True):
                 row["keypoints"] = [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in points]
@@ -285,31 +301,32 @@ class Detections:
         return data_frame(map(object_row, self.to_dicts()), OBJECT_COLUMNS)
 
     def restored(self, box: Letterbox) -> Detections:
-        """Boxes and keypoints of the model image as those of the frame, boxes clipped to it."""
-        found, scale = self.with_boxes(box.restore(self.boxes)), np.ones(3, np.float32)
-        scale[:2] = box.width / box.scaled_width, box.height / box.scaled_height
-        return found if self.keypoints is None else replace(found, keypoints=self.keypoints * scale)
+        """Boxes, masks and keypoints of the model image as those of the frame, boxes clipped to it."""
+        scale = np.array([box.width / box.scaled_width, box.height / box.scaled_height] * 2, np.float32)
+        found = self.with_boxes(box.restore(self.boxes))
+        if self.masks is not None:
+            found = replace(found, masks=over_other_boxes(self.masks, self.boxes * scale, found.boxes))
+        if self.keypoints is not None:
+            found = replace(found, keypoints=self.keypoints * np.append(scale[:2], np.float32(1)))
+        return found
 
-    def to_supervision(self) -> supervision.Detections:
+    def to_supervision(self, size: tuple[int, int] | None = None) -> supervision.Detections:
         """Convert for the supervision library; optional columns are found in its `data`.
+
+        Args:
+            size: width and height of the picture, pixels: masks are then (N, height, width) bool in its `mask`.
 
         Raises:
             ModuleNotFoundError: supervision is not installed.
         """
-        library = _supervision()
-        converted: supervision.Detections = library.Detections(
-            xyxy=self.boxes.copy(),
-            confidence=self.scores.copy(),
-            class_id=self.class_ids.astype(int),
-            tracker_id=self.track_ids.astype(int) if (self.track_ids >= 0).any() else None,
-            data={"class_name": self.class_names}
-            | {name: column.copy() for name, column in self.columns().items() if name in _OPTIONAL},
-        )
-        return converted
+        planes = None
+        if size is not None and self.masks is not None:
+            planes = np.array([self.mask(row, *size) for row in range(len(self))], np.bool_).reshape(-1, *size[::-1])
+        return to_supervision(self.columns(), self.class_names, planes)
 
     @classmethod
     def from_supervision(cls, found: supervision.Detections, classes: Sequence[str]) -> Detections:
-        """Convert from the supervision library; its pixel masks are left out.
+        """Convert from the supervision library; of its pixel masks, grids are kept.
 
         Args:
             found: its class_id are indices into classes; without them all are 0, and without confidence all scores 1.
@@ -322,7 +339,7 @@ class Detections:
             np.zeros(n) if found.class_id is None else found.class_id,
             classes,
             found.tracker_id,
-            **{name: found.data.get(name) for name in _OPTIONAL},
+            **from_supervision(found),
         )
 
     def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
@@ -367,33 +384,3 @@ class Detections:
         table = np.array([line.split(",")[:7] for line in lines], np.float64).reshape(-1, 7)
         boxes = xyxy_from_xywh(table[:, 2:6])
         return cls.of(boxes, table[:, 6], np.zeros(len(table)), classes, table[:, 1])
-
-
-def _fits(shape: tuple[int, ...], row: tuple[int | str, ...]) -> bool:
-    return all(isinstance(size, str) or size == got for got, size in zip(shape, row, strict=True))
-
-
-def _indices(rows: ArrayLike, n: int) -> NDArray[Any]:
-    """Array of indices or mask from what stands between brackets."""
-    index = np.atleast_1d(np.asarray(rows))
-    if index.size == 0 and index.dtype != bool:
-        return np.zeros(0, np.int64)
-    if index.dtype == bool and index.shape != (n,):
-        raise ValueError(
-            f"expected one bool for each of the {n} boxes, got {np.shape(rows)}: compare arrays, not tuples"
-        )
-    if index.dtype != bool and (index.dtype.kind not in "iu" or index.ndim != 1):
-        raise TypeError(f"expected an index, a mask or a slice of boxes, got {index.dtype} {np.shape(rows)}")
-    return index
-
-
-def _supervision() -> Any:
-    try:
-        import supervision
-    except ModuleNotFoundError as error:
-        if error.name != "supervision":
-            raise
-        raise ModuleNotFoundError(
-            "to_supervision needs supervision, which is not installed: pip install supervision", name="supervision"
-        ) from error
-    return supervision

@@ -11,7 +11,8 @@ MAX_LINES = 400
 
 # Imports run one way: a lower layer knows nothing of a higher one, and neighbours on one layer are strangers.
 LAYERS = (
-    {"errors", "version", "boxes", "tables"},
+    {"errors", "version", "boxes", "columns", "masks", "skeleton", "tables"},
+    {"interchange"},
     {"frames", "detections"},
     {"result", "yaml_file"},
     {"flow"},

@@ -9,8 +9,9 @@ from pydantic import BaseModel, model_validator
 
 from streamdet.datasets.files import Box, Identifier, Side
 from streamdet.datasets.marks import XYXY, Marks, xywh_to_xyxy
-from streamdet.datasets.outlines import box_around_flat, box_around_runs, unpack_runs
+from streamdet.datasets.outlines import box_around_flat, box_around_runs
 from streamdet.errors import ConfigError
+from streamdet.masks import unpacked_runs
 
 
 class Category(BaseModel):
@@ -34,7 +35,7 @@ class Runs(BaseModel):
 
     def box(self) -> XYXY | None:
         """The box around it; None where it is empty."""
-        counts = unpack_runs(self.counts) if isinstance(self.counts, str) else self.counts
+        counts = unpacked_runs(self.counts) if isinstance(self.counts, str) else self.counts
         return box_around_runs(counts, self.size[0])
 
 

@@ -46,20 +46,3 @@ def box_around_runs(counts: Sequence[int], height: int) -> XYXY | None:
             low_y, high_y = min(low_y, y1 if x1 == x2 else 0), max(high_y, y2 + 1 if x1 == x2 else height)
         position += count
     return (low_x, low_y, high_x, high_y) if high_x else None
-
-
-def unpack_runs(text: str) -> list[int]:
-    """Lengths of runs from COCO's text: five bits a character, low ones first; from the third on, differences."""
-    counts: list[int] = []
-    value = shift = 0
-    for character in text:
-        bits = ord(character) - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        counts.append(value + counts[-2] if len(counts) > 2 else value)
-        value = shift = 0
-    return counts

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from streamdet.boxes import box_areas, box_intersection
-from streamdet.detections import Detection, Detections
+from streamdet.columns import Detection
+from streamdet.detections import Detections
 from streamdet.drawing.canvas import FONT, Canvas, Lettering
 from streamdet.drawing.options import AnnotateOptions
 from streamdet.drawing.style import Ints, colours_of, outlines, text_colour_on

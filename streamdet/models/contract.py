@@ -20,6 +20,7 @@ from streamdet.boxes import Letterbox
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 from streamdet.models.options import KEEP, DetectOptions
+from streamdet.skeleton import Skeleton
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class DetectorSpec:
         input: which images it takes.
         training_dt_s: time between frames that it was trained at, seconds, > 0.
         embedding_size: numbers in a row of `Detections.embeddings`; 0 where its detections have none.
+        skeleton: of the keypoints that its detections have; None where they have none.
     """
 
     name: str
@@ -109,6 +111,7 @@ class DetectorSpec:
     input: InputSpec
     training_dt_s: float = 0.1
     embedding_size: int = 0
+    skeleton: Skeleton | None = None
 
 
 class Outputs(Protocol):

@@ -16,6 +16,7 @@ from streamdet.detections import Detections
 from streamdet.models.embedding import box_embeddings
 from streamdet.models.options import KEEP, DetectOptions
 from streamdet.models.selection import best_rows, class_groups, lowest_scores, select_boxes, suppress
+from streamdet.skeleton import Skeleton
 
 T = TypeVar("T")
 
@@ -114,10 +115,12 @@ class CandidateOutputs:
     Attributes:
         frames: a row of T for each of the B streams.
         classes: K names.
+        skeleton: of keypoints, where there are some.
     """
 
     frames: Sequence[Sequence[Candidates]]
     classes: tuple[str, ...]
+    skeleton: Skeleton | None = None
 
     def detections(self, options: DetectOptions = KEEP) -> list[list[Detections]]:
         """See contract.Outputs."""
@@ -125,7 +128,7 @@ class CandidateOutputs:
 
     def regroup(self, streams: int, frames: int) -> CandidateOutputs:
         """See contract.Outputs."""
-        return CandidateOutputs(_rows(self.frames, streams, frames), self.classes)
+        return replace(self, frames=_rows(self.frames, streams, frames))
 
     def _kept(self, found: Candidates, options: DetectOptions) -> Detections:
         boxes, scores = found.boxes, found.scores
@@ -134,7 +137,9 @@ class CandidateOutputs:
         else:
             rows, class_ids = best_rows(scores, options, self.classes)
         more = {"class_scores": scores[rows], **{name: column(rows) for name, column in found.more.items()}}
-        return Detections.of(boxes[rows], scores[rows, class_ids], class_ids, self.classes, **more)
+        return Detections.of(
+            boxes[rows], scores[rows, class_ids], class_ids, self.classes, skeleton=self.skeleton, **more
+        )
 
 
 def _rows(frames: Sequence[Sequence[T]], streams: int, length: int) -> list[list[T]]:

@@ -87,7 +87,7 @@ class Understood:
             boxes = clip_boxes(found.boxes, width, height)
             scores = self.columns.scores(found.scores)
             frames.append(Candidates(boxes, scores, self.reading.overlapping, found.more))
-        return CandidateOutputs([frames], self.spec.classes)
+        return CandidateOutputs([frames], self.spec.classes, self.spec.skeleton)
 
 
 def open_onnx(
@@ -153,7 +153,9 @@ def understand(
             continue
         told, reading = tell(seen, wanted, file.path.name)
         columns = Columns(_names(seen, reading, file))
-        spec = DetectorSpec(file.path.stem, columns.classes, file.sha256, _input(network, reading, pixels))
+        spec = DetectorSpec(
+            file.path.stem, columns.classes, file.sha256, _input(network, reading, pixels), skeleton=reading.skeleton
+        )
         return Understood(network, told, reading, columns, spec)
     raise ModelError(f"{name}: {problems[0]}")
 

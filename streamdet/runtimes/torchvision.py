@@ -21,6 +21,7 @@ from streamdet.models.outputs import CandidateOutputs, Candidates
 from streamdet.models.per_frame import StatelessDetector
 from streamdet.runtimes.cpu import inference_threads
 from streamdet.runtimes.devices import is_gpu, require_torch
+from streamdet.skeleton import COCO_PERSON
 
 PREFIX = "torchvision/"
 _FIXED = {"ssd300_vgg16": (300, 300), "ssdlite320_mobilenet_v3_large": (320, 320)}
@@ -53,7 +54,8 @@ def open_torchvision(
     builder, _, weights = name.removeprefix(PREFIX).partition(":")
     names = _names(builder, class_names)
     model, sha256 = _build(builder, weights or "DEFAULT", len(names), name)
-    spec = DetectorSpec(name, Columns(names).classes, sha256, _input(builder))
+    skeleton = COCO_PERSON if builder.startswith("keypointrcnn") else None
+    spec = DetectorSpec(name, Columns(names).classes, sha256, _input(builder), skeleton=skeleton)
     place = device if is_gpu(device) else "cpu"
     look = _Look(model.to(place), spec, Columns(names), len(names), place)
     return StatelessDetector(spec, f"torch {place} fp32", look)
@@ -131,7 +133,7 @@ class _Look:
         except RuntimeError as error:
             raise ModelError(f"{self._spec.name}: torch failed: {error}") from error
         frames = [self._candidates({name: x.cpu().numpy() for name, x in image.items()}) for image in found]
-        return CandidateOutputs([frames], self._spec.classes)
+        return CandidateOutputs([frames], self._spec.classes, self._spec.skeleton)
 
     def _candidates(self, found: Mapping[str, NDArray[Any]]) -> Candidates:
         scores = self._columns.scores(one_class(found["scores"], found["labels"], self._labels))

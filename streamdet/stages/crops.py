@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from streamdet.detections import Detection
+from streamdet.columns import Detection
 from streamdet.errors import SinkError
 from streamdet.flow import Stage
 from streamdet.frames import Frame, Image, Marker, StreamInfo, StreamStarted

@@ -201,7 +201,7 @@ class _Watcher:
                     self._stream(frame.source).looking.looked(result.detections, frame.pts_s)
                     yield result
                 else:
-                    nothing = Detections.empty(self._detector.spec.classes)
+                    nothing = Detections.empty(self._detector.spec.classes, self._detector.spec.skeleton)
                     yield Result(frame, nothing, _latency_s(frame), looked=False)
 
     def look(self, clip: Clip) -> Iterator[Result]:

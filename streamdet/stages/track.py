@@ -1,7 +1,7 @@
 """track: refines boxes in the light of earlier ones, and gives the same object the same track id in all frames."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -49,7 +49,8 @@ class _Tracks(StreamWorker[TrackState]):
             self._tracker.reset()
         size = result.width, result.height
         if not result.looked and isinstance(self._tracker, CarryingTracker):
-            return result.with_detections(self._tracker.carry(result.pts_s, size))
+            carried = self._tracker.carry(result.pts_s, size)
+            return result.with_detections(replace(carried, skeleton=result.detections.skeleton))
         return result.with_detections(self._tracker.update(result.detections, result.pts_s, size))
 
     def _adjust(self) -> None:

@@ -64,8 +64,8 @@ def six_columns(seen: Seen) -> Reading | None:
     if parts is None or "RTDETR" in seen.metadata.get("head", "") or _are_relative(seen.values[0]):
         return None
     decode = partial(_decode_six, parts=parts, columns=len(seen.names or ()), relative=False)
-    says = f"boxes, score, class{parts}"
-    return Reading(says, len(seen.names or ()), decode, overlapping=False, input=RGB_0_1)
+    says, columns = f"boxes, score, class{parts}", len(seen.names or ())
+    return Reading(says, columns, decode, overlapping=False, input=RGB_0_1, skeleton=parts.skeleton)
 
 
 def six_relative_columns(seen: Seen) -> Reading | None:

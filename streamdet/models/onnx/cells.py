@@ -35,7 +35,8 @@ def anchor_free(seen: Seen) -> Reading | None:
         columns = numbers - 4 - parts.numbers
         if _strides(seen, cells) and seen.could_have(columns):
             decode = partial(_decode_anchor_free, across=across, parts=parts, columns=columns)
-            return Reading(f"cells + scores{parts}", columns, decode, overlapping=True, input=RGB_0_1)
+            says = f"cells + scores{parts}"
+            return Reading(says, columns, decode, overlapping=True, input=RGB_0_1, skeleton=parts.skeleton)
     return None
 
 

@@ -3,18 +3,23 @@
 Shapes: P candidates, M prototypes, m kept candidates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.boxes import clip_boxes
+from streamdet.masks import GRID, sampled
 from streamdet.models.onnx.file import literal
+from streamdet.models.onnx.names import names_in
 from streamdet.models.onnx.reading import Column, Floats, sigmoid
 from streamdet.models.onnx.seen import Array, Seen
+from streamdet.skeleton import Skeleton, skeleton_of
 
-GRID = 28
-"""Rows and columns of a mask."""
+_AT_ONCE = 16
+"""Masks of whole images that are held at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +30,13 @@ class Parts:
         prototypes: M, of masks: each candidate has so many weights of them.
         keypoints: how many each candidate has.
         per_keypoint: 2 for x and y in pixels, 3 with a score.
+        skeleton: what the keypoints are.
     """
 
     prototypes: int = 0
     keypoints: int = 0
     per_keypoint: int = 3
+    skeleton: Skeleton | None = None
 
     @property
     def numbers(self) -> int:
@@ -42,11 +49,12 @@ class Parts:
     def columns(
         self, numbers_PN: Array, boxes_P4: Floats, outputs: Sequence[Array], height: int, width: int
     ) -> Mapping[str, Column]:
-        """Columns of Detections."""
+        """Columns of Detections; masks are of the boxes clipped to the image."""
         found: dict[str, Column] = {}
         if self.prototypes:
             weights, prototypes = numbers_PN[:, : self.prototypes], outputs[1][0]
-            found["masks"] = lambda rows: _masks(weights[rows], prototypes, boxes_P4[rows], height, width)
+            inside = clip_boxes(boxes_P4, width, height)
+            found["masks"] = lambda rows: _masks(weights[rows], prototypes, inside[rows], height, width)
         if self.keypoints:
             places = numbers_PN[:, self.prototypes :]
             found["keypoints"] = lambda rows: self._keypoints(places[rows])
@@ -65,7 +73,11 @@ def parts_of(seen: Seen) -> Parts | None:
     if task == "pose" and len(seen.shapes) == 1:
         shape = literal(seen.metadata.get("kpt_shape"))
         if isinstance(shape, list | tuple) and len(shape) == 2 and shape[1] in (2, 3):
-            return Parts(keypoints=int(shape[0]), per_keypoint=int(shape[1]))
+            points, names = int(shape[0]), literal(seen.metadata.get("kpt_names"))
+            skeleton = skeleton_of(
+                points, names_in(next(iter(names.values()), None) if isinstance(names, dict) else names)
+            )
+            return Parts(keypoints=points, per_keypoint=int(shape[1]), skeleton=skeleton)
         return None
     if task in ("detect", "segment") and len(seen.shapes) == 2 and len(seen.shapes[1]) == 4:
         return Parts(prototypes=seen.shapes[1][1])
@@ -75,32 +87,23 @@ def parts_of(seen: Seen) -> Parts | None:
 def _masks(weights_mM: Array, prototypes_Mhw: Array, boxes_m4: Floats, height: int, width: int) -> NDArray[np.uint8]:
     """(m, 28, 28) uint8: where in its box each object is."""
     _, rows, columns = prototypes_Mhw.shape
-    logits = np.tensordot(weights_mM.astype(np.float32), prototypes_Mhw.astype(np.float32), 1)
+    weights, prototypes = weights_mM.astype(np.float32), prototypes_Mhw.astype(np.float32)
+    parts = (np.tensordot(weights[n : n + _AT_ONCE], prototypes, 1) for n in range(0, len(weights), _AT_ONCE))
     scale = np.array([columns / width, rows / height] * 2, np.float32)
-    return grids(logits, boxes_m4 * scale)
+    return grids(chain.from_iterable(parts), boxes_m4 * scale)
 
 
-def grids(logits_mhw: Floats, boxes_m4: Floats) -> NDArray[np.uint8]:
+def grids(logits_mhw: Iterable[Floats], boxes_m4: Floats) -> NDArray[np.uint8]:
     """Masks of whole images as grids over their boxes.
 
     Args:
-        logits_mhw: (m, h, w) float32, above 0 where the object is.
+        logits_mhw: m of (h, w) float32, above 0 where the object is; one is taken at a time.
         boxes_m4: (m, 4) float32, xyxy, pixels of the masks.
 
     Returns:
         (m, 28, 28) uint8, 0 to 255, over 127 where the object is.
     """
     masks = np.zeros((len(boxes_m4), GRID, GRID), np.uint8)
-    steps = (np.arange(GRID) + 0.5) / GRID
-    for mask, logits, (x1, y1, x2, y2) in zip(masks, logits_mhw, boxes_m4.tolist(), strict=True):
-        rows = _sampled(logits, y1 + steps * (y2 - y1) - 0.5)
-        mask[:] = np.rint(255 * sigmoid(_sampled(rows.T, x1 + steps * (x2 - x1) - 0.5).T))
+    for mask, logits, box in zip(masks, logits_mhw, boxes_m4.tolist(), strict=True):
+        mask[:] = np.rint(255 * sigmoid(sampled(logits, box)))
     return masks
-
-
-def _sampled(values: Floats, places: NDArray[np.float64]) -> Floats:
-    """Rows of values between which these places lie, linearly interpolated."""
-    places = places.clip(0, len(values) - 1)
-    first = np.floor(places).astype(np.int64)
-    share = (places - first).astype(np.float32)[:, None]
-    return values[first] * (1 - share) + values[np.minimum(first + 1, len(values) - 1)] * share

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from streamdet.boxes import clip_boxes
 from streamdet.models.onnx.parts import grids
 from streamdet.models.onnx.reading import (
     IMAGENET,
@@ -102,8 +103,8 @@ def _decode_listed(
     found = one_class(scores.reshape(-1), labels.reshape(-1).astype(np.int64) - first, columns)
     more: dict[str, Column] = {}
     if masks_at is not None:
-        pasted = outputs[masks_at][:, 0]
-        more["masks"] = lambda rows: grids(_logits(pasted[rows]), boxes[rows])
+        pasted, inside = outputs[masks_at][:, 0], clip_boxes(boxes, width, height)
+        more["masks"] = lambda rows: grids((_logits(pasted[row]) for row in rows), inside[rows])
     return Found(boxes, found, more)
 
 
@@ -214,6 +215,6 @@ def _decode_logits(
     more: dict[str, Column] = {}
     if masks_at is not None:
         masks = outputs[masks_at][0]
-        scale = sizes(*masks.shape[1:]) / sizes(height, width)
-        more["masks"] = lambda rows: grids(np.asarray(masks[rows], np.float32), found[rows] * scale)
+        inside = clip_boxes(found, width, height) * (sizes(*masks.shape[1:]) / sizes(height, width))
+        more["masks"] = lambda rows: grids((np.asarray(masks[row], np.float32) for row in rows), inside[rows])
     return Found(found, scores, more)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from streamdet.models.contract import InputSpec
 from streamdet.models.onnx.seen import Array
+from streamdet.skeleton import Skeleton
 
 Floats = NDArray[np.float32]
 Column = Callable[[NDArray[np.int64]], Array]
@@ -46,6 +47,7 @@ class Reading:
         knows_range: whether it is certain which values the pixels must have.
         knows_order: the same of the channels' order.
         background: which column of scores, if any, is of no class and has no name.
+        skeleton: of keypoints, where there are some.
     """
 
     says: str
@@ -56,6 +58,7 @@ class Reading:
     knows_range: bool = True
     knows_order: bool = True
     background: Literal["none", "first", "last"] = "none"
+    skeleton: Skeleton | None = None
 
 
 RGB_0_1 = InputSpec(640, scale=1 / 255)

@@ -13,7 +13,8 @@ from streamdet.tracking.memory import filters
 from streamdet.tracking.memory.association import MIN_SCORE
 from streamdet.tracking.memory.memory import ObjectMemory, Refined, class_of
 from streamdet.tracking.memory.network import Weights, load_weights
-from streamdet.tracking.memory.tracks import Floats, Tracks
+from streamdet.tracking.memory.shapes import NAMES, Shapes
+from streamdet.tracking.memory.tracks import Floats, Ints, Tracks
 from streamdet.tracking.options import TrackOptions
 
 PACKAGED = Path(__file__).parents[2] / "weights" / "object_memory.safetensors"
@@ -43,7 +44,8 @@ class MemoryTracker:
     """The objects of one stream; see Tracker.
 
     Boxes, scores and classes that it returns are refined, best first; objects that were not found but are held are
-    among them (`carried`), and `support` says how much is due to earlier frames. It needs boxes of low scores, see
+    among them (`carried`, with the mask and the keypoints that they had last), and `support` says how much is due to
+    earlier frames. It needs boxes of low scores, see
     `lowest_score`.
 
     Args:
@@ -88,8 +90,8 @@ class MemoryTracker:
             size,
             given.embeddings,
         )
-        self._follow(before, memory.association.tracks, refined)
-        return self._told(refined, given)
+        owners = self._follow(before, memory.association.tracks, refined, given)
+        return self._told(refined, given, owners)
 
     def carry(self, time_s: float, size: tuple[int, int] = _ANY_SIZE) -> Detections:
         """See CarryingTracker."""
@@ -113,6 +115,7 @@ class MemoryTracker:
             self._numbers[rows],
             support=np.ones(len(rows)),
             carried=np.ones(len(rows), bool),
+            **self._shapes.at(rows, inside),
         )
 
     def reset(self) -> None:
@@ -122,6 +125,7 @@ class MemoryTracker:
         self._numbers = np.zeros(0, np.int64)  # the ids that users see; -1 before a track is shown
         self._shown = np.zeros(0, bool)
         self._scores = np.zeros(0)
+        self._shapes = Shapes()
 
     def continue_at(self, time_s: float) -> None:
         """See SavableTracker."""
@@ -139,13 +143,13 @@ class MemoryTracker:
             "classes": np.frombuffer("\n".join(self._classes).encode(), np.uint8),
             "counts": np.array([association.next_id, self._next_number, memory.counted]),
             "times_s": np.array([association.time_s, memory.usual_dt_s]),
-            **{name: column.copy() for name, column in columns.items()},
+            **{name: column.copy() for name, column in (columns | self._shapes.columns).items()},
         }
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """See SavableTracker."""
         expected = {"classes", "counts", "times_s", *_COLUMNS}
-        if set(state) != expected:
+        if not expected <= set(state) <= {*expected, *NAMES}:
             raise ValueError(f"the state of an object memory has the entries {sorted(expected)}, got {sorted(state)}")
         self._memory = None
         memory = self._memory_for(tuple(np.asarray(state["classes"], np.uint8).tobytes().decode().split("\n")))
@@ -161,6 +165,7 @@ class MemoryTracker:
         memory.association.next_id, self._next_number, memory.counted = map(int, state["counts"])
         memory.lstm, memory.evidence, memory.heads = (columns[name] for name in ("lstm", "evidence", "heads"))
         self._numbers, self._shown, self._scores = (columns[name] for name in ("numbers", "shown", "scores"))
+        self._shapes = Shapes({name: np.array(state[name]) for name in NAMES if name in state})
 
     def _memory_for(self, classes: tuple[str, ...]) -> ObjectMemory:
         if self._memory is None:
@@ -173,14 +178,21 @@ class MemoryTracker:
             raise ValueError(f"a stream has detections of one list of classes: {self._classes}, got {classes}")
         return self._memory
 
-    def _follow(self, before: NDArray[np.int64], tracks: Tracks, refined: Refined) -> None:
-        """Bring what is known of the tracks that are shown to those of now; scores and ids of `refined` are changed."""
+    def _follow(self, before: NDArray[np.int64], tracks: Tracks, refined: Refined, given: Detections) -> Ints:
+        """Bring what is known of the tracks that are shown to those of now; scores and ids of `refined` are changed.
+
+        Returns:
+            (M,) the row of each object's track; -1 of a box that no track took.
+        """
         old = np.searchsorted(before, tracks.ids)
         stayed = np.append(before, -1)[old] == tracks.ids
         numbers = np.where(stayed, np.append(self._numbers, -1)[old], -1)
         shown = stayed & np.append(self._shown, False)[old]
         told = np.flatnonzero(refined.ids >= 0)
         rows = np.searchsorted(tracks.ids, refined.ids[told])
+        self._shapes.follow(old, stayed)
+        seen = refined.rows[told] >= 0
+        self._shapes.see(len(tracks), rows[seen], given, refined.rows[told][seen])
         scores, on, off = np.zeros(len(tracks)), np.ones(len(tracks)), np.ones(len(tracks))
         scores[rows], class_ids = refined.scores[told], refined.class_ids[told]
         on[rows], off[rows] = self._on[class_ids], self._off[class_ids]
@@ -192,9 +204,12 @@ class MemoryTracker:
         self._next_number += len(new)
         refined.scores[told], refined.ids[told] = scores[rows], numbers[rows]
         self._numbers, self._shown, self._scores = numbers, shown, scores
+        owners = np.full(len(refined.ids), -1)
+        owners[told] = rows
+        return owners
 
-    def _told(self, refined: Refined, given: Detections) -> Detections:
-        """What is worth telling, best first; columns that a carried object has no values of are 0 there."""
+    def _told(self, refined: Refined, given: Detections, owners: Ints) -> Detections:
+        """What is worth telling, best first; a carried object has its last mask and keypoints, and embeddings of 0."""
         order = np.argsort(-refined.scores, kind="stable")
         if self._floor is None:
             order = order[refined.scores[order] >= self._on[refined.class_ids[order]]]
@@ -202,16 +217,19 @@ class MemoryTracker:
             order = order[refined.scores[order] >= self._floor]
         rows = refined.rows[order]
         carried = rows < 0
-        extra = {name: getattr(given, name) for name in ("masks", "keypoints", "embeddings")}
+        more = self._shapes.told(given, rows, owners[order], refined.boxes[order])
+        if given.embeddings is not None:
+            more["embeddings"] = _rows(given.embeddings, rows)
         return Detections.of(
             refined.boxes[order],
             refined.scores[order],
             refined.class_ids[order],
             given.classes,
             refined.ids[order],
+            given.skeleton,
             support=refined.support[order],
             carried=carried,
-            **{name: _rows(column, rows) for name, column in extra.items() if column is not None},
+            **more,
         )
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from streamdet.boxes import box_intersection
-from streamdet.detections import Detection, Detections
+from streamdet.columns import Detection
+from streamdet.detections import Detections
 from streamdet.drawing import labels as drawing
 from streamdet.drawing.annotators import draw
 from streamdet.drawing.labels import label_text

@@ -12,6 +12,7 @@ import streamdet
 from streamdet.errors import CheckpointError, ConfigError
 from streamdet.models.onnx.names import COCO_80
 from streamdet.models.options import DetectOptions
+from streamdet.skeleton import Skeleton
 
 NAMES = "person,car"
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -299,6 +300,19 @@ def test_masks_of_prototypes(tmp_path, suppressed):
     assert (found.masks[0, :, 16:] < 5).all()
 
 
+def test_masks_are_of_boxes_inside_the_image(tmp_path):
+    """The box reaches over the left edge; its mask is of the part that is inside, the left half of which is filled."""
+    prototypes = np.full((1, 1, 16, 16), -9, np.float32)
+    prototypes[..., :4] = 9
+    rows = np.array([[-32, 16, 32, 48, 0.9, 1, 1]], np.float32)[None]
+    metadata = ULTRALYTICS | {"task": "segment", "imgsz": "[64, 64]"}
+    path = write_constant_network(tmp_path / "s.onnx", {"o": rows, "p": prototypes}, metadata=metadata)
+    found = _found(streamdet.load(path), _image(RED))
+    assert found.boxes.tolist() == [[0, 16, 32, 48]]
+    assert (found.masks[0, :, :12] > 250).all()
+    assert (found.masks[0, :, 16:] < 5).all()
+
+
 def test_keypoints(tmp_path):
     rows = np.zeros((1, 11, 84), np.float32)
     rows[0, :, 5] = 32, 32, 32, 32, 0.9, 20, 21, 0.8, 40, 41, 0.6
@@ -306,6 +320,12 @@ def test_keypoints(tmp_path):
     path = write_constant_network(tmp_path / "p.onnx", {"o": rows}, metadata=metadata)
     found = _found(streamdet.load(path), _image(RED))
     np.testing.assert_allclose(found.keypoints, [[[20, 21, 0.8], [40, 41, 0.6]]], atol=1e-6)
+    assert found.skeleton.names == ("point 1", "point 2")
+    named = write_constant_network(
+        tmp_path / "n.onnx", {"o": rows}, metadata=metadata | {"kpt_names": "{0: ['head', 'foot']}"}
+    )
+    detector = streamdet.load(named)
+    assert _found(detector, _image(RED)).skeleton == detector.spec.skeleton == Skeleton(("head", "foot"))
 
 
 def test_masks_of_whole_images(tmp_path):

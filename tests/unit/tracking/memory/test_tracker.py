@@ -5,6 +5,7 @@ import pytest
 
 from streamdet.detections import Detections
 from streamdet.errors import CheckpointError
+from streamdet.skeleton import Skeleton
 from streamdet.tracking.memory.tracker import MemoryTracker
 from streamdet.tracking.options import TrackOptions
 
@@ -78,7 +79,7 @@ def test_class_scores_are_used_where_there_are_some():
     assert out.class_names.tolist() == ["car"]
 
 
-def test_columns_stay_with_their_boxes_and_are_empty_for_what_is_held():
+def test_columns_stay_with_their_boxes():
     memory = tracker()
     points = np.full((1, 2, 3), 5.0)
     for n in range(10):
@@ -86,9 +87,58 @@ def test_columns_stay_with_their_boxes_and_are_empty_for_what_is_held():
     assert out.keypoints.tolist() == points.tolist()
     two = found((100, 0.7, 0), (400, 0.9, 0), keypoints=np.concatenate([points, points + 1]))
     assert memory.update(two, 10 * STEP_S, SIZE).keypoints[:, 0, 0].tolist() == [6, 5]
-    held = memory.update(found(keypoints=points[:0]), 11 * STEP_S, SIZE)
+
+
+def masked_walk(index):
+    """Two people who walk apart; mask and keypoints tell which is which."""
+    boxes = found((100 - 2 * index, 0.9, 0), (400 + 2 * index, 0.8, 0)).boxes
+    points = np.stack([boxes[:, :2] + [30, 12], boxes[:, :2] + [30, 100]], axis=1)
+    points = np.concatenate([points, [[[0.9], [0.8]], [[0.5], [0.4]]]], axis=2)
+    masks = np.zeros((2, 28, 28), np.uint8)
+    masks[0, :, :14], masks[1, :, 14:] = 255, 200
+    return Detections.of(boxes, [0.9, 0.8], [0, 0], CLASSES, masks=masks, keypoints=points, skeleton=TWO_POINTS)
+
+
+TWO_POINTS = Skeleton(("head", "foot"), ((0, 1),))
+
+
+def no_people():
+    return masked_walk(0)[:0]
+
+
+def check_held(held, index):
+    """Both are where they are expected, each with its last mask, and with keypoints at the same place in the box."""
+    expected = masked_walk(index)
+    order = held.boxes[:, 0].argsort()
     assert held.carried.all()
-    assert not held.keypoints.any()
+    np.testing.assert_allclose(held.boxes[order], expected.boxes, atol=6)
+    np.testing.assert_array_equal(held.masks[order], expected.masks)
+    np.testing.assert_allclose(held.keypoints[order], expected.keypoints, atol=6)
+    np.testing.assert_allclose(held.keypoints[order][..., 2], expected.keypoints[..., 2])
+
+
+def test_what_is_held_keeps_its_last_mask_and_keypoints():
+    memory = tracker()
+    for n in range(20):
+        memory.update(masked_walk(n), n * STEP_S, SIZE)
+    check_held(memory.carry(20 * STEP_S, SIZE), 20)
+    one = memory.update(masked_walk(20)[1:], 20 * STEP_S, SIZE)
+    assert one.carried.tolist().count(True) == 1
+    assert one.skeleton == TWO_POINTS
+    assert sorted(one.masks.max(axis=(1, 2)).tolist()) == [200, 255]
+    check_held(memory.update(no_people(), 21 * STEP_S, SIZE), 21)
+    check_held(memory.update(found(), 22 * STEP_S, SIZE), 22)
+
+
+def test_masks_are_in_the_state_that_is_taken():
+    first, second = tracker(), tracker()
+    for n in range(20):
+        first.update(masked_walk(n), n * STEP_S, SIZE)
+    second.load_state_dict(first.state_dict())
+    check_held(second.update(no_people(), 20 * STEP_S, SIZE), 20)
+    without = {name: column for name, column in first.state_dict().items() if name not in ("masks", "keypoints")}
+    second.load_state_dict(without)
+    assert not second.update(no_people(), 20 * STEP_S, SIZE).masks.any()
 
 
 def test_odd_boxes_are_left_out():

@@ -1,0 +1,57 @@
+"""Columns of detections as those of the supervision library, and back."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamdet.columns import OPTIONAL
+from streamdet.masks import GRID, grid_of, pixels_of
+
+if TYPE_CHECKING:
+    import supervision
+
+
+def to_supervision(
+    columns: Mapping[str, NDArray[Any]], class_names: NDArray[np.str_], planes: NDArray[np.bool_] | None
+) -> "supervision.Detections":
+    """Its detections, of copies; optional columns are in its `data`. Track ids are left out where there are none.
+
+    Args:
+        columns: of detections.
+        class_names: (N,) of them.
+        planes: (N, height, width) bool, masks.
+
+    Raises:
+        ModuleNotFoundError: supervision is not installed.
+    """
+    try:
+        import supervision
+    except ModuleNotFoundError as error:
+        if error.name != "supervision":
+            raise
+        raise ModuleNotFoundError(
+            "to_supervision needs supervision, which is not installed: pip install supervision", name="supervision"
+        ) from error
+    track_ids = columns["track_ids"]
+    converted: supervision.Detections = supervision.Detections(
+        xyxy=columns["boxes"].copy(),
+        confidence=columns["scores"].copy(),
+        class_id=columns["class_ids"].astype(int),
+        tracker_id=track_ids.astype(int) if (track_ids >= 0).any() else None,
+        mask=planes,
+        data={"class_name": class_names} | {name: columns[name].copy() for name in columns if name in OPTIONAL},
+    )
+    return converted
+
+
+def from_supervision(found: "supervision.Detections") -> dict[str, Any]:
+    """The optional columns that its `data` has; masks are made of its pixel masks where it has no grids."""
+    columns = {name: found.data[name] for name in OPTIONAL if name in found.data}
+    if "masks" not in columns and found.mask is not None:
+        planes = np.asarray(found.mask)
+        rectangles = pixels_of(np.asarray(found.xyxy, np.float32), planes.shape[2], planes.shape[1]).tolist()
+        grids = [grid_of(plane[y1:y2, x1:x2]) for plane, (x1, y1, x2, y2) in zip(planes, rectangles, strict=True)]
+        columns["masks"] = np.array(grids, np.uint8).reshape(-1, GRID, GRID)
+    return columns
