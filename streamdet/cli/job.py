@@ -126,6 +126,9 @@ def run_job(
         ModelError: the detector cannot be loaded.
     """
     jobs = plan(config, inputs)
+    if not jobs:
+        log.info("shard %s: there are fewer sources than shards, and nothing to do for this one", config.shard)
+        return Done(DONE)
     if config.resume and all_complete(jobs):
         log.info("%s; --overwrite starts again", _complete(jobs))
         return Done(DONE)

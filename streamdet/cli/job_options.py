@@ -44,6 +44,7 @@ _KEYS = {
     "crf": "encode.crf",
     "preset": "encode.preset",
     "audio": "encode.audio",
+    "shard": "shard",
     "report": "report",
     "state_in": "state_in",
     "state_out": "state_out",

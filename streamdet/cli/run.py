@@ -31,8 +31,17 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="SOURCE",
-            help="Files, folders or globs of images or videos; rtsp, rtmp, srt, udp or http(s) addresses; the "
-            "number of a camera; - for standard input; or @list.txt.",
+            help="Files, folders or globs of images or videos ('in/**/*.mp4' searches folders in folders); rtsp, rtmp, "
+            "srt, udp or http(s) addresses; the number of a camera; - for standard input; or @list.txt.",
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            rich_help_panel=INPUT,
+            help="Only every N-th source, from the I-th on, counted from 0: one of N jobs that share the work. "
+            "Default: all.",
         ),
     ] = None,
     start: Annotated[

@@ -3,6 +3,7 @@
 A section is named as its stage, which declares it (see `streamdet.stages.registry`). pipelines/*.yaml hold such jobs.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ class PipelineConfig(Section):
 
     Attributes:
         sources: files, folders, globs, addresses, @lists.
+        shard: "i/n": only every n-th source, from the i-th on, counted from 0; outputs are named as without it.
         stages: names, in their order.
         report: file of the run report.
         state_in, state_out: files of the state that a source starts with, and of what it is at its end.
@@ -31,6 +33,7 @@ class PipelineConfig(Section):
 
     sources: tuple[str, ...] = ()
     stages: tuple[str, ...] = ("decode", "batch", "detect", "track", "annotate", "encode")
+    shard: str | None = None
     report: str | None = Field(default=None, min_length=1)
     state_in: str | None = Field(default=None, min_length=1)
     state_out: str | None = Field(default=None, min_length=1)
@@ -43,6 +46,20 @@ class PipelineConfig(Section):
         if resume and info.data.get("overwrite"):
             raise ValueError("expected resume or overwrite, not both")
         return resume
+
+    @check("shard")
+    @classmethod
+    def _one_of_them(cls, shard: str | None) -> str | None:
+        found = None if shard is None else re.fullmatch(r"(\d{1,6})/(\d{1,6})", shard)
+        if shard is not None and (found is None or int(found[1]) >= int(found[2])):
+            raise ValueError(f"expected i/n with i from 0 to n - 1, such as 0/8 to 7/8, got {shard}")
+        return shard
+
+    @property
+    def part(self) -> slice:
+        """Which of all sources are meant."""
+        first, step = (0, 1) if self.shard is None else map(int, self.shard.split("/"))
+        return slice(first, None, step)
 
     @check("stages")
     @classmethod

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def plan_outputs(
         config: the job.
         sources: with names that are there once.
         inputs: files that are read, and so must not be written.
-        beside: sources whose outputs, and the report, are planned and written already.
+        beside: more sources of the job, whose outputs are written by others.
 
     Raises:
         ConfigError: one line for every mistake.
@@ -77,9 +78,9 @@ def plan_outputs(
         mistakes.append(f"standard output: {' and '.join(piped)} would be mixed in it; expected one of them")
     names = [source.name for source in sources]
     of = {name: tuple(_outputs_of(name, plans)) for name in names}
-    more = [] if beside else [Path(path) for path in (config.report, config.state_out) if path]
+    more = [Path(path) for path in (config.report, config.state_out) if path]
     files = [path for name in names for path in files_of(of[name])]
-    folders = tuple(_to_make(plan.folder for _, plan in plans))
+    folders = tuple(_to_make((plan.folder for _, plan in plans), of))
     mistakes += [*_collisions([*files, *more]), *_unwritable([*files, *more], folders)]
     replaces = config.overwrite or config.resume
     unnamed = {target for _, plan in plans if not plan.named for target in plan.targets.values()}
@@ -114,10 +115,15 @@ def check_files(paths: Sequence[Path], *, overwrite: bool) -> None:
         raise ConfigError("\n".join(mistakes))
 
 
-def _to_make(paths: Iterable[str | None]) -> Iterator[Path]:
-    """Folders that were asked for and are not there; the folder around them must be."""
-    for path in sorted({Path(path) for path in paths if path is not None}):
-        if not os.path.lexists(path) and path.parent.is_dir():
+def _to_make(paths: Iterable[str | None], of: Mapping[str, Iterable[SourceOutput]]) -> Iterator[Path]:
+    """Folders that are not there: those that were asked for, where there is one around them, and those in names."""
+    wanted = {Path(path) for path in paths if path is not None}
+    made = {path for path in wanted if not os.path.lexists(path) and path.parent.is_dir()}
+    for name, outputs in of.items():
+        if depth := name.count("/"):
+            made.update(folder for file in files_of(outputs) for folder in file.parents[:depth])
+    for path in sorted(made):
+        if path in wanted or not os.path.lexists(path):
             yield path
 
 
@@ -132,8 +138,9 @@ def _collisions(paths: Sequence[Path]) -> Iterator[str]:
 
 def _unwritable(paths: Sequence[Path], folders: Sequence[Path]) -> Iterator[str]:
     """Try every folder: the rights alone do not tell (root, a read-only disk, /proc)."""
+    made = set(folders)
     for folder in sorted({path.parent for path in paths}):
-        existing = folder.parent if folder in folders else folder
+        existing = next(each for each in (folder, *folder.parents) if each not in made)
         if not os.path.lexists(existing):
             yield f"folder {folder} does not exist; make it first, or choose another"
             continue
@@ -145,18 +152,19 @@ def _unwritable(paths: Sequence[Path], folders: Sequence[Path]) -> Iterator[str]
 
 
 def _taken(paths: Sequence[Path], inputs: Iterable[Path], overwrite: bool, hint: str = "") -> Iterator[str]:
-    inputs = list(inputs)
+    read_by = {key: path for path in inputs for key in _keys(path)}
     for path in paths:
         if path.is_dir():
             yield f"output {path}: expected a file name, this is a folder"
-        elif read := next((each for each in inputs if _same(path, each)), None):
+        elif read := next((read_by[key] for key in _keys(path) if key in read_by), None):
             yield f"output {path} is the input {read} itself; choose another name"
         elif os.path.lexists(path) and not overwrite:
             yield f"output {path} already exists; choose another name, or replace it with --overwrite{hint}"
 
 
-def _same(path: Path, other: Path) -> bool:
-    try:
-        return path.samefile(other)
-    except OSError:  # one of them is not there
-        return os.path.realpath(path) == os.path.realpath(other)
+def _keys(path: Path) -> Iterator[object]:
+    """Equal ones are of the same file: its place, and where it is there, its inode."""
+    yield os.path.realpath(path)
+    with suppress(OSError):
+        status = path.stat()
+        yield status.st_dev, status.st_ino

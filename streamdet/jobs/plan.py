@@ -67,18 +67,27 @@ def plan(config: PipelineConfig, inputs: Iterable[Path] = ()) -> list[SourceJob]
         config: from `load_job`.
         inputs: files that are read besides the sources, and so must not be written.
 
+    Returns:
+        One for each source of the shard, which may be none.
+
     Raises:
         ConfigError: the job is wrong: a source is missing, an output is in the way, an interrupted run left its
             output unfinished; one line for every mistake.
     """
+    return plan_sources(config, find_sources(config.sources), inputs)
+
+
+def plan_sources(config: PipelineConfig, found: Sequence[SourceSpec], inputs: Iterable[Path] = ()) -> list[SourceJob]:
+    """The same for sources that were found before; all of them, also with a shard."""
     _check_carried(config)
     config = with_privacy(config)
-    specs = find_sources(config.sources)
+    specs = found[config.part]
     lists = [Path(source[1:]) for source in config.sources if source.startswith("@")]
     files = [Path(spec.location) for spec in specs if spec.kind in ("file", "images")]
     state = [Path(config.state_in)] if config.state_in else []
     read = [*files, *lists, *state, Path(config.settings(DetectSettings).model), *inputs]
-    planned = plan_outputs(config, specs, read)
+    mine = {spec.name for spec in specs}
+    planned = plan_outputs(config, specs, read, beside=[spec for spec in found if spec.name not in mine])
     _check_state_files(config, specs)
     jobs = _jobs(config, specs, planned)
     if config.resume:
@@ -103,7 +112,8 @@ def plan_joining(config: PipelineConfig, spec: SourceSpec, beside: Sequence[Sour
     Raises:
         ConfigError: its outputs cannot be written.
     """
-    [job] = _jobs(config, [spec], plan_outputs(config, [spec], [], beside=beside))
+    unwritten = config.model_copy(update={"report": None, "state_out": None})  # these two are planned already
+    [job] = _jobs(config, [spec], plan_outputs(unwritten, [spec], [], beside=beside))
     return job
 
 

@@ -128,7 +128,7 @@ class Session:
         if self._started is not None:
             return
         try:
-            for folder in {folder for job in self._jobs.values() for folder in job.folders}:
+            for folder in sorted({folder for job in self._jobs.values() for folder in job.folders}):
                 folder.mkdir(exist_ok=True)
         except OSError as error:
             raise ConfigError(f"cannot make folder {error.filename}: {error.strerror}") from error

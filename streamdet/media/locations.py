@@ -79,9 +79,9 @@ def expand_sources(arguments: Sequence[str], taken: Iterable[str] = ()) -> list[
     """Turn what the user named into sources, in that order, with unique names.
 
     A folder or glob of videos gives one source each; its images together are one more. A WebP or PNG with many pictures
-    is a video. Folders are not searched
-    recursively (a glob with ** is). A list (@list.txt) holds one source a line, blank lines and # comments aside; its
-    relative paths start at the list's folder.
+    is a video. Folders are not searched recursively; a glob with ** is. Videos of a glob over folders are named by
+    their path below the part without wildcards: in/**/*.mp4 gives a/clip for in/a/clip.mp4. A list (@list.txt) holds
+    one source a line, blank lines and # comments aside; its relative paths start at the list's folder.
 
     Args:
         arguments: what the user named.
@@ -184,11 +184,20 @@ def _expand_many(location: str, folder: Path) -> Iterator[SourceSpec]:
     if not videos and not images:
         problem = "matches" if has_magic(location) and not Path(location).is_dir() else "holds"
         raise ConfigError(f"{location}: {problem} no videos or images (known by their endings, such as .mp4 or .jpg)")
+    root = _fixed_part(location)
     for video in videos:
-        yield SourceSpec(str(video), video.stem, "file")
+        yield SourceSpec(str(video), video.relative_to(root).with_suffix("").as_posix(), "file")
     if images:
         name = folder.name if not has_magic(folder.name) else "images"
         yield SourceSpec(location, name or folder.resolve().name or "images", "images")
+
+
+def _fixed_part(location: str) -> Path:
+    """The folder below which a folder's or a glob's members are: all before the first wildcard."""
+    path = Path(location)
+    if path.is_dir():
+        return path
+    return next(folder for folder in path.parents if folder.is_dir() or not has_magic(str(folder)))
 
 
 def _members(location: str) -> list[Path]:

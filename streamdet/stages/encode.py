@@ -256,7 +256,7 @@ def _addresses(url: str, names: Sequence[str]) -> dict[str, Target]:
 
 
 def _with_name(playlist: Path, name: str) -> Path:
-    return playlist.with_name(f"{playlist.stem}-{name}{playlist.suffix}")
+    return playlist.with_name(f"{playlist.stem}-{name.replace('/', '-')}{playlist.suffix}")
 
 
 def _surviving(sections: Sequence[EncodeState], target: Path, left: Left) -> list[EncodeState | None]:

@@ -33,7 +33,7 @@ from streamdet.version import __version__
 log = logging.getLogger(__name__)
 
 _ENDS_BYTES = 2**20
-_NOT_OF_THE_RESULT = {"sources", "overwrite", "resume", "report", "state_in", "state_out"}
+_NOT_OF_THE_RESULT = {"sources", "shard", "overwrite", "resume", "report", "state_in", "state_out"}
 
 
 @dataclass(frozen=True, slots=True)

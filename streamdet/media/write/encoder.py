@@ -85,7 +85,9 @@ def encoder_settings(options: EncodeOptions) -> EncoderSettings:
         raise ConfigError(f"crf {crf}: expected {least} (best) to {greatest} (smallest file) for {codec}")
     if preset is not None and preset not in known.presets:
         raise ConfigError(f"preset {preset!r}: expected one of {', '.join(known.presets)} for {codec}")
-    return replace(known, preset=known.preset if preset is None else preset, crf=known.crf if crf is None else crf)
+    told = known.options if options.threads is None else {**known.options, "threads": str(options.threads)}
+    preset, crf = known.preset if preset is None else preset, known.crf if crf is None else crf
+    return replace(known, preset=preset, crf=crf, options=told)
 
 
 def streaming_settings(options: EncodeOptions, *, live: bool) -> EncoderSettings:

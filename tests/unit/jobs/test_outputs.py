@@ -248,9 +248,8 @@ def test_checking_leaves_no_trace(tmp_path):
 
 
 def test_what_joins_gets_outputs_beside_those_at_work(plan, tmp_path):
-    (tmp_path / "a.jsonl").touch()  # is being written, as the report will be
-    (tmp_path / "run.json").touch()
-    outputs = plan(names=("b",), beside=("a",), report="run.json", record__path="./")
+    (tmp_path / "a.jsonl").touch()  # is being written
+    outputs = plan(names=("b",), beside=("a",), record__path="./")
     assert targets(outputs, "encode") == {"b": "b.annotated.mp4"}
     assert targets(outputs, "record") == {"b": "b.jsonl"}
 

@@ -188,3 +188,11 @@ def test_names_with_brackets_are_names(tmp_path):
 def test_folder_shows_what_cameras_and_phones_write(tmp_path, ending):
     (tmp_path / f"a.{ending}").touch()
     assert [spec.kind for spec in expand_sources([str(tmp_path)])] == ["file"]
+
+
+def test_glob_over_folders_names_videos_by_their_path_below_it(tmp_path):
+    for name in ("a.mp4", "x/a.mp4", "x/y/a.v2.mp4"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    assert names([tmp_path / "in/**/*.mp4"]) == ["a", "x/a", "x/y/a.v2"]
+    assert names([tmp_path / "in/*/a.mp4"]) == ["x/a"]
