@@ -93,3 +93,9 @@ def test_without_reordering_there_are_no_b_frames(codec):
 @pytest.mark.parametrize("codec", CODECS)
 def test_any_rate_will_do(codec, rate):
     assert len(encode(codec, [0, 1, 2], Fraction(1, 25), rate=rate)) == 3
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_threads_are_those_that_were_asked_for(codec):
+    assert encoder_settings(EncodeOptions(codec=codec, threads=3)).options["threads"] == "3"
+    assert "threads" not in encoder_settings(EncodeOptions(codec=codec)).options
