@@ -29,6 +29,8 @@ JSON_LINES = {
         "model_sha256": "SHA-256 of its file; null where there is none",
         "classes": "class names of the model, in the order of `class_id`",
         "sources": "names of the sources",
+        "keypoints": "names of the keypoints; of models that find some",
+        "skeleton": "pairs of indices into `keypoints` that a line joins; of models that find some",
     },
     "frame": {
         "source": "name of the source",
@@ -49,6 +51,9 @@ JSON_LINES = {
         "detections[].score": "0 to 1",
         "detections[].track": "track id: the same number for the same object in all frames; null: none yet",
         "detections[].support": "how much of it is due to earlier frames, 0 to 1; of detectors that say it",
+        "detections[].mask": "with `--masks`, of models that give masks: `size`, `[height, width]` of the frame, and "
+        "`counts`, COCO's run lengths as text",
+        "detections[].keypoints": "`[[x, y, score], ...]` in pixels and 0 to 1; of models that find some",
         "detections[].zones": "with the stage `zones`: areas that the object is in; only where it is in one",
         "detections[].speed_mps": "with the stage `zones`: metres a second on the ground; only where it is known",
     },

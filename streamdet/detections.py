@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from streamdet.boxes import Letterbox, xywh_from_xyxy, xyxy_from_xywh
 from streamdet.columns import COLUMNS, OPTIONAL, Detection, check_columns, indices
-from streamdet.interchange import from_supervision, to_supervision
+from streamdet.interchange import coco_rows, from_supervision, to_supervision
 from streamdet.masks import Plane, Rectangle, coco_rle, outlines, over_other_boxes, pasted, pixels_of
 from streamdet.skeleton import Skeleton
 from streamdet.tables import OBJECT_COLUMNS, data_frame, object_row
@@ -282,7 +282,8 @@ class Detections:
             for row, rle in zip(rows, self.rles(*masks_of), strict=True):
                 row["mask"] = rle
         if self.keypoints is not None:
-            for row, points in zip(rows, self.keypoints.tolist(), strict=True):
+            known = np.where(np.isfinite(self.keypoints).all(axis=2, keepdims=True), self.keypoints, 0)
+            for row, points in zip(rows, known.tolist(), strict=True):
                 row["keypoints"] = [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in points]
         if self.inside is not None:
             for row, inside in zip(rows, self.inside.tolist(), strict=True):
@@ -342,18 +343,19 @@ class Detections:
             **from_supervision(found),
         )
 
-    def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-        """Rows of a COCO results file: xywh boxes; category_ids maps class index to id, index + 1 by default."""
-        boxes = xywh_from_xyxy(self.boxes.astype(np.float64)).round(2).tolist()
-        return [
-            {
-                "image_id": image_id,
-                "category_id": row.class_id + 1 if category_ids is None else category_ids[row.class_id],
-                "bbox": box,
-                "score": round(row.score, 5),
-            }
-            for row, box in zip(self, boxes, strict=True)
-        ]
+    def to_coco(
+        self, image_id: int, category_ids: Sequence[int] | None = None, masks_of: tuple[int, int] | None = None
+    ) -> list[dict[str, Any]]:
+        """Rows of a COCO results file: xywh boxes, and keypoints where there are some.
+
+        Args:
+            image_id: of the frame.
+            category_ids: class index to id; index + 1 by default.
+            masks_of: as in `to_dicts`.
+        """
+        ids = range(1, len(self.classes) + 1) if category_ids is None else category_ids
+        masks = self.rles(*masks_of) if self.masks is not None and masks_of is not None else None
+        return coco_rows(image_id, [ids[class_id] for class_id in self.class_ids.tolist()], self.columns(), masks)
 
     @classmethod
     def from_coco(

@@ -1,16 +1,44 @@
-"""Columns of detections as those of the supervision library, and back."""
+"""Columns of detections as rows of COCO, and as those of the supervision library and back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.boxes import xywh_from_xyxy
 from streamdet.columns import OPTIONAL
 from streamdet.masks import GRID, grid_of, pixels_of
 
 if TYPE_CHECKING:
     import supervision
+
+
+def coco_rows(
+    image_id: int,
+    category_ids: Sequence[int],
+    columns: Mapping[str, NDArray[Any]],
+    masks: Sequence[Mapping[str, Any]] | None,
+) -> list[dict[str, Any]]:
+    """Rows of a COCO results file; see `Detections.to_coco`.
+
+    Args:
+        image_id: of the frame.
+        category_ids: of the N boxes.
+        columns: of detections.
+        masks: of the N boxes, as run lengths.
+    """
+    boxes = xywh_from_xyxy(columns["boxes"].astype(np.float64)).round(2).tolist()
+    rows: list[dict[str, Any]] = [
+        {"image_id": image_id, "category_id": category_id, "bbox": box, "score": round(score, 5)}
+        for category_id, box, score in zip(category_ids, boxes, columns["scores"].tolist(), strict=True)
+    ]
+    for row, mask in zip(rows, masks or (), strict=masks is not None):
+        row["segmentation"] = mask
+    if "keypoints" in columns:
+        for row, points in zip(rows, np.nan_to_num(columns["keypoints"].astype(np.float64)).round(4), strict=True):
+            row["keypoints"] = points.ravel().tolist()
+    return rows
 
 
 def to_supervision(

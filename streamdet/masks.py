@@ -7,7 +7,7 @@ Shapes: N objects, h, w pixels of a rectangle. Rectangles are left, top, right, 
 exclusive.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -54,6 +54,20 @@ def sampled(plane: Floats, box: Sequence[float]) -> Floats:
     x1, y1, x2, y2 = box
     rows = _between(plane, y1 + _STEPS * (y2 - y1) - 0.5)
     return _between(rows.T, x1 + _STEPS * (x2 - x1) - 0.5).T
+
+
+def grid_of_rle(rle: Mapping[str, Any], box: Floats) -> Grids:
+    """(28, 28) grid over a box, (4,) xyxy in pixels, of a mask that COCO's tools write.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    height, width = map(int, rle["size"])
+    given = rle["counts"]
+    counts = np.array(unpacked_runs(given) if isinstance(given, str) else given, np.int64)
+    if (counts < 0).any() or counts.sum() != width * height or not counts.size:
+        raise ValueError(f"the runs of a mask do not fill {width}x{height} pixels")
+    return grid_of(plane_of(counts, height, tuple(pixels_of(box[None], width, height)[0].tolist())))
 
 
 def over_other_boxes(grids: Grids, boxes: Floats, others: Floats) -> Grids:

@@ -151,8 +151,12 @@ class Result:
         """The same frame with other boxes."""
         return replace(self, detections=detections)
 
-    def to_dict(self) -> dict[str, Any]:
-        """What JSON Lines hold of a frame; boxes and scores that are no numbers are left out."""
+    def to_dict(self, masks: bool = False) -> dict[str, Any]:
+        """What JSON Lines hold of a frame; boxes and scores that are no numbers are left out.
+
+        Args:
+            masks: also those of the objects, where the detector gives some.
+        """
         frame = self.frame
         line: dict[str, Any] = {
             "type": "frame",
@@ -172,20 +176,23 @@ class Result:
             known = self.latency_s is not None and math.isfinite(self.latency_s)
             line["latency_s"] = round(self.latency_s or 0.0, 4) if known else None
             line["dropped_before"] = frame.dropped_before
-        line["detections"] = self.detections.to_dicts([place.name for place in self.zones.places if not place.is_line])
+        areas = [place.name for place in self.zones.places if not place.is_line]
+        line["detections"] = self.detections.to_dicts(areas, (self.width, self.height) if masks else None)
         return line
 
     def to_df(self) -> "pandas.DataFrame":
         """A table with a row for each box: its frame (source, session, frame, pts, time_s), then `Detections.to_df`.
 
+        Masks, where there are some, are in a column `mask`, as COCO's run lengths.
+
         Raises:
             ModuleNotFoundError: pandas is not installed.
         """
-        return data_frame(self.to_rows(), FRAME_COLUMNS + OBJECT_COLUMNS)
+        return data_frame(self.to_rows(masks=True), FRAME_COLUMNS + OBJECT_COLUMNS)
 
-    def to_rows(self) -> list[dict[str, Any]]:
-        """The rows of `to_df`, without pandas."""
-        line = self.to_dict()
+    def to_rows(self, masks: bool = False) -> list[dict[str, Any]]:
+        """The rows of `to_df`, without pandas; masks as in `to_dict`."""
+        line = self.to_dict(masks)
         frame = {name: line[name] for name in FRAME_COLUMNS}
         return [frame | object_row(detection) for detection in line["detections"]]
 

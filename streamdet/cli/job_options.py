@@ -18,6 +18,7 @@ _KEYS = {
     "output": "encode.path",
     "segment": "encode.segment_s",
     "detections": "record.path",
+    "masks": "record.masks",
     "csv": "table.path",
     "save_crop": "crops.path",
     "model": "detect.model",
@@ -109,6 +110,8 @@ def refuse_what_excludes_each_other(options: Mapping[str, Any]) -> None:
         raise ConfigError("-o -: standard output is a terminal; expected a pipe or a file, such as -o - | ffplay -")
     if options["no_video"] and options["output"] is not None:
         raise ConfigError("--no-video and --output exclude each other; expected one of them")
+    if options["masks"] and options["detections"] is None and options["pipeline"] is None:
+        raise ConfigError("--masks says what --detections hold; expected --detections as well, such as found.jsonl")
     if options["annotate"] not in (None, "draw", "overlay"):
         raise ConfigError(f"--annotate: expected draw or overlay, got {options['annotate']}")
     if options["annotate"] is not None and options["no_video"]:

@@ -122,6 +122,14 @@ def run(
             "mqtt://host/topic or http(s):// to send them. Default: not written.",
         ),
     ] = None,
+    masks: Annotated[
+        bool | None,
+        typer.Option(
+            "--masks",
+            rich_help_panel=OUTPUT,
+            help="Write the masks of objects as well, into .jsonl and COCO's .json; of detectors that give some.",
+        ),
+    ] = None,
     csv: Annotated[
         str | None,
         typer.Option(

@@ -38,8 +38,8 @@ def _lines_of(form: Format) -> Writer:
     def write(found: Found, path: Path, options: Options) -> None:
         if form != "jsonl":
             found.single(form)
-        header = RunHeader(__version__, found.model, found.model_sha256, found.classes)
-        file = open_detection_file(path, form, header, list(found.sources))
+        header = RunHeader(__version__, found.model, found.model_sha256, found.classes, found.skeleton)
+        file = open_detection_file(path, form, header, list(found.sources), masks=True)
         frames = dict.fromkeys(found.sources, 0)
         try:
             for result in found.results():

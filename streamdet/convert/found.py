@@ -13,7 +13,8 @@ from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 from streamdet.frames import Frame
 from streamdet.result import Result
-from streamdet.sinks.read_jsonl import NoPicture, read_frames, read_lines
+from streamdet.sinks.read_jsonl import NoPicture, read_frames, read_lines, skeleton_in
+from streamdet.skeleton import Skeleton
 
 _MICROSECOND = Fraction(1, 1_000_000)
 
@@ -28,6 +29,7 @@ class Found:
         classes: names of the classes.
         sources: names of the sources.
         results: gives them, again at every call; memory does not grow with their number.
+        skeleton: of keypoints, where there are some.
     """
 
     model: str
@@ -35,6 +37,7 @@ class Found:
     classes: tuple[str, ...]
     sources: tuple[str, ...]
     results: Callable[[], Iterator[Result]]
+    skeleton: Skeleton | None = None
 
     def of(self, source: str | None) -> "Found":
         """What belongs to one source; all where it is None.
@@ -95,6 +98,7 @@ def _of_lines(path: Path) -> Found:
             tuple(map(str, line["classes"])),
             tuple(map(str, line["sources"])),
             lambda: read_frames(path),
+            skeleton_in(line),
         )
     raise ConfigError(f"{path}: is empty")
 

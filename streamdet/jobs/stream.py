@@ -69,7 +69,9 @@ class Results(Iterator[Result]):
             ModuleNotFoundError: pandas is not installed.
             SourceError, ModelError: as `__next__`.
         """
-        return data_frame(chain.from_iterable(result.to_rows() for result in self), FRAME_COLUMNS + OBJECT_COLUMNS)
+        return data_frame(
+            chain.from_iterable(result.to_rows(masks=True) for result in self), FRAME_COLUMNS + OBJECT_COLUMNS
+        )
 
     @property
     def sources(self) -> frozenset[str]:

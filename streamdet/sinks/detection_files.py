@@ -43,6 +43,7 @@ def open_detection_file(
     delivery: Callable[[str, str], Delivery] | None = None,
     *,
     live: bool = False,
+    masks: bool = False,
     resume: Mapping[str, Any] | None = None,
 ) -> DetectionFile:
     """Open a file.
@@ -55,6 +56,7 @@ def open_detection_file(
         delivery: gives what counts the lines at an address, or of a live file, by that and their unit.
         live: a file of JSON Lines of a live stream: while it cannot be written (a full disk), lines are dropped and
             counted.
+        masks: write the masks of objects as well, into jsonl and coco.
         resume: of `checkpoint`, of a run that was interrupted: what came after it is removed, and the file continues
             there.
 
@@ -63,14 +65,14 @@ def open_detection_file(
         ConfigError: the address is wrong.
     """
     if form == "coco":
-        return CocoFile(Path(path), resume)
+        return CocoFile(Path(path), resume, masks=masks)
     resume_at = None if resume is None else int(resume["mark"]["length"])
     lines = _lines(str(path), delivery or _uncounted, live, resume_at)
     if form == "mot":
         return MotFile(lines)
     if form == "csv":
         return CsvFile(lines, header=resume is None)
-    return JsonLinesFile(lines, None if resume else run_line(header, sources))
+    return JsonLinesFile(lines, None if resume else run_line(header, sources), masks=masks)
 
 
 def _uncounted(path: str, unit: str) -> Delivery:

@@ -9,6 +9,7 @@ from typing import Any
 from streamdet.frames import Marker, StreamEnded, StreamGap
 from streamdet.result import Result, ZoneEvent, utc_text
 from streamdet.sinks.lines import Lines, checkpoint_of, start_file
+from streamdet.skeleton import Skeleton
 
 _FORMAT_NUMBER = 1  # one more when a reader of the old one would misunderstand the new
 
@@ -22,12 +23,14 @@ class RunHeader:
         model: its name or path.
         model_sha256: of its file, None where it has none.
         classes: the model's class names.
+        skeleton: of its keypoints, where it finds some.
     """
 
     version: str
     model: str
     model_sha256: str | None
     classes: tuple[str, ...]
+    skeleton: Skeleton | None = None
 
 
 class JsonLinesFile:
@@ -36,17 +39,18 @@ class JsonLinesFile:
     Args:
         lines: where they go.
         first: of `run_line`; None where the file has it already.
+        masks: whether masks are written.
     """
 
-    def __init__(self, lines: Lines, first: dict[str, Any] | None) -> None:
-        self._lines = lines
+    def __init__(self, lines: Lines, first: dict[str, Any] | None, *, masks: bool = False) -> None:
+        self._lines, self._masks = lines, masks
         if first is not None:
             start_file(lines, _json_line(first))
 
     def write(self, item: Result | Marker) -> None:
         """See DetectionFile."""
         if isinstance(item, Result):
-            self._lines.append(frame_line(item))
+            self._lines.append(frame_line(item, masks=self._masks))
             for event in item.zones.events:
                 self._append(event_line(item, event))
         elif isinstance(item, StreamGap):
@@ -71,6 +75,8 @@ class JsonLinesFile:
 
 def run_line(header: RunHeader, sources: list[str]) -> dict[str, Any]:
     """What a file starts with."""
+    skeleton = header.skeleton
+    points = {} if skeleton is None else {"keypoints": skeleton.names, "skeleton": skeleton.links}
     return {
         "type": "run",
         "format": _FORMAT_NUMBER,
@@ -79,6 +85,7 @@ def run_line(header: RunHeader, sources: list[str]) -> dict[str, Any]:
         "model_sha256": header.model_sha256,
         "classes": list(header.classes),
         "sources": sources,
+        **points,
     }
 
 
@@ -87,9 +94,9 @@ def _json_line(line: dict[str, Any]) -> bytes:
     return f"{text}\n".encode()
 
 
-def frame_line(result: Result) -> bytes:
+def frame_line(result: Result, *, masks: bool = False) -> bytes:
     """The line of a frame in JSON Lines, as it is written."""
-    return _json_line(result.to_dict())
+    return _json_line(result.to_dict(masks))
 
 
 def event_line(result: Result, event: ZoneEvent) -> dict[str, Any]:

@@ -12,7 +12,9 @@ import numpy as np
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 from streamdet.frames import Frame, Image, Picture
+from streamdet.masks import grid_of_rle
 from streamdet.result import Result
+from streamdet.skeleton import Skeleton
 
 _NAN = float("nan")
 
@@ -70,18 +72,28 @@ def read_frames(path: str | Path) -> Iterator[Result]:
     """
     path = Path(path)
     classes: tuple[str, ...] = ()
+    skeleton: Skeleton | None = None
     for number, line in read_lines(path):
         try:
             if line["type"] == "run":
-                classes = tuple(map(str, line["classes"]))
+                classes, skeleton = tuple(map(str, line["classes"])), skeleton_in(line)
             elif line["type"] == "frame":
                 picture = NoPicture(int(line["width"]), int(line["height"]), path)
-                yield result_of(line, classes, picture)
+                yield result_of(line, classes, picture, skeleton)
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise ConfigError(f"{path}:{number}: is no line of streamdet ({type(error).__name__}: {error})") from error
 
 
-def result_of(line: Mapping[str, Any], classes: Sequence[str], picture: Picture) -> Result:
+def skeleton_in(line: Mapping[str, Any]) -> Skeleton | None:
+    """What the line of the run says of keypoints; raises what Python raises where it is none."""
+    if "keypoints" not in line:
+        return None
+    return Skeleton(tuple(map(str, line["keypoints"])), tuple((int(a), int(b)) for a, b in line.get("skeleton", ())))
+
+
+def result_of(
+    line: Mapping[str, Any], classes: Sequence[str], picture: Picture, skeleton: Skeleton | None = None
+) -> Result:
     """A line of type frame as a result; raises what Python raises where something is missing."""
     wall_time = line.get("wall_time")
     frame = Frame(
@@ -95,11 +107,14 @@ def result_of(line: Mapping[str, Any], classes: Sequence[str], picture: Picture)
         dropped_before=int(line.get("dropped_before", 0)),
         pixel_aspect=Fraction(line.get("pixel_aspect", 1)),
     )
-    return Result(frame, detections_of(line["detections"], classes), line.get("latency_s"))
+    return Result(frame, detections_of(line["detections"], classes, skeleton), line.get("latency_s"))
 
 
-def detections_of(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Detections:
-    """Those of one line."""
+def detections_of(
+    rows: Sequence[Mapping[str, Any]], classes: Sequence[str], skeleton: Skeleton | None = None
+) -> Detections:
+    """Those of one line; of masks, grids over the boxes."""
+    boxes = np.array([row["box"] for row in rows], np.float32).reshape(-1, 4)
     optional: dict[str, Any] = {}
     if any("support" in row for row in rows):
         optional["support"] = [row.get("support", 0.0) for row in rows]
@@ -107,14 +122,17 @@ def detections_of(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> 
         optional["carried"] = [bool(row.get("carried", False)) for row in rows]
     if rows and all("keypoints" in row for row in rows):
         optional["keypoints"] = [row["keypoints"] for row in rows]
+    if rows and all("mask" in row for row in rows):
+        optional["masks"] = [grid_of_rle(row["mask"], box) for row, box in zip(rows, boxes, strict=True)]
     if any("speed_mps" in row for row in rows):
         optional["speeds_mps"] = [row.get("speed_mps", _NAN) for row in rows]
     return Detections.of(
-        np.array([row["box"] for row in rows], np.float32).reshape(-1, 4),
+        boxes,
         [row["score"] for row in rows],
         [row["class_id"] for row in rows],
         classes,
         [-1 if row["track"] is None else row["track"] for row in rows],
+        skeleton=skeleton,
         **optional,
     )
 

@@ -35,10 +35,12 @@ class RecordSettings(Section):
             mqtt://host/topic, or the http(s):// address of a webhook; None: <stem>.jsonl here.
         format: None: by the ending of path, .jsonl, .txt (MOTChallenge), .json (COCO results) or .csv; jsonl where it
             has none.
+        masks: also those of the objects, into .jsonl and .json, where the detector gives some.
     """
 
     path: str | None = Field(default=None, min_length=1)
     format: Literal["jsonl", "mot", "coco", "csv"] | None = None
+    masks: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def record(
     shared: str | None = None,
     names: Sequence[str] = (),
     stage: str = "record",
+    *,
+    masks: bool = False,
 ) -> Stage:
     """Write every stream's detections to its file; everything passes through.
 
@@ -92,6 +96,7 @@ def record(
         shared: "-" for standard output or an address, for all streams; then they have no files.
         names: of the streams that share it.
         stage: its name, which its saved sections have as well.
+        masks: write the masks of objects as well.
     """
 
     def open_output(started: StreamStarted | None, target: Target) -> Output:
@@ -103,6 +108,7 @@ def record(
             [started.source] if started is not None and shared is None else list(names),
             log.delivery,
             live=started is not None and started.info.live,
+            masks=masks,
             resume=None if saved is None else _resume(saved.section),
         )
         return _Detections(file)
@@ -169,9 +175,9 @@ def surviving(sections: Sequence[RecordState], target: Path, left: Left) -> list
 def build_files(stage: str, settings: RecordSettings, context: StageContext) -> Stage:
     """The stage of this name, by its settings and the job."""
     spec = context.detector.spec
-    header = RunHeader(__version__, spec.name, spec.sha256 or None, spec.classes)
+    header = RunHeader(__version__, spec.name, spec.sha256 or None, spec.classes, spec.skeleton)
     shared = settings.path if _is_shared(settings.path) else None
-    return record(_format(settings), header, context.log, shared, context.sources, stage)
+    return record(_format(settings), header, context.log, shared, context.sources, stage, masks=settings.masks)
 
 
 STAGE = StageEntry(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 
 from streamdet.detections import Detections
@@ -24,8 +25,10 @@ from streamdet.frames import StreamEnded, StreamGap
 from streamdet.media.write.delivery import Delivery
 from streamdet.sinks.detection_files import open_detection_file
 from streamdet.sinks.jsonl import RunHeader
+from streamdet.skeleton import Skeleton
 
 HEADER = RunHeader("0.1.0", "street", "ab12", ("person", "car", "truck"))
+HEAD_AND_FOOT = Skeleton(("head", "foot"), ((0, 1),))
 ROW = (10.123, 20.0, 30.987, 40.5, 0.91349, 0, 7)
 NAN = float("nan")
 
@@ -98,6 +101,47 @@ def test_optional_columns_are_written_where_there_are_any(tmp_path, make_result)
     assert "carried" not in first
     assert second["carried"] is True
     assert first["keypoints"] == [[0.5, 0.5, 0.5]]
+
+
+@pytest.fixture
+def with_shapes(make_result):
+    """A result with a mask and keypoints, one of which is not known."""
+    result = make_result([ROW])
+    found = result.detections
+    masks, points = np.zeros((1, 28, 28)), np.full((1, 2, 3), 0.5)
+    masks[0, :, :14], points[0, 1, 0] = 255, NAN
+    columns = {"masks": masks, "keypoints": points}
+    more = Detections.of(found.boxes, found.scores, found.class_ids, found.classes, found.track_ids, **columns)
+    return result.with_detections(more)
+
+
+def test_masks_are_written_where_they_are_asked_for(tmp_path, with_shapes):
+    path = tmp_path / "out.jsonl"
+    for masks in (False, True):
+        file = open_detection_file(path, "jsonl", replace(HEADER, skeleton=HEAD_AND_FOOT), ["a"], masks=masks)
+        file.write(with_shapes)
+        file.close()
+        first, frame = lines(path)
+        assert (first["keypoints"], first["skeleton"]) == (["head", "foot"], [[0, 1]])
+        [row] = frame["detections"]
+        assert row["keypoints"] == [[0.5, 0.5, 0.5], [0, 0, 0]]
+        assert ("mask" in row) == masks
+    assert row["mask"]["size"] == [48, 64]
+    plane = with_shapes.detections.mask(0, 64, 48)
+    assert coco_masks.area(row["mask"]) == plane.sum() > 0
+    assert coco_masks.toBbox(row["mask"]).tolist() == [10, 20, 11, 20]  # the left half of the box
+
+
+def test_coco_results_have_masks_and_keypoints(tmp_path, with_shapes):
+    path = tmp_path / "out.json"
+    for masks in (False, True):
+        file = open_detection_file(path, "coco", HEADER, ["a"], masks=masks)
+        file.write(with_shapes)
+        file.close()
+        [row] = json.loads(path.read_text())
+        assert row["keypoints"] == [0.5, 0.5, 0.5, 0, 0.5, 0.5]
+        assert ("segmentation" in row) == masks
+    assert coco_masks.area(row["segmentation"]) == with_shapes.detections.mask(0, 64, 48).sum()
 
 
 def test_only_live_frames_say_when(tmp_path, make_result):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import streamdet
+from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 from streamdet.frames import StreamEnded
 from streamdet.sinks.detection_files import open_detection_file
 from streamdet.sinks.jsonl import RunHeader
+from streamdet.skeleton import Skeleton
 
 CLASSES = ("person", "car", "truck")
 
@@ -40,6 +42,41 @@ def test_results_come_back(write):
         assert (read.frame.pts, read.frame.time_base, read.width) == (result.frame.pts, result.frame.time_base, 64)
         np.testing.assert_array_equal(read.detections.track_ids, result.detections.track_ids)
     assert again[1].detections.classes == CLASSES
+
+
+def disc(far_from):
+    y, x = np.mgrid[:28, :28]
+    return np.clip(128 + 400 * (0.9 - np.hypot(x - 13.5, y - 13.5) / far_from), 0, 255)
+
+
+def test_masks_and_keypoints_come_back(tmp_path, make_result):
+    path = tmp_path / "a.jsonl"
+    result = make_result([(1.25, 2, 30, 40, 0.9, 0, 7), (33, 4, 63, 47.5, 0.8, 2, -1)])
+    found = result.detections
+    given = Detections.of(
+        found.boxes,
+        found.scores,
+        found.class_ids,
+        CLASSES,
+        found.track_ids,
+        masks=[disc(14), disc(10)],
+        keypoints=[[[2, 3, 0.5], [10, 20, 0.25]], [[40, 8, 1], [50, 9, 0]]],
+        skeleton=Skeleton(("head", "foot"), ((0, 1),)),
+    )
+    file = open_detection_file(path, "jsonl", RunHeader("1", "m", None, CLASSES, given.skeleton), ["a"], masks=True)
+    file.write(result.with_detections(given))
+    file.close()
+    [again] = streamdet.read(path)
+    assert again.detections.skeleton == given.skeleton
+    np.testing.assert_array_equal(again.detections.keypoints, given.keypoints)
+    for row in range(2):
+        first, second = (each.mask(row, 64, 48) for each in (given, again.detections))
+        assert (first & second).sum() / (first | second).sum() > 0.96
+    assert again.to_rows(masks=True)[0]["mask"]["size"] == [48, 64]
+    short = path.read_text().replace('"size":[48,64]', '"size":[48,65]')
+    path.write_text(short)
+    with pytest.raises(ConfigError, match=r"a\.jsonl:2: is no line of streamdet .*do not fill 65x48 pixels"):
+        list(streamdet.read(path))
 
 
 def test_without_its_video_there_is_no_picture(write):
