@@ -12,6 +12,7 @@ Lanes = dict[str, Tensor]
 
 _UNMATCHED_WEIGHT = 0.6
 _HIT_IOU = 0.5
+_EXACT_SHARE = 0.5  # of what a score says that is due to how exact the box is; the rest is due to the hit
 
 
 def losses_of(refined: Refined, step: Lanes) -> dict[str, Tensor]:
@@ -24,7 +25,7 @@ def losses_of(refined: Refined, step: Lanes) -> dict[str, Tensor]:
     on, off = step["state"] == RIGHT, step["state"] == WRONG
     overlap, giou = _overlaps(refined.boxes, step["truth"])
     named = refined.evidence.argmax(2) == step["truth_class"]
-    good = (on & (overlap.detach() >= _HIT_IOU) & (named | (step["truth_class"] < 0))).float()
+    good = (on & (named | (step["truth_class"] < 0))).float() * _worth(overlap.detach())
     used = (on | off).float() * torch.where(step["matched"], 1.0, _UNMATCHED_WEIGHT)
     score = F.binary_cross_entropy_with_logits(refined.logits, good, reduction="none") * used
     objects = on.sum().clamp(min=1)
@@ -43,6 +44,13 @@ def losses_of(refined: Refined, step: Lanes) -> dict[str, Tensor]:
         "steady": 0.5 * (change * pair).sum() / pair.sum().clamp(min=1),
         "class": 0.2 * (entropy.view(told.shape) * told).sum() / told.sum().clamp(min=1),
     }
+
+
+def _worth(overlap: Tensor) -> Tensor:
+    """(...) 0 to 1, of IoU: a hit is worth half, the rest grows with it, as average precision counts it."""
+    hit = (overlap >= _HIT_IOU).float()
+    exact = ((overlap - _HIT_IOU) / (1 - _HIT_IOU)).clamp(0, 1)
+    return (1 - _EXACT_SHARE) * hit + _EXACT_SHARE * exact
 
 
 def _error(boxes: Tensor, truth: Tensor) -> Tensor:
