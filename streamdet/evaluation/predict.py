@@ -105,7 +105,7 @@ class _Timing:
     """Of the N frames that are processed: (N,) float32 seconds since the frame before, and where segments start."""
 
     dt_s: NDArray[np.float32]
-    begins: NDArray[np.bool_]
+    starts: NDArray[np.bool_]
 
     @classmethod
     def of(cls, video: LabelledVideo, places: NDArray[np.int64], detector: Detector) -> "_Timing":
@@ -124,10 +124,10 @@ def _shrink(
     for index, image in enumerate(video.frames.read(0, stop)):
         _check_size(video, index, image)
         if index in wanted:
-            begun_s = time.perf_counter()
+            started_s = time.perf_counter()
             out = np.empty((letterbox.model_height, letterbox.model_width, 3), np.uint8)
             shrink(RgbPicture(image), letterbox, padding, out)
-            yield out, time.perf_counter() - begun_s
+            yield out, time.perf_counter() - started_s
 
 
 def _check_size(video: LabelledVideo, index: int, image: Image) -> None:
@@ -152,16 +152,16 @@ def _look(
     first, frames = 0, len(timing.dt_s)
     while first < frames:
         last = first + 1
-        while last < min(frames, first + chunk_frames) and not timing.begins[last]:
+        while last < min(frames, first + chunk_frames) and not timing.starts[last]:
             last += 1
         images, seconds = zip(*islice(shrunk, last - first), strict=True)
-        begun_s = time.perf_counter()
+        started_s = time.perf_counter()
         chunk = np.stack(images).transpose(0, 3, 1, 2)
         if memory == "reset":
             outputs, _ = detector.step(chunk[:, None])
         else:
-            before = None if timing.begins[first] else state
+            before = None if timing.starts[first] else state
             outputs, state = detector.step(chunk[None], before, timing.dt_s[None, first:last])
         found = [row for lane in outputs.detections(options) for row in lane]
-        yield slice(first, last), found, time.perf_counter() - begun_s + sum(seconds)
+        yield slice(first, last), found, time.perf_counter() - started_s + sum(seconds)
         first = last

@@ -80,13 +80,13 @@ def run_trial(detector: Detector, videos: Sequence[LabelledVideo], way: Way, *, 
         ConfigError: if a frame cannot be read or is not of the size that the labels are for.
         ModelError: if the device fails.
     """
-    begun_s = time.perf_counter()
+    started_s = time.perf_counter()
     pairs, latencies_s = [], []
     for video in videos:
         seen = _run(detector, video, way, tracked=tracked)
         pairs.append((video, seen.detections))
         latencies_s.append(seen.latency_s)
-    return Trial(pairs, latencies_s, time.perf_counter() - begun_s, tracked)
+    return Trial(pairs, latencies_s, time.perf_counter() - started_s, tracked)
 
 
 def _run(

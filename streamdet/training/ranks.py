@@ -65,10 +65,10 @@ class Ranks:
 
 def _unflatten(flat: Tensor, tensors: Sequence[Tensor]) -> None:
     """Write the parts of a flat tensor into tensors."""
-    begin = 0
+    first = 0
     for tensor in tensors:
-        tensor.copy_(flat[begin : begin + tensor.numel()].view_as(tensor))
-        begin += tensor.numel()
+        tensor.copy_(flat[first : first + tensor.numel()].view_as(tensor))
+        first += tensor.numel()
 
 
 @contextmanager

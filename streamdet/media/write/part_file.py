@@ -44,10 +44,10 @@ def mark_of(path: Path, length: int) -> Mark:
     Raises:
         OSError: it cannot be read.
     """
-    begin = max(0, length - _TAIL_BYTES)
+    first = max(0, length - _TAIL_BYTES)
     with path.open("rb") as file:
-        file.seek(begin)
-        return Mark(length, hashlib.sha256(file.read(length - begin)).hexdigest())
+        file.seek(first)
+        return Mark(length, hashlib.sha256(file.read(length - first)).hexdigest())
 
 
 class PartFile:

@@ -95,6 +95,6 @@ def _payloads(unit: bytes) -> Iterator[bytes]:
         return
     indicator, kind = unit[0] & 0xE0 | _FU_A, unit[0] & 0x1F
     step = _LARGEST_PAYLOAD - 2
-    for begin in range(1, len(unit), step):
-        start, end = begin == 1, begin + step >= len(unit)
-        yield bytes((indicator, start << 7 | end << 6 | kind)) + unit[begin : begin + step]
+    for first in range(1, len(unit), step):
+        start, end = first == 1, first + step >= len(unit)
+        yield bytes((indicator, start << 7 | end << 6 | kind)) + unit[first : first + step]

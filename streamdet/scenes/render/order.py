@@ -23,9 +23,9 @@ def back_to_front(footprints: Floats, eye: Floats) -> list[int]:
     n = len(footprints)
     ahead = np.zeros((n, n), bool)  # ahead[i, j]: i may hide j, so j is drawn before i
     for low, high, eye_at in ((0, 2, eye[0]), (1, 3, eye[1])):
-        begin, end = footprints[:, low], footprints[:, high]
-        below = end[:, None] <= begin[None, :]  # i lies wholly before j on this axis
-        line = (end[:, None] + begin[None, :]) / 2
+        low_edge, high_edge = footprints[:, low], footprints[:, high]
+        below = high_edge[:, None] <= low_edge[None, :]  # i lies wholly before j on this axis
+        line = (high_edge[:, None] + low_edge[None, :]) / 2
         first_side = eye_at < line
         ahead |= below & first_side
         ahead |= (below & ~first_side).T

@@ -19,7 +19,7 @@ from streamdet.training.object_memory.sequences import UNKNOWN, Columns
 
 _WARM_UP_SHARE = 0.1
 _MIN_DEVIATION = 0.05
-# A few clips hold few objects: what is read of their looks is kept small, or it learns them by heart.
+# A few clips hold few objects: what is read of their looks is kept small, or it memorises them.
 _SEEN, _SEEN_RATE, _SEEN_DECAY = ("seen.", "inner_seen."), 0.3, 0.3
 _LOOK_TENSORS = ("look.weight", "look.bias", "likeness")
 

@@ -17,7 +17,7 @@ _MIN_CLASS_SCORE = 1e-3
 _OWN_LOGIT = NAMES.index("logit")
 _FEATURES_OF_LOOKS = (NAMES.index("looked"), NAMES.index("likeness"))
 _NO_CLASS = 30.0
-_SEEN_NOISE = 0.5  # deviations; against learning single objects by heart
+_SEEN_NOISE = 0.5  # deviations; against memorising single objects
 
 State = tuple[Tensor, Tensor, Tensor]
 """Hidden (B, H), cell (B, H), evidence (B, K)."""
