@@ -9,6 +9,7 @@ from streamdet.detections import Detections
 from streamdet.drawing.boxes import BoxAnnotator
 from streamdet.drawing.canvas import Canvas, canvas_of
 from streamdet.drawing.hiding import HidingAnnotator
+from streamdet.drawing.keypoints import KeypointAnnotator
 from streamdet.drawing.labels import LabelAnnotator
 from streamdet.drawing.masks import MaskAnnotator
 from streamdet.drawing.options import AnnotateOptions
@@ -46,6 +47,7 @@ class StreamAnnotator:
             MaskAnnotator(options),
             self._traces,
             BoxAnnotator(options),
+            KeypointAnnotator(options),
             LabelAnnotator(options),
         )
 

@@ -20,6 +20,7 @@ Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in whole pixel
 Point = tuple[int, int]
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+_STRIP = 64  # rows that are mixed at once
 _CELLS = 8  # along the longer side of what is hidden
 
 
@@ -119,8 +120,7 @@ class RgbCanvas:
     def tint(self, rectangle: Rectangle, opacity: NDArray[np.uint8], colour: Colour) -> None:
         """See Canvas."""
         left, top, right, bottom = rectangle
-        region = self._image[top:bottom, left:right]
-        region[:] = _mixed(region, opacity[..., None], np.array(colour))
+        _mix(self._image[top:bottom, left:right], opacity, colour)
 
     def line(self, points: NDArray[np.int32], colour: Colour, thickness: int) -> None:
         """See Canvas."""
@@ -173,13 +173,12 @@ class PlanarCanvas:
         """See Canvas."""
         left, top, right, bottom = rectangle
         luma, *chroma = self._planes.samples(colour)
-        region = self._planes.luma[top:bottom, left:right]
-        region[:] = _mixed(region, opacity, np.array(luma))
+        _mix(self._planes.luma[top:bottom, left:right], opacity, luma)
         halves = slice(top // 2, (bottom + 1) // 2), slice(left // 2, (right + 1) // 2)
         for plane, sample in zip(self._planes.chroma, chroma, strict=True):
             region = plane[halves]
             half = np.asarray(cv2.resize(opacity, region.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
-            region[:] = _mixed(region, half, np.array(sample))
+            _mix(region, half, sample)
 
     def line(self, points: NDArray[np.int32], colour: Colour, thickness: int) -> None:
         """See Canvas."""
@@ -196,8 +195,14 @@ class PlanarCanvas:
             _hide(plane[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2], smooth)
 
 
-def _mixed(region: NDArray[np.uint8], opacity: NDArray[np.uint8], colour: NDArray[np.int64]) -> NDArray[np.uint8]:
-    return (region + (colour - region.astype(np.float32)) * (opacity / np.float32(255))).astype(np.uint8)
+def _mix(region: NDArray[np.uint8], opacity: NDArray[np.uint8], colour: Colour | int) -> None:
+    """Mix a colour into pixels of one or three parts, by (height, width) opacity; a strip at a time."""
+    for start in range(0, len(region), _STRIP):
+        rows = slice(start, start + _STRIP)
+        share = opacity[rows] if region.ndim == 2 else opacity[rows, :, None]
+        if share.any():
+            part = region[rows]
+            part[:] = part + (np.array(colour) - part.astype(np.float32)) * (share / np.float32(255))
 
 
 def _hide(region: NDArray[np.uint8], smooth: bool) -> None:

@@ -24,6 +24,8 @@ class AnnotateOptions(Section):
         line_width: pixels; auto: by the size of the picture and of the box.
         font_scale: size of letters; 1 is what suits the size of the picture.
         traces_s: seconds of each track's path that are drawn; 0 for none.
+        masks: what belongs to each object is tinted, where the model gives masks.
+        keypoints: points and the lines between them, where the model gives some.
         zones: areas and lines with their counts, and the heat map, of a job with the stage zones.
         hide: classes whose boxes are made unrecognisable.
         hide_by: how.
@@ -34,6 +36,8 @@ class AnnotateOptions(Section):
     line_width: Annotated[Any, AfterValidator(_line_width)] = "auto"
     font_scale: float = Field(default=1.0, gt=0, le=10, allow_inf_nan=False)
     traces_s: float = Field(default=0.0, ge=0, le=600, allow_inf_nan=False)
+    masks: bool = True
+    keypoints: bool = True
     zones: bool = True
     hide: tuple[str, ...] = ()
     hide_by: Literal["blur", "pixelate"] = "blur"

@@ -97,8 +97,9 @@ class ScriptCanvas:
         values = np.unique(opacity[opacity > 0])
         steps = values.tolist() if len(values) < 2 else [int(values[-1]) * step // 4 for step in range(1, 5)]
         for before, step in zip([0, *steps], steps, strict=False):
+            # Those of holes run the other way round.
             mask = (opacity >= max(1, step)).astype(np.uint8)
-            contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+            contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
             paths = [cv2.approxPolyDP(contour, 0.7, True)[:, 0] + rectangle[:2] for contour in contours]
             if paths := [path.tolist() for path in paths if len(path) > 2]:
                 self._shape(_MASKS, colour, paths, 255 - (step - before))

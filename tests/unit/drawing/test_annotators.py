@@ -1,4 +1,6 @@
-"""Masks, paths and what is made unrecognisable, on RGB and on planes."""
+"""Masks, keypoints, paths and what is made unrecognisable, on RGB and on planes."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,9 +8,12 @@ import pytest
 from streamdet.detections import Detections
 from streamdet.drawing.annotators import StreamAnnotator, draw
 from streamdet.drawing.options import AnnotateOptions
+from streamdet.drawing.script import ScriptCanvas
 from streamdet.frames import RgbPicture
 from streamdet.media.colour import frame_from_rgb
 from streamdet.media.planes import picture_of
+from streamdet.result import ZoneReport
+from streamdet.skeleton import Skeleton
 
 CLASSES = ("person", "car")
 GREY = 90
@@ -47,6 +52,53 @@ def test_a_mask_tints_its_object_and_nothing_else(to_picture):
     inside = changed(with_mask)[55:145]
     assert inside[:, 105:145].all()
     assert not inside[:, 155:195].any()
+
+
+def test_a_subtitle_has_the_hole_of_a_mask():
+    ring = np.full((1, 28, 28), 255, np.uint8)
+    ring[:, 9:19, 9:19] = 0
+    canvas = ScriptCanvas(320, 240)
+    shown = StreamAnnotator(AnnotateOptions(labels="none"))
+    shown.draw(canvas, found((100, 50, 212, 162, 0, 3), masks=ring), 0.0, ZoneReport())
+    outer, inner = canvas.drawn[0].text.partition("p1}")[2].split("m ")[1:]
+    corners = [np.array(path.replace("l", "").split(), float).reshape(-1, 2) for path in (outer, inner)]
+    areas = [float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) / 2) for x, y in (path.T for path in corners)]
+    assert areas[0] * areas[1] < 0
+    assert abs(areas[0]) > 5 * abs(areas[1]) > 5000
+
+
+def test_a_mask_may_stay_undrawn(to_picture):
+    detections = found((100, 50, 200, 150, 0, 3), masks=np.full((1, 28, 28), 255))
+    options = AnnotateOptions(labels="none", masks=False)
+    assert not changed(StreamAnnotator(options).annotate(to_picture(grey()), detections, 0.0).rgb())[
+        60:140, 110:190
+    ].any()
+
+
+def test_a_mask_as_large_as_the_picture_is_mixed_alike_everywhere(to_picture):
+    detections = found((0, 0, 320, 240, 0, 3), masks=np.full((1, 28, 28), 255))
+    inside = StreamAnnotator(AnnotateOptions(labels="none")).annotate(to_picture(grey()), detections, 0.0).rgb()
+    inside = inside[8:-8, 8:-8].reshape(-1, 3).astype(int)
+    assert np.ptp(inside, axis=0).max() <= 2
+    assert changed(inside[None]).all()
+
+
+def test_keypoints_are_joined_where_both_are_sure(to_picture):
+    points = [[(60, 50, 0.9), (60, 150, 0.8), (150, 150, 0.1), (150, 50, 0.9), (-500, np.nan, 0.9)]]
+    skeleton = Skeleton(("a", "b", "c", "d", "e"), ((0, 1), (1, 2), (2, 3), (3, 0), (3, 4)))
+    rows = found((40, 30, 200, 200, 0, 3), keypoints=points)
+    shown = StreamAnnotator(AnnotateOptions(labels="none"))
+    drawn = changed(shown.annotate(to_picture(grey()), replace(rows, skeleton=skeleton), 0.0).rgb())
+    assert drawn[50, 70:140].all()
+    assert drawn[60:140, 60].all()
+    assert not drawn[60:140, 150].any()
+    assert not drawn[150, 70:195].any()
+    assert drawn[49:52, 149:151].all()
+    loose = changed(shown.annotate(to_picture(grey()), rows, 0.0).rgb())
+    assert loose[50, 60]
+    assert not loose[50, 70:140].any()
+    hidden = StreamAnnotator(AnnotateOptions(labels="none", keypoints=False))
+    assert not changed(hidden.annotate(to_picture(grey()), rows, 0.0).rgb())[40:190, 50:190].any()
 
 
 @pytest.mark.parametrize("how", ["blur", "pixelate"])
