@@ -1,7 +1,7 @@
 """Accuracy of the object memory, with controls that could explain a gain without it.
 
     python benchmarks/object_memory.py vehicle=street/labels.json:cam07355:0:500 person=indoor/labels.json \
-        --data DATA --model street --model detector.onnx --output out
+        --data DATA --model street --model torchvision/fcos_resnet50_fpn --output out
 
 For every detector: per frame; the best rule made by hand; the object memory, its LSTM cleared at every frame, without
 the detector's features, over shuffled frames; with --stateless a memory that was trained without state; and the
@@ -125,8 +125,25 @@ def open_clips(text: str, data: Path, model: Any, cache: Path, min_px: float) ->
             whole = found_in(model, video, cache, print)
             part = link_boxes(cut(video, first, last))
             truth = _truth(part, labelled.classes, group, min_px)
-            clips.append(Clip(part, labelled.classes, truth, whole[first:last], group))
+            clip = Clip(part, labelled.classes, truth, whole[first:last], group)
+            shared = set(GROUPS[group]).intersection(model.spec.classes, labelled.classes)
+            clips.append(clip if shared else _of_one_class(clip))
     return clips
+
+
+def _of_one_class(clip: Clip) -> Clip:
+    """For a detector that knows none of the set's classes, but their group: all of them are the group."""
+    known = np.isin(clip.classes, GROUPS[clip.group])
+    labels = tuple(
+        each and replace(each, class_ids=np.where(known[each.class_ids], 0, 1)) for each in clip.video.labels
+    )
+    video = replace(clip.video, labels=labels, labelled=frozenset({0}))
+    names = (clip.group, "other")
+    found = [
+        Detections.of(each.boxes, each.scores, np.where(np.isin(each.class_names, GROUPS[clip.group]), 0, 1), names)
+        for each in clip.found
+    ]
+    return replace(clip, video=video, classes=names, found=found)
 
 
 def run(clip: Clip, make: Make, *, shuffled: bool = False) -> list[Detections]:
@@ -245,6 +262,8 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", help="vehicle=SET or person=SET, with :VIDEO:START:STOP where wanted")
     parser.add_argument("--data", type=Path, default=Path(), help="folder that the sets are in")
     parser.add_argument("--model", action="append", help="a detector; may be repeated. Default: street")
+    parser.add_argument("--layout", help="of the detector's outputs and images, as for streamdet run")
+    parser.add_argument("--class-names", help="of the detector's classes, as for streamdet run")
     parser.add_argument("--weights", type=Path, help="of the memory. Default: those of the package")
     parser.add_argument("--stateless", type=Path, help="weights that were trained without state")
     parser.add_argument("--min-px", type=float, default=8.0, help="smaller objects do not count")
@@ -254,7 +273,7 @@ def main() -> None:
     stateless = None if options.stateless is None else load_weights(options.stateless)
     report: dict[str, Any] = {}
     for name in options.model or ["street"]:
-        model = load(name)
+        model = load(name, layout=options.layout, class_names=options.class_names)
         for text in options.sets:
             clips = open_clips(text, options.data, model, options.output / "cache", options.min_px)
             outputs = {

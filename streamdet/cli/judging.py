@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from streamdet.datasets.labels import LabelledSet
     from streamdet.detections import Detections
     from streamdet.evaluation.predict import Memory
-    from streamdet.runtimes.torch import TorchDetector
+    from streamdet.models.contract import Detector
     from streamdet.training.figures import Figures, Judgement
     from streamdet.training.loop import Trainer
 
@@ -52,9 +52,7 @@ class Judge:
 
     def _judge_sets(self) -> "tuple[Judgement, Judgement] | None":
         """AP50 by set and memory, and by set and class; None where the run was told to stop meanwhile."""
-        from streamdet.runtimes.torch import TorchDetector
-
-        detector = TorchDetector(self._trainer.average, str(self._trainer.device))
+        detector = self._trainer.method.ready(self._trainer.average, self._trainer.device)
         phase, step = self._figures.place(self._trainer.progress)
         # Where no memory is read, carrying it changes nothing.
         memories: tuple[Memory, ...] = ("carry", "reset") if phase.alpha != (0.0, 0.0) else ("reset",)
@@ -75,7 +73,7 @@ class Judge:
         return figures, by_class
 
     def _predict(
-        self, detector: "TorchDetector", labelled: "LabelledSet", memory: "Memory"
+        self, detector: "Detector", labelled: "LabelledSet", memory: "Memory"
     ) -> "list[list[Detections]] | None":
         from streamdet.evaluation.predict import predict
 
@@ -99,8 +97,6 @@ class Judge:
         prediction_sheet(labelled, shown, draw, folder / f"{file_name}.png")
 
     def _write(self, ap50: "Judgement") -> None:
-        from streamdet.models.recurrent.checkpoint import save_checkpoint
-
         phase, step = self._figures.place(self._trainer.progress)
         facts = {
             "recipe": json.loads(self._trainer.config.model_dump_json()),
@@ -111,7 +107,7 @@ class Judge:
             "skipped_steps": self._trainer.skipped_steps,
         }
         try:
-            sha256 = save_checkpoint(self.model_path, self._trainer.average, facts)
+            sha256 = self._trainer.method.save(self.model_path, self._trainer.average, facts)
         except OSError as error:
             raise SinkError(f"{self.model_path}: the model cannot be written: {error.strerror}") from error
         log.info("wrote %s (sha256 %s)", self.model_path, sha256[:12])

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import torch
 
     from streamdet.datasets.labels import LabelledSet
-    from streamdet.models.recurrent.detector import RecurrentDetector
-    from streamdet.training.config import TrainingConfig
+    from streamdet.training.config import AnyRecipe
     from streamdet.training.loop import Progress as Position
     from streamdet.training.loop import Trainer
+    from streamdet.training.method import Method
     from streamdet.training.ranks import Ranks
 
 _EXTRAS = {"faster_coco_eval": "faster-coco-eval", "tensorboard": "tensorboard"}
@@ -105,7 +105,7 @@ def train(
         return _train(config, folder, place, ranks, resume=resume, progress=progress, again=again)
 
 
-def _check_lanes(config: "TrainingConfig", world: int) -> None:
+def _check_lanes(config: "AnyRecipe", world: int) -> None:
     for phase in config.phases:
         if phase.lanes < world:
             raise ConfigError(
@@ -114,7 +114,7 @@ def _check_lanes(config: "TrainingConfig", world: int) -> None:
 
 
 def _train(
-    config: "TrainingConfig",
+    config: "AnyRecipe",
     folder: Path,
     device: "torch.device",
     ranks: "Ranks",
@@ -129,10 +129,11 @@ def _train(
 
     # Before anything is written: most mistakes in a recipe show here.
     validation = open_validation(config) if ranks.rank == 0 else {}
-    detector = _begin(config)
+    detector, method = _begin(config)
     with ranks.first_alone():
         footages = open_footage(config, folder / "cache", log.info)
-    trainer = Trainer(detector, config, footages, device, ranks)
+    method.check(footages)
+    trainer = Trainer(detector, config, footages, device, ranks, method)
     if resume and not trainer.resume(folder):
         log.info("no saved run in %s: starting from the beginning", folder)
     if device.type != "cpu":
@@ -147,16 +148,28 @@ def _train(
     return _run(trainer, validation, folder, progress, again)
 
 
-def _begin(config: "TrainingConfig") -> "RecurrentDetector":
+def _begin(config: "AnyRecipe") -> "tuple[Any, Method[Any]]":
+    """What is trained, and how."""
     import torch
+
+    from streamdet.training.config import ForeignRecipe
+    from streamdet.training.method import RecurrentMethod
+
+    if isinstance(config, ForeignRecipe):
+        from streamdet.runtimes.foreign_file import new_foreign
+        from streamdet.training.foreign import ForeignMethod
+
+        model = new_foreign(config.model, config.initialise, config.data, config.seed, log.info)
+        return model, ForeignMethod(config.model)
 
     from streamdet.models.recurrent.build import build_detector
     from streamdet.training.initialise import open_model
 
     if config.initialise is not None:
-        return open_model(config.initialise, config.model, data=config.data, seed=config.seed, say=log.info)
+        detector = open_model(config.initialise, config.model, data=config.data, seed=config.seed, say=log.info)
+        return detector, RecurrentMethod()
     torch.manual_seed(config.seed)
-    return build_detector(config.model)
+    return build_detector(config.model), RecurrentMethod()
 
 
 class _Stop:

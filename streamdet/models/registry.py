@@ -25,7 +25,7 @@ _OURS = "streamdet.runtimes.loading:open_recurrent"
 _ONNX = "streamdet.runtimes.onnx_file:open_onnx"
 _BUILT_IN = [EntryPoint(name, _OURS, GROUP) for name in (*EMBEDDED_MODELS, "*.safetensors")]
 _BUILT_IN += [
-    EntryPoint("torchvision/*", "streamdet.runtimes.torchvision:open_torchvision", GROUP),
+    EntryPoint("torchvision/*", "streamdet.runtimes.loading:open_torchvision", GROUP),
     EntryPoint("*.onnx", _ONNX, GROUP),
 ]
 

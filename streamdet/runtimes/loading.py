@@ -6,9 +6,11 @@ from pathlib import Path
 from streamdet.errors import ConfigError
 from streamdet.models.contract import Detector
 from streamdet.models.options import Precision, Runtime
-from streamdet.models.recurrent.weights import Weights, read_weights
+from streamdet.models.recurrent.weights import FOREIGN_FORMAT, Weights, read_weights
 from streamdet.models.registry import EMBEDDED_MODELS, find
+from streamdet.models.safetensors_file import FORMAT, read_header
 from streamdet.runtimes.choice import ready
+from streamdet.runtimes.devices import require_torch
 
 
 def load(
@@ -43,9 +45,7 @@ def load(
     build = find(name)
     if layout is None and class_names is None:
         return build(name, device=device, precision=precision, runtime=runtime)
-    if name.startswith("torchvision/") and layout is None:
-        from streamdet.runtimes.torchvision import open_torchvision
-
+    if build is open_torchvision and layout is None:
         return open_torchvision(name, device=device, precision=precision, runtime=runtime, class_names=class_names)
     if Path(name).suffix != ".onnx":
         raise ConfigError(f"layout and class names are said of .onnx files, not of {name}")
@@ -55,8 +55,38 @@ def load(
 
 
 def open_recurrent(name: str, *, device: str, runtime: Runtime, precision: Precision) -> Detector:
-    """A detector of our own; see registry.Builder."""
+    """A model file of ours, or a model in the package; see registry.Builder."""
+    if name not in EMBEDDED_MODELS and read_header(Path(name)).get(FORMAT) == str(FOREIGN_FORMAT):
+        require_torch(f"model {name}")
+        from streamdet.runtimes import foreign
+        from streamdet.runtimes.foreign_file import load_foreign
+
+        foreign.check_runtime(name, runtime, precision)
+        return foreign.ready(load_foreign(Path(name))[0], device, runtime)
     return ready(load_weights(name), device=device, precision=precision, runtime=runtime)
+
+
+def open_torchvision(
+    name: str, *, device: str, runtime: Runtime, precision: Precision, class_names: str | None = None
+) -> Detector:
+    """A detector of torchvision; see registry.Builder.
+
+    Args:
+        name: torchvision/NAME, or torchvision/NAME:WEIGHTS with the name of its weights (DEFAULT otherwise, which
+            torchvision downloads once), or with a .pth file of a state dict.
+        device, runtime, precision: see foreign.ready.
+        class_names: of the labels from 1 on; None: COCO's.
+
+    Raises:
+        CheckpointError: if there is no such model or weights, or they cannot be had.
+        ConfigError: if torch, device, runtime or precision are not available.
+    """
+    require_torch(f"model {name}")
+    from streamdet.runtimes import foreign
+    from streamdet.runtimes.torchvision import per_frame_model
+
+    foreign.check_runtime(name, runtime, precision)
+    return foreign.ready(per_frame_model(name, class_names), device, runtime)
 
 
 def load_weights(name_or_path: str | Path) -> Weights:

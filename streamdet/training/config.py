@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from streamdet.models.foreign.config import ForeignConfig
 from streamdet.models.recurrent.config import ModelConfig
 
 BLOCK_STEPS = 50
@@ -106,19 +107,11 @@ class PhaseConfig(_Strict):
         return self
 
 
-class TrainingConfig(_Strict):
-    """One complete recipe."""
+class Recipe(_Strict):
+    """What recipes for detectors of all kinds hold."""
 
-    model: ModelConfig
-    """What it leaves out is as in the streamdet model of `initialise`, if it starts from one."""
     data: Annotated[Path, Field(strict=False)] = Path()
     """Folder that the sets' paths are relative to."""
-    initialise: Annotated[Path, Field(strict=False)] | None = Path("street")
-    """What to start from: `street`, the model in the package, or a file relative to data: a streamdet checkpoint of
-    the same architecture, whose classes may be others, or the .onnx of person-vehicle-bike-detection-2003 or -2004.
-    null: random weights, which take very much footage."""
-    teacher: Annotated[Path, Field(strict=False)] | None = None
-    """A detector that says where labels may be incomplete: see streamdet.training.teacher; named as initialise."""
     seed: int = 1
     precision: Literal["fp32", "bf16"] = "fp32"
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
@@ -131,7 +124,7 @@ class TrainingConfig(_Strict):
     phases: Annotated[tuple[PhaseConfig, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="after")
-    def _names_fit(self) -> "TrainingConfig":
+    def _names_fit(self) -> "Recipe":
         names = [s.name for s in self.sets] + (["scenes"] if self.scenes else [])
         if len(set(names)) != len(names):
             raise ValueError("a set is named twice")
@@ -142,3 +135,36 @@ class TrainingConfig(_Strict):
             if unknown:
                 raise ValueError(f"phase {phase.name} weighs {', '.join(unknown)}; there is {', '.join(names)}")
         return self
+
+
+class TrainingConfig(Recipe):
+    """One complete recipe for a detector of streamdet's own."""
+
+    model: ModelConfig
+    """What it leaves out is as in the streamdet model of `initialise`, if it starts from one."""
+    initialise: Annotated[Path, Field(strict=False)] | None = Path("street")
+    """What to start from: `street`, the model in the package, or a file relative to data: a streamdet checkpoint of
+    the same architecture, whose classes may be others, or the .onnx of person-vehicle-bike-detection-2003 or -2004.
+    null: random weights, which take very much footage."""
+    teacher: Annotated[Path, Field(strict=False)] | None = None
+    """A detector that says where labels may be incomplete: see streamdet.training.teacher; named as initialise."""
+
+
+class ForeignRecipe(Recipe):
+    """One complete recipe for a detector of another library, with a memory and the library's own losses."""
+
+    model: ForeignConfig
+    initialise: str | None = "DEFAULT"
+    """Weights to start from: torchvision's by their name, such as DEFAULT, which are downloaded once, or a .pth file
+    with a state dict, relative to data; classes that they do not know start from nothing. null: random weights, which
+    take very much footage."""
+
+    @model_validator(mode="after")
+    def _no_recall(self) -> "ForeignRecipe":
+        for phase in self.phases:
+            if phase.recall > 0:
+                raise ValueError(f"phase {phase.name}: recall is of streamdet's own detectors, expected 0")
+        return self
+
+
+AnyRecipe = TrainingConfig | ForeignRecipe

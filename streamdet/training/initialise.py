@@ -14,7 +14,7 @@ from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.models.recurrent.layout import ANCHOR_SIDES
 from streamdet.models.registry import EMBEDDED_MODELS
 from streamdet.runtimes.loading import load_weights
-from streamdet.training.config import TrainingConfig
+from streamdet.training.config import AnyRecipe, TrainingConfig
 from streamdet.training.intel import read_intel
 
 # What may differ without a weight having another shape or meaning; a model without a memory may get one.
@@ -23,12 +23,14 @@ _MEMORY = {"recurrent_channels", "recurrent_strides"}
 _ONNX = ".onnx"
 
 
-def complete_recipe(config: TrainingConfig) -> TrainingConfig:
+def complete_recipe(config: AnyRecipe) -> AnyRecipe:
     """The recipe, with what its model section leaves out taken from the model that training starts from.
 
     Raises:
         CheckpointError: if there is no such model, or its file is damaged.
     """
+    if not isinstance(config, TrainingConfig):
+        return config
     given = None if config.initialise is None else _built_like(config.initialise, config.data)
     if given is None:
         return config

@@ -11,20 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from streamdet.errors import PipelineError
-from streamdet.models.recurrent.detector import RecurrentDetector
-from streamdet.models.recurrent.fusion import RecurrentFusion
-from streamdet.models.recurrent.layout import BACKBONE_STRIDES
 from streamdet.models.recurrent.state import State
 from streamdet.training.augment import Strength
 from streamdet.training.clips import ClipBatch, clip_batches
-from streamdet.training.config import BLOCK_STEPS, PhaseConfig, TrainingConfig
+from streamdet.training.config import BLOCK_STEPS, AnyRecipe, PhaseConfig
 from streamdet.training.footage import Footage
-from streamdet.training.loss import Targets, detection_loss
 from streamdet.training.means import Means
+from streamdet.training.method import Method, RecurrentMethod
 from streamdet.training.paint import Painter
 from streamdet.training.prefetch import Prefetch
 from streamdet.training.ranks import Ranks
@@ -54,7 +50,8 @@ class Trainer:
     """Trains one detector; everything that a resumed run needs is in `state_dict`.
 
     Attributes:
-        detector: what is trained.
+        detector: what is trained; what it is, `method` knows.
+        method: how, by default that of streamdet's own detectors.
         average: its weights averaged over the last steps; the better ones, and the run's result.
         progress: where the run stands.
         saved: where a resumed run would continue.
@@ -63,12 +60,14 @@ class Trainer:
 
     def __init__(
         self,
-        detector: RecurrentDetector,
-        config: TrainingConfig,
+        detector: Any,
+        config: AnyRecipe,
         footages: list[Footage],
         device: torch.device,
         ranks: Ranks | None = None,
+        method: Method[Any] | None = None,
     ) -> None:
+        self.method: Method[Any] = method or RecurrentMethod()
         self.config, self.footages, self.device, self.ranks = config, footages, device, ranks or Ranks()
         self.detector = detector.to(device)
         self.detector.to(memory_format=torch.channels_last)
@@ -185,22 +184,27 @@ class Trainer:
         self._means = Means(state["means"])
 
     def _make_optimizer(self, phase: PhaseConfig) -> torch.optim.Optimizer:
-        rates = {"backbone": phase.backbone_rate, "neck": phase.backbone_rate, "memory": phase.memory_rate}
-        rates["head"] = phase.head_rate
         groups = []
-        for name, rate in rates.items():
+        for name, all_of_it in self.method.parts(self.detector).items():
+            rate = self._rates(phase)[name]
             for decays in (True, False):
-                parameters = [p for p in getattr(self.detector, name).parameters() if (p.ndim > 1) == decays]
+                parameters = [p for p in all_of_it if (p.ndim > 1) == decays]
                 if rate > 0 and parameters and not (name == "memory" and phase.alpha == (0.0, 0.0)):
                     decay = self.config.weight_decay if decays else 0.0
                     groups.append({"params": parameters, "rate": rate * phase.learning_rate, "weight_decay": decay})
         return torch.optim.AdamW(groups, lr=phase.learning_rate)
 
+    @staticmethod
+    def _rates(phase: PhaseConfig) -> dict[str, float]:
+        """Of each part, times the phase's learning rate."""
+        backbone, memory = phase.backbone_rate, phase.memory_rate
+        return {"backbone": backbone, "neck": backbone, "memory": memory, "head": phase.head_rate}
+
     @torch.no_grad()
     def _return_to_initial(self, share: float) -> None:
         """Mix the weights that the phase started with into the averaged ones, except those of the recurrent cell."""
         for name, value in self.average.state_dict().items():
-            if share > 0 and value.is_floating_point() and not name.startswith("memory."):
+            if share > 0 and value.is_floating_point() and "memory." not in name:
                 value.lerp_(self._initial[name], share)
 
     def _block(self, phase: PhaseConfig, report: Report, on_step: Callable[[], None]) -> bool:
@@ -249,19 +253,14 @@ class Trainer:
     @torch.no_grad()
     def _start_memory(self, batch: ClipBatch) -> None:
         """Fit the memory's first weights to the size of the features that it will replace."""
-        features = self.detector.features(batch.images.to(self.device))
-        for stride, fusion in self.detector.memory.items():
-            if isinstance(fusion, RecurrentFusion):
-                level = features[BACKBONE_STRIDES.index(int(stride))]
-                scale = level[:, :, fusion.passed_channels :].std()
-                self.ranks.mean([scale])
-                fusion.start_as_moving_average(float(scale))
+        self.method.start_memory(self.detector, batch.images.to(self.device), self.ranks)
         self.average.load_state_dict(self.detector.state_dict())
 
     def _set_modes(self, phase: PhaseConfig) -> None:
         self.detector.train()
-        for name, rate in (("backbone", phase.backbone_rate), ("neck", phase.backbone_rate), ("head", phase.head_rate)):
-            getattr(self.detector, name).requires_grad_(rate > 0)
+        for name, parameters in self.method.parts(self.detector).items():
+            for parameter in parameters:
+                parameter.requires_grad_(self._rates(phase)[name] > 0)
 
     def _schedule(self, phase: PhaseConfig) -> dict[str, float]:
         done = self.progress.step / phase.steps
@@ -278,43 +277,13 @@ class Trainer:
 
     def _step(self, phase: PhaseConfig, batch: ClipBatch, state: State | None) -> tuple[dict[str, float], State | None]:
         B, _, _, H, W = batch.images.shape
-        targets = [[_to(frame, self.device) for frame in lane] for lane in batch.targets]
         if state is None:
             state = self.detector.zero_state(B, H, W)
         state = state.keep_where(batch.continues)
-        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
-        with autocast:
-            with torch.set_grad_enabled(phase.backbone_rate > 0):
-                features = self.detector.features(batch.images.to(self.device))
-            recall = torch.zeros((), device=self.device)
-            if phase.alpha != (0.0, 0.0):
-                remembered, state = self.detector.remember(features, state, batch.dt_s.to(self.device))
-                if phase.recall > 0:
-                    # A mean over this process's lanes: as large a part of the whole batch's as they are of its lanes.
-                    recall = phase.recall * B / phase.lanes * self._recall_loss(features, remembered, batch)
-                features = self.detector.blend(features, remembered)
-            raw = self.detector.read(features)
-        losses = detection_loss(raw, targets, self.detector.config, self.ranks.sum)
-        if phase.recall > 0:
-            losses |= {"loss": losses["loss"] + recall, "recall": recall}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            losses, state = self.method.losses(self.detector, phase, batch, state, self.ranks)
         figures = self._update(phase, losses)
         return figures, state.detach() if all(state.finite()) else None
-
-    def _recall_loss(self, features: list[Tensor], remembered: list[Tensor], batch: ClipBatch) -> Tensor:
-        """Distance of the recurrent features from those of the undisturbed frames, in standard deviations."""
-        with torch.no_grad():
-            wanted = [level.clone() for level in self.detector.replaceable(features)]
-            if len(batch.sound):
-                sound = self.detector.replaceable(self.detector.features(batch.sound[None].to(self.device)))
-                lane, frame = batch.spoilt.to(self.device).unbind(1)
-                for level, of_sound in zip(wanted, sound, strict=True):
-                    level[lane, frame] = of_sound[0]
-            scales = [level.std().clamp(min=1e-6) for level in wanted]
-        distances = (
-            F.smooth_l1_loss(made / scale, level / scale, beta=0.5)
-            for made, level, scale in zip(remembered, wanted, scales, strict=True)
-        )
-        return torch.stack(list(distances)).sum()
 
     def _update(self, phase: PhaseConfig, losses: dict[str, Tensor]) -> dict[str, float]:
         """One step of the optimizer; a loss or gradient that is not finite changes nothing and is counted."""
@@ -366,9 +335,3 @@ def _to_tensors(state: State) -> dict[str, Tensor]:
 
 def _from_tensors(tensors: dict[str, Tensor]) -> State:
     return State.from_arrays({name: tensor.cpu().numpy() for name, tensor in tensors.items()})
-
-
-def _to(target: Targets, device: torch.device) -> Targets:
-    return Targets(
-        target.boxes.to(device), target.class_ids.to(device), target.ignore.to(device), target.labelled.to(device)
-    )

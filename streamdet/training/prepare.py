@@ -15,7 +15,7 @@ from streamdet.datasets.numbering import Order
 from streamdet.datasets.open_set import open_set
 from streamdet.errors import ConfigError
 from streamdet.runtimes.torch import TorchDetector
-from streamdet.training.config import SetConfig, TrainingConfig
+from streamdet.training.config import AnyRecipe, SetConfig, TrainingConfig
 from streamdet.training.footage import Footage, IgnoreRule
 from streamdet.training.initialise import open_teacher
 from streamdet.training.opinion import Teacher
@@ -23,7 +23,7 @@ from streamdet.training.synthetic import synthetic_set
 from streamdet.training.teacher import add_teacher_labels
 
 
-def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]) -> list[Footage]:
+def open_footage(config: AnyRecipe, cache: Path, say: Callable[[str], None]) -> list[Footage]:
     """Everything to train on, without the held-out frames.
 
     Args:
@@ -63,7 +63,7 @@ def open_footage(config: TrainingConfig, cache: Path, say: Callable[[str], None]
     return footages
 
 
-def open_validation(config: TrainingConfig) -> Mapping[str, LabelledSet]:
+def open_validation(config: AnyRecipe) -> Mapping[str, LabelledSet]:
     """What is kept for evaluation, by the set's name; small objects and bad areas are ignore regions there."""
     kept = {}
     for part in config.sets:
@@ -125,8 +125,8 @@ def _with_ignore(video: LabelledVideo, part: SetConfig) -> LabelledVideo:
     return replace(video, labels=tuple(None if labels is None else judged(labels) for labels in video.labels))
 
 
-def _open_teacher(config: TrainingConfig, cache: Path) -> Teacher | None:
-    if config.teacher is None:
+def _open_teacher(config: AnyRecipe, cache: Path) -> Teacher | None:
+    if not isinstance(config, TrainingConfig) or config.teacher is None:
         return None
     detector = open_teacher(config.teacher, config.model, data=config.data)
     weights = hashlib.sha256()

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from streamdet.datasets.marks import IGNORE
 from streamdet.datasets.yolo import read_description
 from streamdet.errors import ConfigError
-from streamdet.training.config import TrainingConfig
+from streamdet.training.config import AnyRecipe, ForeignRecipe, TrainingConfig
 from streamdet.yaml_file import Override, find_yaml, load_yaml
 
 FINETUNE: dict[str, Any] = {
@@ -29,7 +31,7 @@ FINETUNE: dict[str, Any] = {
 _STEPS = "steps="
 
 
-def read_recipe(path: Path, settings: Sequence[str] = ()) -> TrainingConfig:
+def read_recipe(path: Path, settings: Sequence[str] = ()) -> AnyRecipe:
     """Read a recipe, or make one for a YOLO data.yaml.
 
     Args:
@@ -48,15 +50,33 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> TrainingConfig:
         )
     made = _for_data_set(path) if _is_data_set(path) else None
     file, first = (path, []) if made is None else (None, made)
+    foreign = made is None and _is_foreign(path)
     short = [text for text in settings if text.startswith(_STEPS)]
     if not short:
-        return load_yaml(file, TrainingConfig, [*first, *settings])
+        return _load(file, [*first, *settings], foreign=foreign)
     others = [text for text in settings if text not in short]
-    names = [phase.name for phase in load_yaml(file, TrainingConfig, [*first, *others]).phases]
+    names = [phase.name for phase in _load(file, [*first, *others], foreign=foreign).phases]
     if len(names) > 1:
         each = ", ".join(f"phases.{number}.steps=N ({name})" for number, name in enumerate(names))
         raise ConfigError(f"--set {short[0]}: the recipe has {len(names)} phases; expected {each}")
-    return load_yaml(file, TrainingConfig, [*first, *others, *(f"phases.0.{text}" for text in short)])
+    return _load(file, [*first, *others, *(f"phases.0.{text}" for text in short)], foreign=foreign)
+
+
+class _Model(BaseModel):
+    """What tells recipes apart: those for detectors of other libraries name one."""
+
+    model: dict[str, Any] = {}
+
+
+def _is_foreign(path: Path) -> bool:
+    try:
+        return "detector" in load_yaml(path, _Model).model
+    except ConfigError:  # which is said when all of it is read
+        return False
+
+
+def _load(file: Path | None, settings: Sequence[str | Override], *, foreign: bool) -> AnyRecipe:
+    return load_yaml(file, ForeignRecipe, settings) if foreign else load_yaml(file, TrainingConfig, settings)
 
 
 def _is_data_set(path: Path) -> bool:

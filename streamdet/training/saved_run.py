@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from streamdet.errors import CheckpointError, ConfigError, SinkError
-from streamdet.training.config import TrainingConfig
+from streamdet.training.config import AnyRecipe
 
 _NAME = "resume.pt"
 
@@ -38,7 +38,7 @@ def write_run(folder: Path, state: dict[str, Any]) -> None:
         part.unlink(missing_ok=True)
 
 
-def read_run(folder: Path, config: TrainingConfig, device: torch.device) -> dict[str, Any]:
+def read_run(folder: Path, config: AnyRecipe, device: torch.device) -> dict[str, Any]:
     """Read what `write_run` wrote.
 
     Raises:
@@ -48,7 +48,7 @@ def read_run(folder: Path, config: TrainingConfig, device: torch.device) -> dict
     path = saved_run(folder)
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        saved = TrainingConfig.model_validate_json(state["config"])
+        saved = type(config).model_validate_json(state["config"])
     except ValidationError as error:
         raise ConfigError(f"{path}: was started by another version of streamdet: {error.errors()[0]['msg']}") from None
     except Exception as error:  # torch's unpickler raises almost anything on a damaged file

@@ -1,8 +1,6 @@
 """Model files of detectors in torch; `weights` reads them, and says what they are."""
 
-import hashlib
 import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from safetensors.torch import save
 from streamdet.models.recurrent.build import build_detector
 from streamdet.models.recurrent.detector import RecurrentDetector
 from streamdet.models.recurrent.weights import CHECKPOINT_FORMAT, Weights, read_weights
+from streamdet.models.safetensors_file import FORMAT, write_file
 
 
 def save_checkpoint(path: Path, detector: RecurrentDetector, training: Mapping[str, Any]) -> str:
@@ -27,28 +26,13 @@ def save_checkpoint(path: Path, detector: RecurrentDetector, training: Mapping[s
         the file's SHA-256.
     """
     header = {
-        "streamdet_format": str(CHECKPOINT_FORMAT),
+        FORMAT: str(CHECKPOINT_FORMAT),
         "model": detector.config.model_dump_json(exclude_none=True),
         "training": json.dumps(dict(training), sort_keys=True),
     }
     if detector.int8_ranges:
         header["int8_ranges"] = json.dumps(detector.int8_ranges)
-    data = _in_fixed_order(save(_tensors(detector), metadata=header))
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
-    return hashlib.sha256(data).hexdigest()
-
-
-def _in_fixed_order(data: bytes) -> bytes:
-    """The same file with its header sorted: safetensors writes it in random order, and the hash would change with it.
-
-    Source: https://github.com/huggingface/safetensors, "Format".
-    """
-    (length,) = struct.unpack_from("<Q", data)
-    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # tensors start at multiples of 8
-    return struct.pack("<Q", len(header)) + header + data[8 + length :]
+    return write_file(path, save(_tensors(detector), metadata=header))
 
 
 def load_checkpoint(path: Path) -> tuple[RecurrentDetector, dict[str, Any]]:

@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
 
 from streamdet.errors import CheckpointError
 from streamdet.models.contract import DetectorSpec
 from streamdet.models.recurrent.config import ModelConfig
 from streamdet.models.recurrent.layout import int8_layers, tensor_shapes
+from streamdet.models.safetensors_file import FORMAT, read_file
 
 CHECKPOINT_FORMAT = 1
+FOREIGN_FORMAT = 2
+"""Of detectors of other libraries, see runtimes.foreign_file."""
 Ranges = Mapping[str, tuple[float, float]]
 _RANGES = TypeAdapter(dict[str, tuple[float, float]])
 
@@ -57,17 +59,15 @@ def read_weights(path: Path) -> Weights:
         CheckpointError: if the file is missing, damaged, of another format or holds other tensors than its
             architecture needs.
     """
-    if not path.is_file():
-        raise CheckpointError(f"model file not found: {path}")
-    try:
-        with safe_open(path, framework="np") as file:
-            header = file.metadata() or {}
-            arrays = {name: np.asarray(file.get_tensor(name), np.float32) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
-    if header.get("streamdet_format") != str(CHECKPOINT_FORMAT):
+    header, arrays = read_file(path)
+    if header.get(FORMAT) == str(FOREIGN_FORMAT):
         raise CheckpointError(
-            f"{path} has format {header.get('streamdet_format', 'none')}, expected {CHECKPOINT_FORMAT}: "
+            f"{path} is a detector of another library with a memory: it runs and is evaluated, and nothing else; "
+            "expected one of streamdet's own"
+        )
+    if header.get(FORMAT) != str(CHECKPOINT_FORMAT):
+        raise CheckpointError(
+            f"{path} has format {header.get(FORMAT, 'none')}, expected {CHECKPOINT_FORMAT}: "
             "it was not written by this version of streamdet"
         )
     try:

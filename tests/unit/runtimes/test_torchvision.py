@@ -100,7 +100,7 @@ def test_what_cannot_be_is_refused(name, options, message):
 def test_weights_of_another_model_are_refused(tmp_path):
     (tmp_path / "x.pth").write_bytes(b"no weights")
     name = "ssdlite320_mobilenet_v3_large"
-    with pytest.raises(CheckpointError, match=r"x\.pth has no weights of ssdlite320_mobilenet_v3_large with 91 labels"):
+    with pytest.raises(CheckpointError, match=r"x\.pth has no weights of ssdlite320_mobilenet_v3_large: "):
         streamdet.load(f"torchvision/{name}:{tmp_path / 'x.pth'}")
     torch.save({"a": torch.zeros(3)}, tmp_path / "x.pth")
     with pytest.raises(CheckpointError, match=r"x\.pth has no weights of ssdlite320"):
