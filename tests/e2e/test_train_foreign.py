@@ -1,6 +1,7 @@
 """A detector of another library gets a memory, is trained, judged and run: the way of someone who has one already."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_it_is_trained_judged_and_written(folder):
 
 def test_it_starts_from_what_its_weights_know(folder):
     """Classes of the same name start from COCO's; the memory's gate is open as it was trained."""
-    detector = streamdet.load(folder / "runs" / "ssd-street" / "ssd-street.safetensors", device="cpu")
+    detector: Any = streamdet.load(folder / "runs" / "ssd-street" / "ssd-street.safetensors", device="cpu")
     given = torch.load(folder / "ssd.pth", weights_only=True)
     own = detector.model.network.model.state_dict()
     name = next(key for key in own if own[key].shape != given[key].shape and key.endswith("bias"))
