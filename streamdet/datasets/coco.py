@@ -1,13 +1,15 @@
 """What COCO-VID and COCO JSON of stills have in common: categories and annotations."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 from streamdet.datasets.files import Box, Identifier, Side
+from streamdet.datasets.labels import Segmentation, Shape
 from streamdet.datasets.marks import XYXY, Marks, xywh_to_xyxy
 from streamdet.datasets.outlines import box_around_flat, box_around_runs
 from streamdet.errors import ConfigError
@@ -42,7 +44,7 @@ class Runs(BaseModel):
 class Annotation(BaseModel):
     """A box, left top width height in pixels; a crowd is a region in which nothing counts.
 
-    Without `bbox` it is the box around `segmentation`, which is not kept.
+    Without `bbox` it is the box around `segmentation`.
     """
 
     id: Identifier | None = None
@@ -53,6 +55,16 @@ class Annotation(BaseModel):
     instance_id: Identifier | None = None
     track_id: Identifier | None = None
     attributes: Attributes | None = None
+    segmentation: Any = None
+    keypoints: Any = None
+    area: Any = None
+
+    @property
+    def shape(self) -> Shape | None:
+        """Masks and keypoints; None where there are none, or what is there is neither."""
+        area = float(self.area) if _are_numbers([self.area]) else None
+        shape = Shape(_segmentation(self.segmentation), _keypoints(self.keypoints), area)
+        return None if shape.segmentation is None and shape.keypoints is None else shape
 
     @property
     def track(self) -> Identifier | None:
@@ -118,7 +130,7 @@ class Annotations:
             if annotation.iscrowd:
                 marks.ignore(frame, box)
             else:
-                marks.box(frame, box, self._class_ids[str(annotation.category_id)], annotation.track)
+                marks.box(frame, box, self._class_ids[str(annotation.category_id)], annotation.track, annotation.shape)
 
     def of(self, image_id: Identifier) -> Sequence[Annotation]:
         """The annotations of one image."""
@@ -146,6 +158,28 @@ def labelled_classes(where: str, names: Sequence[str] | None, classes: tuple[str
     if unknown:
         raise ConfigError(f"{where}: labelled names {sorted(unknown)}, expected names of its categories {classes}")
     return frozenset(i for i, name in enumerate(classes) if names is None or name in names)
+
+
+def _segmentation(given: Any) -> Segmentation | None:
+    if isinstance(given, dict):
+        try:
+            Runs.model_validate(given)
+        except ValidationError:
+            return None
+        return given
+    if not isinstance(given, list) or not given:
+        return None
+    outlines = given if isinstance(given[0], list) else [given]
+    fine = all(isinstance(outline, list) and len(outline) >= 6 and _are_numbers(outline) for outline in outlines)
+    return outlines if fine else None
+
+
+def _keypoints(given: Any) -> list[float] | None:
+    return given if isinstance(given, list) and given and len(given) % 3 == 0 and _are_numbers(given) else None
+
+
+def _are_numbers(given: list[Any]) -> bool:
+    return all(isinstance(number, int | float) and math.isfinite(number) for number in given)
 
 
 def _around(segmentation: Any) -> list[float] | None:

@@ -85,7 +85,7 @@ def read_coco_stills(path: Path, order: Order) -> LabelledSet:
 
 def _marks(annotations: Annotations, image_id: Identifier) -> list[Mark]:
     return [
-        Mark(annotations.class_name(row), xywh_to_xyxy(row.bbox), row.track, bool(row.iscrowd))
+        Mark(annotations.class_name(row), xywh_to_xyxy(row.bbox), row.track, bool(row.iscrowd), row.shape)
         for row in annotations.of(image_id)
     ]
 

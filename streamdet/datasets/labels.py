@@ -1,14 +1,33 @@
 """Labelled footage in one form for all file formats."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Protocol
+from itertools import compress
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.frames import Image
+
+Segmentation = list[list[float]] | dict[str, Any]
+"""Of one object, as COCO writes it: outlines, each x1 y1 x2 y2 ..., or run lengths, {"size": [h, w], "counts": ...}."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What is marked of an object beside its box.
+
+    Attributes:
+        segmentation: its outlines or mask.
+        keypoints: x, y and visibility of each in turn; 0: not labelled.
+        area: square pixels.
+    """
+
+    segmentation: Segmentation | None = None
+    keypoints: Sequence[float] | None = None
+    area: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,12 +39,30 @@ class Labels:
         class_ids: (N,) int64, index into the set's classes.
         track_ids: (N,) int64, identity within the video; -1 where the set has none.
         ignore: (M, 4) float32, xyxy, pixels; found or not found, nothing inside counts.
+        shapes: N of them, or none at all where boxes alone are marked.
     """
 
     boxes: NDArray[np.float32]
     class_ids: NDArray[np.int64]
     track_ids: NDArray[np.int64]
     ignore: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    shapes: tuple[Shape, ...] = ()
+
+    def kept(self, rows: NDArray[np.bool_], ignored: NDArray[np.bool_] | None = None) -> "Labels":
+        """Some of the labels.
+
+        Args:
+            rows: (N,) bool, those that stay.
+            ignored: (N,) bool, those that become regions in which nothing counts.
+        """
+        added = self.boxes[:0] if ignored is None else self.boxes[ignored]
+        return Labels(
+            boxes=self.boxes[rows],
+            class_ids=self.class_ids[rows],
+            track_ids=self.track_ids[rows],
+            ignore=np.concatenate([self.ignore, added]),
+            shapes=tuple(compress(self.shapes, rows)),
+        )
 
 
 class FrameReader(Protocol):
@@ -63,6 +100,11 @@ class LabelledVideo:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def has_shapes(self) -> bool:
+        """Whether masks or keypoints are marked in it."""
+        return any(labels is not None and labels.shapes for labels in self.labels)
 
     @property
     def pixel_aspect(self) -> Fraction:

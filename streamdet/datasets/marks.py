@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamdet.datasets.labels import FrameReader, LabelledVideo, Labels
+from streamdet.datasets.labels import FrameReader, LabelledVideo, Labels, Shape
 from streamdet.errors import ConfigError
 
 # In formats whose classes a person names, this name marks regions in which nothing counts.
@@ -23,7 +23,7 @@ class Marks:
 
     def __init__(self, width: int, height: int) -> None:
         self._size = (width, height)
-        self._boxes: dict[int, list[tuple[XYXY, int, int]]] = {}
+        self._boxes: dict[int, list[tuple[XYXY, int, int, Shape | None]]] = {}
         self._ignore: dict[int, list[XYXY]] = {}
         self._identities: dict[Hashable, int] = {}
         self._faults: Counter[str] = Counter()
@@ -32,13 +32,15 @@ class Marks:
         """Somebody looked at this frame, whether or not anything is marked in it."""
         self._boxes.setdefault(frame, [])
 
-    def box(self, frame: int, xyxy: XYXY, class_id: int, identity: Hashable | None = None) -> None:
-        """A box in pixels; identity is the format's own, None where it has none."""
+    def box(
+        self, frame: int, xyxy: XYXY, class_id: int, identity: Hashable | None = None, shape: Shape | None = None
+    ) -> None:
+        """A box in pixels; identity is the format's own, None where it has none, as is the shape."""
         rows = self._boxes.setdefault(frame, [])
         clipped = self._clip(xyxy)
         if clipped:
             track = -1 if identity is None else self._identities.setdefault(identity, len(self._identities))
-            rows.append((clipped, class_id, track))
+            rows.append((clipped, class_id, track, shape))
 
     def ignore(self, frame: int, xyxy: XYXY) -> None:
         """A region in which nothing counts."""
@@ -87,10 +89,11 @@ class Marks:
     def _labels_of(self, frame: int) -> Labels:
         rows = self._boxes[frame]
         return Labels(
-            boxes=np.array([box for box, _, _ in rows], np.float32).reshape(-1, 4),
-            class_ids=np.array([class_id for _, class_id, _ in rows], np.int64),
-            track_ids=np.array([track for _, _, track in rows], np.int64),
+            boxes=np.array([box for box, _, _, _ in rows], np.float32).reshape(-1, 4),
+            class_ids=np.array([class_id for _, class_id, _, _ in rows], np.int64),
+            track_ids=np.array([track for _, _, track, _ in rows], np.int64),
             ignore=np.array(self._ignore.get(frame, []), np.float32).reshape(-1, 4),
+            shapes=tuple(shape or Shape() for *_, shape in rows) if any(row[3] for row in rows) else (),
         )
 
     def _clip(self, xyxy: XYXY) -> XYXY | None:

@@ -123,9 +123,4 @@ def _map_video(video: LabelledVideo, lookup: NDArray[np.int64], classes: int) ->
 def _map_labels(labels: Labels, lookup: NDArray[np.int64]) -> Labels:
     new = lookup[labels.class_ids]
     kept = new >= 0
-    return Labels(
-        boxes=labels.boxes[kept],
-        class_ids=new[kept],
-        track_ids=labels.track_ids[kept],
-        ignore=np.concatenate([labels.ignore, labels.boxes[new == _IGNORED]]),
-    )
+    return replace(labels.kept(kept, new == _IGNORED), class_ids=new[kept])

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from streamdet.datasets.frames import PICTURE_SUFFIXES, ImageFiles, picture_size
-from streamdet.datasets.labels import LabelledSet, LabelledVideo
+from streamdet.datasets.labels import LabelledSet, LabelledVideo, Shape
 from streamdet.datasets.marks import IGNORE, XYXY, Marks, frame_times
 from streamdet.datasets.numbering import Order, Run, arrange, explain, original_stem
 from streamdet.errors import ConfigError
@@ -19,12 +19,16 @@ _PICTURE_FOLDERS = frozenset({"images", "image", "img", "img1", "imgs", "jpegima
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A box in pixels. A class named `ignore` marks a region in which nothing counts, as `ignore` does."""
+    """A box in pixels. A class named `ignore` marks a region in which nothing counts, as `ignore` does.
+
+    What else is marked of the object is its shape.
+    """
 
     class_name: str
     box: XYXY
     track: Hashable | None = None
     ignore: bool = False
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ def put_marks(marks: Marks, frame: int, rows: Sequence[Mark] | None, classes: Se
         if row.ignore or row.class_name == IGNORE:
             marks.ignore(frame, row.box)
         else:
-            marks.box(frame, row.box, classes.index(row.class_name), row.track)
+            marks.box(frame, row.box, classes.index(row.class_name), row.track, row.shape)
 
 
 class PictureFinder:

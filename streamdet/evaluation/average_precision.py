@@ -5,9 +5,9 @@ under 32² square pixels of the original frame, large over 96². Unlike COCO, a 
 label it, and nothing mostly inside an ignore region counts.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +56,10 @@ def judged_average_precision(judged: JudgedSet) -> dict[str, Any]:
 
 
 def _figures(precision: NDArray[np.float64]) -> dict[str, float | None]:
-    return {name: _mean_defined(precision[thresholds, ..., size]) for name, (thresholds, size) in _CURVES.items()}
+    return {name: mean_defined(precision[thresholds, ..., size]) for name, (thresholds, size) in _CURVES.items()}
 
 
-def _mean_defined(precision: NDArray[np.float64]) -> float | None:
+def mean_defined(precision: NDArray[np.float64]) -> float | None:
     """COCO writes -1 where a class has no object of that size."""
     defined = precision[precision > -1]
     return float(defined.mean()) if defined.size else None
@@ -79,42 +79,54 @@ def require_coco_eval() -> None:
 
 def _precision(judged: JudgedSet) -> NDArray[np.float64]:
     """Precision at (10 IoU thresholds, 101 recalls, classes, 4 sizes)."""
+    frames = [frame for video in judged.videos for frame in video.frames if frame is not None]
+    # Class by class, which gives the same: a row of every box of a long video takes much memory.
+    by_class = [
+        class_precision("bbox", [{}] * len(frames), _annotations(frames, class_id), _results(frames, class_id))
+        for class_id in range(len(judged.classes))
+    ]
+    return np.concatenate(by_class, axis=2)
+
+
+def class_precision(
+    kind: Literal["bbox", "segm", "keypoints"],
+    images: Sequence[Mapping[str, Any]],
+    annotations: Iterable[dict[str, Any]],
+    results: Iterable[dict[str, Any]],
+) -> NDArray[np.float64]:
+    """Precision of one class at (10 thresholds, 101 recalls, 1 class, sizes); -1 where nothing of a size is labelled.
+
+    Args:
+        kind: what is compared.
+        images: as COCO has them; they get the ids 1 and on.
+        annotations, results: rows as COCO has them, of category 1; ids of annotations are given here.
+
+    Raises:
+        ConfigError: if faster-coco-eval is not installed.
+    """
     require_coco_eval()
     from faster_coco_eval import COCO, COCOeval_faster
 
-    frames = [frame for video in judged.videos for frame in video.frames if frame is not None]
-    images = [{"id": image_id} for image_id in range(1, len(frames) + 1)]
-    precision = []
-    # Class by class, which gives the same: a row of every box of a long video takes much memory.
-    for class_id, name in enumerate(judged.classes):
-        truth = COCO(
-            {
-                "images": images,
-                "categories": [{"id": 1, "name": name}],
-                "annotations": list(_annotations(frames, class_id)),
-            }
-        )
-        evaluation = COCOeval_faster(truth, truth.loadRes(list(_results(frames, class_id))), iouType="bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        precision.append(np.asarray(evaluation.eval["precision"])[..., -1])
-    return np.concatenate(precision, axis=2)
+    # From 1: COCO reads 0 as "unmatched".
+    rows = [{"id": number, "category_id": 1, **row} for number, row in enumerate(annotations, start=1)]
+    content = {
+        "images": [{**image, "id": image_id} for image_id, image in enumerate(images, start=1)],
+        "categories": [{"id": 1, "name": "object"}],
+        "annotations": rows,
+    }
+    truth = COCO(content)
+    found = truth.loadRes([{"category_id": 1, **row} for row in results])
+    evaluation = COCOeval_faster(truth, found, iouType=kind)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return np.asarray(evaluation.eval["precision"])[..., -1]
 
 
 def _annotations(frames: Sequence[JudgedFrame], class_id: int) -> Iterator[dict[str, Any]]:
-    annotation_id = 0
     for image_id, frame in enumerate(frames, start=1):
         rows = frame.class_ids == class_id
         for box, ignored in zip(xywh_from_xyxy(frame.boxes[rows]).tolist(), frame.ignored[rows], strict=True):
-            annotation_id += 1  # from 1: COCO reads 0 as "unmatched"
-            yield {
-                "id": annotation_id,
-                "image_id": image_id,
-                "category_id": 1,
-                "bbox": box,
-                "area": box[2] * box[3],
-                "iscrowd": int(ignored),
-            }
+            yield {"image_id": image_id, "bbox": box, "area": box[2] * box[3], "iscrowd": int(ignored)}
 
 
 def _results(frames: Sequence[JudgedFrame], class_id: int) -> Iterator[dict[str, Any]]:
@@ -122,4 +134,4 @@ def _results(frames: Sequence[JudgedFrame], class_id: int) -> Iterator[dict[str,
         rows = frame.found_class_ids == class_id
         boxes = xywh_from_xyxy(frame.found_boxes[rows]).tolist()
         for box, score in zip(boxes, frame.found_scores[rows].tolist(), strict=True):
-            yield {"image_id": image_id, "category_id": 1, "bbox": box, "score": score}
+            yield {"image_id": image_id, "bbox": box, "score": score}

@@ -243,12 +243,7 @@ def _behind(video: LabelledVideo, moments: Moments) -> Degraded:
 
 def _keep(labels: Labels, kept: NDArray[np.bool_]) -> Labels:
     """The other boxes become ignore regions."""
-    return Labels(
-        boxes=labels.boxes[kept],
-        class_ids=labels.class_ids[kept],
-        track_ids=labels.track_ids[kept],
-        ignore=np.concatenate([labels.ignore, labels.boxes[~kept]]),
-    )
+    return labels.kept(kept, ~kept)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.boxes import box_iou, covered_fraction
+from streamdet.datasets.labels import Shape
 from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 
@@ -30,7 +31,8 @@ MAX_DETECTIONS = 100
 class FrameLabels(Protocol):
     """What is marked in one frame; streamdet.datasets.labels.Labels is one.
 
-    boxes are (G, 4) float32 xyxy pixels, class_ids and track_ids (G,) int64, ignore (M, 4) float32 xyxy pixels.
+    boxes are (G, 4) float32 xyxy pixels, class_ids and track_ids (G,) int64, ignore (M, 4) float32 xyxy pixels,
+    shapes as many as boxes, or none at all.
     """
 
     @property
@@ -41,6 +43,8 @@ class FrameLabels(Protocol):
     def track_ids(self) -> NDArray[np.int64]: ...
     @property
     def ignore(self) -> NDArray[np.float32]: ...
+    @property
+    def shapes(self) -> Sequence[Shape]: ...
 
 
 class VideoLabels(Protocol):
@@ -52,6 +56,10 @@ class VideoLabels(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
     @property
     def times_s(self) -> NDArray[np.float64]: ...
     @property
@@ -79,6 +87,8 @@ class JudgedFrame:
         found_scores: (N,) float64, 0 to 1.
         found_class_ids: (N,) int64, index into the judged classes.
         found_track_ids: (N,) int64, -1 where unknown.
+        rows: (G,) int64, which of the frame's labels each is.
+        found_rows: (N,) int64, which of the frame's detections each is.
     """
 
     boxes: NDArray[np.float64]
@@ -89,6 +99,8 @@ class JudgedFrame:
     found_scores: NDArray[np.float64]
     found_class_ids: NDArray[np.int64]
     found_track_ids: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    found_rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -211,4 +223,6 @@ def _judge_frame(
         found_scores=found.scores[rows][counts].astype(np.float64),
         found_class_ids=found_class_ids[counts],
         found_track_ids=found.track_ids[rows][counts],
+        rows=np.flatnonzero(kept),
+        found_rows=rows[counts],
     )

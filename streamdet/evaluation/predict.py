@@ -8,7 +8,7 @@ Shapes: B streams, T frames.
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -87,11 +87,12 @@ def predict(
         shrunk, shown = (held[index] for index in order), places[order]
     detections: list[Detections] = [Detections.empty(detector.spec.classes)] * len(video)
     latency_s = np.zeros(len(video))
-    timing = _Timing.of(video, places, detector)
-    for span, found, seconds in _look(detector, shrunk, timing, memory, chunk_frames, options):
-        for place, row in zip(shown[span], found, strict=True):
-            detections[place] = row.restored(letterbox)
-        latency_s[shown[span]] = seconds / len(found)
+    timing, shaped = _Timing.of(video, places, detector), video.has_shapes
+    for span, rows, seconds in _look(detector, shrunk, timing, memory, chunk_frames, options):
+        for place, row in zip(shown[span], rows, strict=True):
+            found = row.restored(letterbox)
+            detections[place] = found if shaped else replace(found, masks=None, keypoints=None)
+        latency_s[shown[span]] = seconds / len(rows)
     return Prediction(video, detections, latency_s)
 
 

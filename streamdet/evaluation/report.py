@@ -14,6 +14,7 @@ from streamdet.evaluation.judged import JudgedSet, Pairs, judge
 from streamdet.evaluation.motion import motion_curves
 from streamdet.evaluation.outcomes import collect
 from streamdet.evaluation.position import ap50_by_position
+from streamdet.evaluation.shapes import shape_figures
 from streamdet.evaluation.stability import SHOWN_SCORE, flicker, stability
 from streamdet.evaluation.tracking import tracking_figures
 
@@ -43,7 +44,8 @@ def report(
     Returns:
         ap, ap50, ap75, ap_small, ap_medium, ap_large, ap50_slow, ap50_medium, ap50_fast, flicker, stability
         (None where the set has no such object), frames and boxes that were judged, fps, latency_ms with p50 and p95
-        (None where not measured), per_class with the same by class name but fps and latency; hota and idf1 where
+        (None where not measured), masks and keypoints where the set and the detector have them (see shape_figures),
+        per_class with the same by class name but fps and latency; hota and idf1 where
         labels and detections have identities; ap50_by_position (start, stop, ap50 and objects of each tenth of the
         longest video) where a video has 200 frames or more. It can be written as JSON.
 
@@ -68,6 +70,7 @@ def report(
         **speed,
         **tracked,
         **part.by_position(),
+        **shape_figures(pairs, judged),
         "per_class": {
             name: {**by_class[name], **part.figures(index), **tracked_by_class.get(name, {})}
             for index, name in enumerate(judged.classes)
@@ -124,7 +127,7 @@ def report_table(reports: Mapping[str, Mapping[str, Any]], score: float = SHOWN_
 
     Args:
         reports: what report() returned, by the name of the detector or of the set; each may have more figures under
-            `affected` and `streaming`.
+            `masks`, `keypoints`, `affected` and `streaming`.
         score: the one that the reports were made with.
     """
     table = Table(
@@ -162,7 +165,7 @@ def _rows(one: Mapping[str, Any]) -> dict[str, Any]:
     rows = {name: value for name, value in one.items() if not isinstance(value, Mapping | list)}
     rows |= {f"latency {name} (ms)": value for name, value in one["latency_ms"].items()}
     rows |= {f"ap50 {name}": figures["ap50"] for name, figures in one["per_class"].items()}
-    for part in ("affected", "streaming"):
+    for part in ("masks", "keypoints", "affected", "streaming"):
         rows |= {f"{part} {name}": value for name, value in one.get(part, {}).items()}
     for stretch in one.get("ap50_by_position", ()):
         rows[f"ap50 of frames {stretch['start']} to {stretch['stop'] - 1}"] = stretch["ap50"]

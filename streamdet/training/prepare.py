@@ -119,8 +119,8 @@ def _with_ignore(video: LabelledVideo, part: SetConfig) -> LabelledVideo:
     def judged(labels: Labels) -> Labels:
         sides = (labels.boxes[:, 2:] - labels.boxes[:, :2]).min(axis=1, initial=np.inf)
         kept = sides >= part.ignore_below_px
-        ignore = np.concatenate([labels.ignore, labels.boxes[~kept], areas])
-        return Labels(labels.boxes[kept], labels.class_ids[kept], labels.track_ids[kept], ignore)
+        fewer = labels.kept(kept, ~kept)
+        return replace(fewer, ignore=np.concatenate([fewer.ignore, areas]))
 
     return replace(video, labels=tuple(None if labels is None else judged(labels) for labels in video.labels))
 
