@@ -79,6 +79,39 @@ class ZoneReport:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ClipClass:
+    """What the stage classify says is going on up to a frame.
+
+    Attributes:
+        names: of all classes.
+        probabilities: (K,) float32, of sum 1.
+    """
+
+    names: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def class_id(self) -> int:
+        """The likeliest."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def name(self) -> str:
+        """Of the likeliest."""
+        return self.names[self.class_id]
+
+    @property
+    def probability(self) -> float:
+        """Of the likeliest."""
+        return float(self.probabilities.max())
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON Lines hold of it."""
+        each = dict(zip(self.names, (round(p, 4) for p in self.probabilities.tolist()), strict=True))
+        return {"class": self.name, "probability": each[self.name], "probabilities": each}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """A frame and its detections.
 
@@ -87,6 +120,7 @@ class Result:
         detections: boxes in pixels of the frame.
         latency_s: from capture to here; live sources only.
         zones: of a job with the stage zones: areas and lines with their counts, and what happened there.
+        clip_class: of a job with the stage classify: what is going on.
         looked: False for a frame that the detector did not look at, see detect.every.
         cut: the picture has nothing in common with the one before.
     """
@@ -95,6 +129,7 @@ class Result:
     detections: Detections
     latency_s: float | None = None
     zones: ZoneReport = field(default_factory=ZoneReport)
+    clip_class: ClipClass | None = None
     looked: bool = True
     cut: bool = False
 
@@ -176,6 +211,8 @@ class Result:
             known = self.latency_s is not None and math.isfinite(self.latency_s)
             line["latency_s"] = round(self.latency_s or 0.0, 4) if known else None
             line["dropped_before"] = frame.dropped_before
+        if self.clip_class is not None:
+            line["clip_class"] = self.clip_class.to_dict()
         areas = [place.name for place in self.zones.places if not place.is_line]
         line["detections"] = self.detections.to_dicts(areas, (self.width, self.height) if masks else None)
         return line

@@ -83,17 +83,44 @@ def export(
     size = None if imgsz is None else _size(imgsz)
 
     from streamdet.jobs.outputs import check_files
+    from streamdet.models.classify.spec import read_spec
     from streamdet.models.recurrent.checkpoint import detector_of
     from streamdet.runtimes.loading import load_weights
 
+    if Path(model).suffix == _MODEL_ENDING and read_spec(Path(model)) is not None:
+        if int8 or imgsz is not None or frames != 1 or batch != "1":
+            raise ConfigError(
+                f"{model} is a classifier of clips: --int8, --imgsz, --frames and --batch are for detectors"
+            )
+        return _classifier(Path(model), form, output, overwrite=overwrite)
     detector = detector_of(load_weights(model))
-    path = output or Path(detector.name).with_suffix(_ENDINGS[form])
-    if path.suffix != _ENDINGS[form]:
-        raise ConfigError(f"--output: expected a name that ends in {_ENDINGS[form]}, got {path}")
-    files = [path, path.with_suffix(".bin")] if form == "openvino" else [path]
+    path, files = _graph_files(output, detector.name, form)
     check_files(files, overwrite=overwrite)
     _write(detector, form, path, streams, frames, size or _widescreen(detector), int8 or [])
     log.info("wrote %s", " and ".join(str(file) for file in files))
+    return DONE
+
+
+def _graph_files(output: Path | None, name: str, form: str) -> tuple[Path, list[Path]]:
+    """Where a graph goes, and all files that it consists of."""
+    path = output or Path(name).with_suffix(_ENDINGS[form])
+    if path.suffix != _ENDINGS[form]:
+        raise ConfigError(f"--output: expected a name that ends in {_ENDINGS[form]}, got {path}")
+    return path, [path, path.with_suffix(".bin")] if form == "openvino" else [path]
+
+
+def _classifier(model: Path, form: str, output: Path | None, *, overwrite: bool) -> int:
+    """Write one step of a classifier of clips, and say how near to torch it comes."""
+    from streamdet.jobs.outputs import check_files
+    from streamdet.models.classify.network import load_classifier
+    from streamdet.runtimes.classifier_export import export_classifier
+
+    classifier, _ = load_classifier(model)
+    path, files = _graph_files(output, classifier.spec.name, form)
+    check_files(files, overwrite=overwrite)
+    difference = export_classifier(classifier, "onnx" if form == "onnx" else "openvino", path)
+    log.info("same as torch: probabilities within %.1g", difference)
+    log.info("wrote %s", " and ".join(map(str, files)))
     return DONE
 
 

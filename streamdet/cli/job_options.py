@@ -34,6 +34,7 @@ _KEYS = {
     "runtime": "detect.runtime",
     "precision": "detect.precision",
     "every": "detect.every",
+    "classify": "classify.model",
     "mode": "decode.mode",
     "max_staleness": "decode.max_staleness_s",
     "start": "decode.start_s",
@@ -52,6 +53,7 @@ _KEYS = {
     "overwrite": "overwrite",
     "resume": "resume",
 }
+_AFTER_CLASSIFY = ("annotate", "encode", "overlay", "record")
 # What an option changes of a video that is encoded.
 _OF_ENCODING = ("codec", "crf", "preset", "segment")
 
@@ -161,6 +163,9 @@ def with_stages(config: "PipelineConfig", options: Mapping[str, Any]) -> "Pipeli
         stages += [] if "overlay" in stages else ["overlay"]
     elif "encode" not in stages and (options["annotate"] == "draw" or options["output"] is not None):
         stages += [stage for stage in ("annotate", "encode") if stage not in stages]
+    if options["classify"] is not None and "classify" not in stages:
+        before = [stages.index(stage) for stage in _AFTER_CLASSIFY if stage in stages]
+        stages.insert(min(before, default=len(stages)), "classify")
     if options["detections"] is not None and "record" not in stages:
         stages.append("record")
     if options["save_crop"] is not None and "crops" not in stages:

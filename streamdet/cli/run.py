@@ -278,6 +278,15 @@ def run(
             "where objects are fast, new or lost. Default: {detect.every}.",
         ),
     ] = None,
+    classify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            rich_help_panel=DETECTION,
+            help="Say what is going on, by a classifier of clips: a .safetensors of train --task classify, or the "
+            ".onnx of export. Default: not said.",
+        ),
+    ] = None,
     track: Annotated[
         bool | None,
         typer.Option(

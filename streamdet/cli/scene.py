@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,6 +12,7 @@ from streamdet.cli.options import OUTPUT, LogFormat, Overwrite, Progress, Quiet,
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
+    from streamdet.scenes.events import Event
     from streamdet.scenes.ground_truth import GroundTruth
     from streamdet.scenes.scene import SceneSpec
 
@@ -37,6 +38,15 @@ def scene(
     ] = "25",
     width: Annotated[int, typer.Option(metavar="N", rich_help_panel=SCENE, help="Width in pixels.")] = 1280,
     height: Annotated[int, typer.Option(metavar="N", rich_help_panel=SCENE, help="Height in pixels.")] = 720,
+    event: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=SCENE,
+            help="Show one event on an empty street: car_turns_in, car_backs_out, person_then_car or car_then_person. "
+            "Default: everyday traffic.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     progress: Progress = None,
     log_format: LogFormat = "text",
@@ -48,7 +58,7 @@ def scene(
     Writes a video, and the box and identity of every object in it as COCO-VID.
     """
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
-    rate = _check(seconds, fps, width, height)
+    rate = _check(seconds, fps, width, height, event)
 
     from streamdet.jobs.outputs import check_files
     from streamdet.media.write.formats import output_format
@@ -61,14 +71,16 @@ def scene(
     spec = SceneSpec(seed=seed, width=width, height=height, fps=rate, frames=max(1, round(seconds * rate)))
     truth = GroundTruth()
     try:
-        film(spec, output, truth, progress)
+        film(spec, output, truth, progress, event)
     finally:  # after Ctrl-C as well: they fit the part of the video that there is
         truth.write(labels)
     log.info("wrote %s and %s", output, labels)
     return DONE
 
 
-def film(spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool | None) -> None:
+def film(
+    spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool | None, event: str | None = None
+) -> None:
     """Render a scene into a video.
 
     Args:
@@ -76,6 +88,7 @@ def film(spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool |
         output: the video.
         truth: receives the objects of every frame that was written.
         progress: as in `make_progress`.
+        event: of scenes.events; None for everyday traffic.
 
     Raises:
         SinkError: the video cannot be written.
@@ -84,21 +97,26 @@ def film(spec: "SceneSpec", output: Path, truth: "GroundTruth", progress: bool |
     from streamdet.frames import RgbPicture, StreamInfo
     from streamdet.media.write.options import EncodeOptions
     from streamdet.media.write.writer import VideoWriter
+    from streamdet.scenes.events import render_event
     from streamdet.scenes.scene import render
 
     info = StreamInfo("scene", spec.width, spec.height, 1 / spec.fps, average_rate=spec.fps)
     truth.add_video(output.name, spec.width, spec.height)
     with make_progress(progress, 1) as bar, VideoWriter(output, info, EncodeOptions(crf=18)) as writer:
         bar.begin(output.stem, spec.frames)
-        for pts, frame in enumerate(render(spec)):
+        for pts, frame in enumerate(render(spec) if event is None else render_event(cast("Event", event), spec)):
             writer.write(RgbPicture(frame.image), pts, 1 / spec.fps, duration=1)
             truth.add(frame)
             bar.advance(output.stem)
 
 
-def _check(seconds: float, fps: str, width: int, height: int) -> Fraction:
+def _check(seconds: float, fps: str, width: int, height: int, event: str | None) -> Fraction:
     """The frame rate; all that is wrong with the numbers at once."""
+    from streamdet.scenes.events import EVENTS
+
     mistakes = []
+    if event is not None and event not in EVENTS:
+        mistakes.append(f"--event: expected one of {', '.join(EVENTS)}, got {event}")
     try:
         rate = Fraction(fps)
     except (ValueError, ZeroDivisionError):

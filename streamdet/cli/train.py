@@ -60,8 +60,9 @@ def train(
     task: Annotated[
         str,
         typer.Option(
-            metavar="detector|object-memory",
-            help="What is trained: a detector, or the memory of objects behind one (the recipe object_memory).",
+            metavar="detector|object-memory|classify",
+            help="What is trained: a detector; the memory of objects behind one (the recipe object_memory); or a "
+            "classifier of clips (the recipe classify).",
         ),
     ] = "detector",
     device: Device = "auto",
@@ -76,6 +77,10 @@ def train(
     """
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
     require_torch("training")
+    if task == "classify":
+        from streamdet.cli.train_classify import train_classify
+
+        return train_classify(recipe, settings or (), output, resume=resume, device=device, progress=progress)
     missing = [name for module, name in _EXTRAS.items() if find_spec(module) is None]
     if missing:
         raise ConfigError(f"training needs {', '.join(missing)}: pip install 'streamdet[train]'")
@@ -85,7 +90,7 @@ def train(
 
         return train_memory(recipe, settings or (), output, resume=resume, device=device, progress=progress)
     if task != "detector":
-        raise ConfigError(f"--task: expected detector or object-memory, got {task}")
+        raise ConfigError(f"--task: expected detector, object-memory or classify, got {task}")
 
     from streamdet.runtimes.torch import resolve_device
     from streamdet.training.initialise import complete_recipe

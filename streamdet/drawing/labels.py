@@ -1,5 +1,6 @@
 """Labels such as `person 7 0.91` beside boxes, readable at any size of the picture."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import isfinite
 from typing import Literal
@@ -10,7 +11,7 @@ import numpy as np
 from streamdet.boxes import box_areas, box_intersection
 from streamdet.columns import Detection
 from streamdet.detections import Detections
-from streamdet.drawing.canvas import FONT, Canvas, Lettering
+from streamdet.drawing.canvas import FONT, Canvas, Colour, Lettering
 from streamdet.drawing.options import AnnotateOptions
 from streamdet.drawing.style import Ints, colours_of, outlines, text_colour_on
 
@@ -60,6 +61,18 @@ class LabelAnnotator:
             (left, top, right, bottom), row = places[n], shown[n]
             lettering = Lettering((padding, padding + ascent), text_colour_on(colours[row]), scale, weight)
             canvas.label((left, top, right, bottom), colours[row], texts[row], lettering)
+
+
+def write_label(canvas: Canvas, text: str, at: Sequence[int], colour: Colour, font_scale: float) -> None:
+    """Write a label with its lower left corner at a point; moved into the picture where it would leave it."""
+    scale, weight, padding = font_of(canvas, font_scale)
+    text = text.encode("ascii", "replace").decode()  # the font has no other letters
+    width, ascent, descent = text_size(text, scale, weight)
+    width, height = width + 2 * padding, ascent + descent + 2 * padding
+    left = max(min(int(at[0]), canvas.width - width), 0)
+    top = max(min(int(at[1]) - height, canvas.height - height), 0)
+    lettering = Lettering((padding, padding + ascent), text_colour_on(colour), scale, weight)
+    canvas.label((left, top, left + width, top + height), colour, text, lettering)
 
 
 def font_of(canvas: Canvas, font_scale: float) -> tuple[float, int, int]:

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamdet.drawing.canvas import Canvas, Colour, Lettering
-from streamdet.drawing.labels import font_of, text_size
+from streamdet.drawing.canvas import Canvas, Colour
+from streamdet.drawing.labels import write_label
 from streamdet.drawing.options import AnnotateOptions
-from streamdet.drawing.style import auto_line_width, text_colour_on
+from streamdet.drawing.style import auto_line_width
 from streamdet.result import ZonePlace, ZoneReport
 
 _AREA: Colour = (255, 200, 60)
@@ -53,7 +53,9 @@ class ZoneAnnotator:
             canvas.tint((left, top, right, bottom), opacity, _AREA)
         canvas.line(np.concatenate([corners, corners[:1]]), _AREA, self._thickness(canvas))
         highest = corners[corners[:, 1].argmin()]
-        self._write(canvas, f"{place.name}: {place.counts['inside']}", highest, _AREA)
+        write_label(
+            canvas, f"{place.name}: {place.counts['inside']}", highest.tolist(), _AREA, self._options.font_scale
+        )
 
     def _draw_line(self, canvas: Canvas, place: ZonePlace, ends: NDArray[np.int32]) -> None:
         thickness = self._thickness(canvas)
@@ -68,19 +70,9 @@ class ZoneAnnotator:
         arrow = np.array([middle, tip, barbs[0], tip, barbs[1]]).round().astype(np.int32)
         canvas.line(arrow, _LINE, thickness)
         counts = place.counts
-        self._write(canvas, f"{place.name}: {counts['in']} in, {counts['out']} out", ends[0], _LINE)
+        text = f"{place.name}: {counts['in']} in, {counts['out']} out"
+        write_label(canvas, text, ends[0].tolist(), _LINE, self._options.font_scale)
 
     def _thickness(self, canvas: Canvas) -> int:
         width = self._options.line_width
         return auto_line_width(canvas.height, canvas.width) if width == "auto" else int(width)
-
-    def _write(self, canvas: Canvas, text: str, at: NDArray[np.int32], colour: Colour) -> None:
-        """A label with its lower left corner at a point, moved into the picture where it would reach over its edge."""
-        scale, weight, padding = font_of(canvas, self._options.font_scale)
-        text = text.encode("ascii", "replace").decode()  # the font has no other letters
-        width, ascent, descent = text_size(text, scale, weight)
-        width, height = width + 2 * padding, ascent + descent + 2 * padding
-        left = max(min(int(at[0]), canvas.width - width), 0)
-        top = max(min(int(at[1]) - height, canvas.height - height), 0)
-        lettering = Lettering((padding, padding + ascent), text_colour_on(colour), scale, weight)
-        canvas.label((left, top, left + width, top + height), colour, text, lettering)

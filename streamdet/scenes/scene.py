@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,10 @@ from streamdet.frames import Image
 from streamdet.scenes.render.backdrop import Backdrop
 from streamdet.scenes.render.compose import Composer
 from streamdet.scenes.render.lens import Sensor, Shake
-from streamdet.scenes.world.camera import choose_camera
+from streamdet.scenes.world.camera import Camera, choose_camera
 from streamdet.scenes.world.light import LightSchedule
 from streamdet.scenes.world.props import make_props
-from streamdet.scenes.world.street import make_street
+from streamdet.scenes.world.street import Street, make_street
 from streamdet.scenes.world.traffic import Signal, Traffic
 from streamdet.scenes.world.walkers import Walkers
 
@@ -94,8 +94,43 @@ class SceneFrame:
     time_s: float
 
 
+class Cast(Protocol):
+    """Who is on the street."""
+
+    traffic: Traffic
+    walkers: Walkers
+
+    def advance(self, time_s: float) -> None:
+        """Move everyone on to a time, in seconds since the first frame."""
+        ...
+
+
+class _Everyday:
+    """Traffic and people as streets have them."""
+
+    def __init__(self, spec: SceneSpec, rng: np.random.Generator, street: Street, camera: Camera) -> None:
+        signal, identities = Signal(rng), count(1)
+        self.traffic = Traffic(rng, street, signal, spec.traffic, identities)
+        self.walkers = Walkers(rng, street, signal, camera, spec.people, identities)
+
+    def advance(self, time_s: float) -> None:
+        """See Cast."""
+        self.traffic.advance(time_s)
+        self.walkers.advance(time_s)
+
+
 def render(spec: SceneSpec) -> Iterator[SceneFrame]:
     """Render the frames of a scene in order."""
+    return film(spec, lambda rng, street, camera: _Everyday(spec, rng, street, camera))
+
+
+def film(spec: SceneSpec, hire: Callable[[np.random.Generator, Street, Camera], Cast]) -> Iterator[SceneFrame]:
+    """Render the frames of a street on which a cast acts.
+
+    Args:
+        spec: the street, camera and light; its densities are for the cast.
+        hire: gives the cast, from a generator of its own, the street and the camera.
+    """
     rngs = [np.random.default_rng([spec.seed, k]) for k in range(8)]
     size = (spec.width, spec.height)
     street = make_street(rngs[0], spec.occluders)
@@ -108,17 +143,14 @@ def render(spec: SceneSpec) -> Iterator[SceneFrame]:
     shadows = [shadow for prop in props for shadow in prop.shadows]
     backdrop = Backdrop(rngs[5], camera, street, sun, shake.margin, shadows)
     sensor = Sensor(rngs[6], spec.width, spec.height, spec.noise, spec.softness, spec.jpeg_quality)
-    signal, identities = Signal(rngs[7]), count(1)
-    traffic = Traffic(rngs[7], street, signal, spec.traffic, identities)
-    walkers = Walkers(rngs[7], street, signal, camera, spec.people, identities)
+    cast = hire(rngs[7], street, camera)
     shutter_s = spec.blur * float(rngs[4].uniform(0.25, 0.6)) / max(float(spec.fps), 20.0)
     composer = Composer(camera, street, backdrop, props, shake.margin, shutter_s)
     for index in range(spec.frames):
         time_s = float(index / spec.fps)
-        traffic.advance(time_s)
-        walkers.advance(time_s)
+        cast.advance(time_s)
         light = schedule.at(time_s)
-        picture, seen = composer.frame(light, shake.matrix(time_s), traffic, walkers)
+        picture, seen = composer.frame(light, shake.matrix(time_s), cast.traffic, cast.walkers)
         image = sensor.expose(picture, light.exposure, light.dark)
         yield SceneFrame(
             image=image,

@@ -13,7 +13,7 @@ from streamdet.detections import Detections
 from streamdet.errors import ConfigError
 from streamdet.frames import Frame, Image, Picture
 from streamdet.masks import grid_of_rle
-from streamdet.result import Result
+from streamdet.result import ClipClass, Result
 from streamdet.skeleton import Skeleton
 
 _NAN = float("nan")
@@ -107,7 +107,12 @@ def result_of(
         dropped_before=int(line.get("dropped_before", 0)),
         pixel_aspect=Fraction(line.get("pixel_aspect", 1)),
     )
-    return Result(frame, detections_of(line["detections"], classes, skeleton), line.get("latency_s"))
+    said = line.get("clip_class")
+    clip_class = said and ClipClass(
+        tuple(said["probabilities"]), np.array(list(said["probabilities"].values()), np.float32)
+    )
+    found = detections_of(line["detections"], classes, skeleton)
+    return Result(frame, found, line.get("latency_s"), clip_class=clip_class)
 
 
 def detections_of(

@@ -36,7 +36,9 @@ class _Pictures(StreamWorker[AnnotateState]):
             self.restore(saved.section)
 
     def process(self, result: Result) -> Result:
-        picture = self._annotator.annotate(result.frame.picture, result.detections, result.pts_s, result.zones)
+        picture = self._annotator.annotate(
+            result.frame.picture, result.detections, result.pts_s, result.zones, result.clip_class
+        )
         return result.with_picture(picture)
 
     def gap(self, gap: StreamGap) -> None:
@@ -64,7 +66,7 @@ STAGE = StageEntry(
     _build,
     settings=AnnotateOptions,
     needs=frozenset({"detections"}),
-    uses=frozenset({"track_ids", "zones", "anonymity"}),
+    uses=frozenset({"track_ids", "zones", "anonymity", "clip_class"}),
     gives=frozenset({"drawing"}),
     state=AnnotateState,
 )

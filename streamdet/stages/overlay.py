@@ -81,7 +81,7 @@ class _Overlay:
             frame = item.frame
             found = item.detections.finite()
             canvas = ScriptCanvas(*self._size)
-            self._annotator.draw(canvas, found, item.pts_s, item.zones)
+            self._annotator.draw(canvas, found, item.pts_s, item.zones, item.clip_class)
             events = [f"{drawn.layer},{drawn.style},{drawn.text}" for drawn in canvas.drawn]
             cue = _cue(item) if self._has_cues and len(found) else None
             self._file.frame(Moment(frame.pts, frame.duration, frame.time_base), events, cue)
@@ -151,7 +151,7 @@ STAGE = StageEntry(
     lambda settings, context: overlay(settings, context.log),
     settings=OverlaySettings,
     needs=frozenset({"detections"}),
-    uses=frozenset({"track_ids", "zones"}),
+    uses=frozenset({"track_ids", "zones", "clip_class"}),
     state=OverlayState,
     output=OutputEntry("video", plan_overlays, _surviving),
     copies_video=True,

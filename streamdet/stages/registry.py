@@ -17,6 +17,7 @@ _OWN = (
     "track",
     "anonymise",
     "zones",
+    "classify",
     "crops",
     "annotate",
     "encode",

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from streamdet.errors import CheckpointError, ConfigError, SinkError
-from streamdet.training.config import AnyRecipe
 
 _NAME = "resume.pt"
 
@@ -38,7 +37,7 @@ def write_run(folder: Path, state: dict[str, Any]) -> None:
         part.unlink(missing_ok=True)
 
 
-def read_run(folder: Path, config: AnyRecipe, device: torch.device) -> dict[str, Any]:
+def read_run(folder: Path, config: BaseModel, device: torch.device) -> dict[str, Any]:
     """Read what `write_run` wrote.
 
     Raises:

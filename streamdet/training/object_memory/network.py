@@ -1,7 +1,7 @@
 """The network of the object memory in torch, for training; `tracking.memory.network` runs it.
 
 Shapes: B lanes of tracks, T steps, F features, E numbers of an embedding, K classes, H hidden.
-Source of the cell: Gers and Schmidhuber 2000; all three gates see the cell before the step.
+The cell is that of `models.recurrent.lstm`.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from streamdet.models.recurrent.lstm import peephole_step
 from streamdet.tracking.memory.features import NAMES
 from streamdet.tracking.memory.network import FAST, HIDDEN, INNER, KEEP, OUTPUTS, OWN, SCORE, SEEN, SLOW, TAKE
 
@@ -148,12 +149,7 @@ class MemoryNetwork(nn.Module):
         return both
 
     def _cell(self, inner: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        i, f, g, o = self.gates(torch.cat([inner, hidden], 1)).chunk(4, 1)
-        input_gate = torch.sigmoid(i + self.peepholes[0] * cell)
-        forget_gate = torch.sigmoid(f + self.peepholes[1] * cell)
-        output_gate = torch.sigmoid(o + self.peepholes[2] * cell)
-        cell = forget_gate * cell + input_gate * torch.tanh(g)
-        return output_gate * torch.tanh(cell), cell
+        return peephole_step(self.gates(torch.cat([inner, hidden], 1)), cell, self.peepholes)
 
 
 def _evidence(
