@@ -44,6 +44,7 @@ JSON_LINES = {
         "wall_time": "live sources: when the frame was captured, UTC",
         "latency_s": "live sources: seconds from capture to this line",
         "dropped_before": "live sources: frames that were dropped since the last line",
+        "clip_class": "with the stage `classify`: `class`, its `probability`, and `probabilities` of all",
         "detections": "list of the objects in the frame",
         "detections[].box": "`[x1, y1, x2, y2]` in pixels, within the frame",
         "detections[].class": "class name",

@@ -6,14 +6,14 @@ street before a car passes, or after it, looks the same in every picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Literal, get_args
 
 import numpy as np
 
-from streamdet.scenes.scene import SceneFrame, SceneSpec, film
+from streamdet.scenes.scene import Cast, SceneFrame, SceneSpec, film
 from streamdet.scenes.world.camera import Camera
 from streamdet.scenes.world.cars import make_car
 from streamdet.scenes.world.detail import Shapes
@@ -27,16 +27,38 @@ EVENTS: tuple[Event, ...] = get_args(Event)
 _TURN_M, _APPROACH_M, _PASS_M = 4.5, 9.0, 30.0
 
 
-def render_event(event: Event, spec: SceneSpec) -> Iterator[SceneFrame]:
+def render_event(event: Event, spec: SceneSpec, takes: int = 1) -> Iterator[SceneFrame]:
     """Render one event, which takes the whole time of the scene.
 
     Args:
         event: what happens.
         spec: the street; nobody else is on it, and nothing hides what happens.
+        takes: how often it happens, one after the other, each time by others and elsewhere on the street; each take has
+            the frames of the spec.
     """
-    empty = replace(spec, traffic=0.0, people=0.0, occluders=0.0, view=spec.view or "pole")
-    seconds = float(max(spec.frames - 1, 1) / spec.fps)
-    return film(empty, lambda rng, street, camera: _Actors(event, rng, street, camera, seconds))
+    empty = replace(spec, traffic=0.0, people=0.0, occluders=0.0, view=spec.view or "pole", frames=takes * spec.frames)
+    return film(empty, lambda rng, street, camera: _Takes(event, spec, rng, street, camera))
+
+
+class _Takes:
+    """An event again and again."""
+
+    def __init__(self, event: Event, spec: SceneSpec, rng: np.random.Generator, street: Street, camera: Camera) -> None:
+        self._each_s = float(spec.frames / spec.fps)
+        last_s = float(max(spec.frames - 1, 1) / spec.fps)
+        self._cast: Callable[[], Cast] = lambda: _Actors(event, rng, street, camera, last_s)
+        self._start(0)
+
+    def _start(self, take: int) -> None:
+        self._take, self._actors = take, self._cast()
+        self.traffic, self.walkers = self._actors.traffic, self._actors.walkers
+
+    def advance(self, time_s: float) -> None:
+        """See Cast."""
+        take = int(time_s / self._each_s + 1e-6)
+        if take != self._take:
+            self._start(take)
+        self._actors.advance(max(time_s - take * self._each_s, 0.0))
 
 
 class _Actors:

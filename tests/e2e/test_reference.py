@@ -50,9 +50,9 @@ def test_fields_are_those_that_are_written(make_reference, streamdet, clips, tin
     for line in map(json.loads, (here / "walk.jsonl").read_text().splitlines()):
         written[line["type"]] |= set(fields(line)) - {"type"}
     live_only = {"wall_time", "latency_s", "dropped_before"}
-    zones_only = {"detections[].zones", "detections[].speed_mps"}
+    stages_only = {"detections[].zones", "detections[].speed_mps", "clip_class"}
     assert written["run"] == set(make_reference.JSON_LINES["run"]) - {"keypoints", "skeleton"}
-    assert written["frame"] == set(make_reference.JSON_LINES["frame"]) - live_only - zones_only - SHAPES
+    assert written["frame"] == set(make_reference.JSON_LINES["frame"]) - live_only - stages_only - SHAPES
     assert written["end"] == set(make_reference.JSON_LINES["end"]) - {"error"}
     assert set(json.loads((here / "walk.json").read_text())) == set(make_reference.REPORT)
 
@@ -60,9 +60,9 @@ def test_fields_are_those_that_are_written(make_reference, streamdet, clips, tin
 def test_fields_of_live_frames(make_reference, clips, tiny_model):
     result = next(stream(clips / "walk.mp4", tiny_model, conf=0.0))
     live = replace(result, frame=replace(result.frame, wall_time=datetime.now(UTC)), latency_s=0.1)
-    zones_only = {"detections[].zones", "detections[].speed_mps"}
+    stages_only = {"detections[].zones", "detections[].speed_mps", "clip_class"}
     written = set(fields(json.loads(frame_line(live)))) - {"type"}
-    assert written == set(make_reference.JSON_LINES["frame"]) - zones_only - SHAPES
+    assert written == set(make_reference.JSON_LINES["frame"]) - stages_only - SHAPES
 
 
 def test_fields_of_zones(make_reference, make_zones):
