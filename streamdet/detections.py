@@ -219,7 +219,7 @@ class Detections:
             ValueError: there are no masks.
         """
         plane = np.zeros((height, width), np.bool_)
-        for (left, top, right, bottom), part in self[[row]]._planes(width, height):
+        for (left, top, right, bottom), part in self[[row]].planes(width, height):
             plane[top:bottom, left:right] = part
         return plane
 
@@ -229,7 +229,7 @@ class Detections:
         Raises:
             ValueError: there are no masks.
         """
-        return [outlines(plane, *rectangle[:2]) for rectangle, plane in self._planes()]
+        return [outlines(plane, *rectangle[:2]) for rectangle, plane in self.planes()]
 
     def rles(self, width: int, height: int) -> list[dict[str, Any]]:
         """The masks as COCO's tools read them: {"size": [height, width], "counts": text} for each object.
@@ -240,10 +240,10 @@ class Detections:
         Raises:
             ValueError: there are no masks.
         """
-        return [coco_rle(plane, *at[:2], width, height) for at, plane in self._planes(width, height)]
+        return [coco_rle(plane, *at[:2], width, height) for at, plane in self.planes(width, height)]
 
-    def _planes(self, width: int | None = None, height: int | None = None) -> Iterator[tuple[Rectangle, Plane]]:
-        """The pixels of each box, and which of them are the object."""
+    def planes(self, width: int | None = None, height: int | None = None) -> Iterator[tuple[Rectangle, Plane]]:
+        """The pixels of each box, and which of them are the object; arguments as of `rles`."""
         if self.masks is None:
             raise ValueError("these detections have no masks: their detector gives boxes alone")
         for grid, rectangle in zip(self.masks, pixels_of(self.boxes, width, height).tolist(), strict=True):

@@ -70,6 +70,16 @@ def grid_of_rle(rle: Mapping[str, Any], box: Floats) -> Grids:
     return grid_of(plane_of(counts, height, tuple(pixels_of(box[None], width, height)[0].tolist())))
 
 
+def grid_of_outlines(segmentation: Sequence[Sequence[float]], box: Floats) -> Grids:
+    """(28, 28) grid over a box, (4,) xyxy in pixels, of outlines, each x1 y1 x2 y2 ... in pixels."""
+    left, top, right, bottom = pixels_of(box[None])[0].tolist()
+    plane = np.zeros((bottom - top, right - left), np.uint8)
+    corner = np.array([left, top]) + 0.5
+    parts = [np.rint(np.reshape(outline, (-1, 2)) - corner).astype(np.int32) for outline in segmentation]
+    cv2.fillPoly(plane, parts, 1)
+    return grid_of(plane > 0)
+
+
 def over_other_boxes(grids: Grids, boxes: Floats, others: Floats) -> Grids:
     """(N, 28, 28): the same masks as grids over other boxes, such as those clipped to the picture."""
     moved = np.flatnonzero((boxes != others).any(axis=1))

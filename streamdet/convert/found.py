@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamdet.convert.shapes import columns_of
 from streamdet.datasets.labels import LabelledSet, LabelledVideo
 from streamdet.datasets.open_set import holds_labels, open_set
 from streamdet.detections import Detections
@@ -120,4 +121,6 @@ def _results_of(video: LabelledVideo, classes: tuple[str, ...]) -> Iterator[Resu
             continue
         frame = Frame(video.name, 0, number, round(time_s / _MICROSECOND), _MICROSECOND, picture)
         scores = np.ones(len(labels.boxes))
-        yield Result(frame, Detections.of(labels.boxes, scores, labels.class_ids, classes, labels.track_ids))
+        shapes = columns_of(labels)
+        found = Detections.of(labels.boxes, scores, labels.class_ids, classes, labels.track_ids, **shapes)
+        yield Result(frame, found)

@@ -2,11 +2,13 @@
 
 from array import array
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.convert.found import Found
+from streamdet.convert.shapes import label_shapes
 from streamdet.errors import ConfigError
 from streamdet.hindsight.labels import ClipLabels
 from streamdet.hindsight.write.formats import write_labels
@@ -14,12 +16,13 @@ from streamdet.hindsight.write.labelled_file import LabelledFile
 
 
 class _Columns:
-    """The boxes of one source, 66 bytes each."""
+    """The boxes of one source, 66 bytes each, and what else they have where it is asked for."""
 
     def __init__(self) -> None:
         self.frames, self.class_ids, self.track_ids = array("q"), array("q"), array("q")
         self.boxes, self.scores = array("d"), array("d")
         self.times: dict[int, float] = {}
+        self.shapes: list[dict[str, Any]] = []
         self.size = (0, 0)
 
     def labels(self, min_frames: int) -> ClipLabels:
@@ -36,6 +39,7 @@ class _Columns:
             track_ids,
             sure,
             sure,
+            shapes=np.array(self.shapes, np.object_) if any(self.shapes) else None,
         )
         return labels if min_frames < 2 else labels[np.isin(track_ids, ids[counts >= min_frames])]
 
@@ -74,6 +78,8 @@ def write_tracks(found: Found, path: Path, form: str, video: Path | None, tolera
         mine.scores.extend(boxes.scores.tolist())
         mine.class_ids.extend(boxes.class_ids.tolist())
         mine.track_ids.extend(boxes.track_ids.tolist())
+        if form == "coco-vid":
+            mine.shapes.extend(label_shapes(result))
     files = [
         LabelledFile(
             video or path.parent / f"{source}.mp4",
@@ -81,6 +87,7 @@ def write_tracks(found: Found, path: Path, form: str, video: Path | None, tolera
             mine.times_s(),
             _of_one_class(mine.labels(min_frames)) if form != "coco-vid" else mine.labels(min_frames),
             tolerance_px,
+            found.skeleton,
         )
         for source, mine in columns.items()
         if mine.times

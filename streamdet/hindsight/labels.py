@@ -40,6 +40,7 @@ class ClipLabels:
         track_ids: (N,) int64, unique in the clip; -1 for a box that no track came to.
         sure: (N,) bool: a label; otherwise nothing inside the box counts.
         named: (N,) bool: whether detectors agree on the class.
+        shapes: (N,) dicts of what COCO has beside the box, such as segmentation; None where there are boxes alone.
     """
 
     frames: Ints
@@ -49,13 +50,15 @@ class ClipLabels:
     track_ids: Ints
     sure: NDArray[np.bool_]
     named: NDArray[np.bool_]
+    shapes: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def __getitem__(self, rows: NDArray[np.bool_] | Ints) -> Self:
         """Some of the labels."""
-        return type(self)(*(getattr(self, column.name)[rows] for column in fields(self)))
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        return replace(self, **{name: column[rows] for name, column in columns.items() if column is not None})
 
     def summary(self) -> str:
         """What there is, in words."""
@@ -154,8 +157,8 @@ def _with_loose(labels: ClipLabels, fused: Fused, names: Names, rules: Rules, sa
         none,
         none,
     )
-    columns = (np.concatenate([getattr(part, column.name) for part in (labels, more)]) for column in fields(labels))
-    both = ClipLabels(*columns)
+    names_of = (column.name for column in fields(labels) if column.name != "shapes")
+    both = ClipLabels(**{name: np.concatenate([getattr(part, name) for part in (labels, more)]) for name in names_of})
     return both[np.argsort(both.frames, kind="stable")]
 
 

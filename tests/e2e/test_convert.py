@@ -7,6 +7,8 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+import yaml
+from pycocotools import mask as coco_masks
 
 import streamdet as package
 from streamdet.convert.statistics import Statistics, Timeline
@@ -16,6 +18,7 @@ from streamdet.frames import Frame, RgbPicture, StreamEnded
 from streamdet.result import Result
 from streamdet.sinks.detection_files import open_detection_file
 from streamdet.sinks.jsonl import RunHeader
+from streamdet.skeleton import Skeleton
 
 CLASSES = ("person", "car")
 FRAMES = 30  # as walk.mp4 has
@@ -125,6 +128,93 @@ def test_a_yolo_folder_with_pictures_can_be_trained_on(streamdet, found, here):
     assert sum(map(len, boxes)) == 2 * FRAMES + 1
     assert len(list((here / "yolo" / "images").iterdir())) == FRAMES
     assert streamdet("convert", found, "-o", "yolo").status == 2  # it is not empty
+
+
+def disc():
+    y, x = np.mgrid[:28, :28]
+    return np.clip(128 + 400 * (0.9 - np.hypot(x - 13.5, y - 13.5) / 14), 0, 255)
+
+
+@pytest.fixture
+def shaped(here, clips):
+    """Lines whose objects have masks and keypoints, or one of both."""
+    (here / "walk.mp4").write_bytes((clips / "walk.mp4").read_bytes())
+
+    def write(name, *, masks=True, keypoints=True):
+        skeleton = Skeleton(("head", "foot"), ((0, 1),)) if keypoints else None
+        header = RunHeader("1", "m", None, CLASSES, skeleton)
+        file = open_detection_file(here / name, "jsonl", header, ["walk"], masks=True)
+        for index in range(FRAMES):
+            found = boxes_of(index)
+            points = np.stack([found.boxes[:, :2] + 2, found.boxes[:, 2:] - 2], axis=1)
+            points = np.concatenate([points, np.tile([[0.9], [0.1]], (len(found), 1, 1))], axis=2)
+            more = {"masks": np.repeat(disc()[None], len(found), axis=0)} if masks else {}
+            more |= {"keypoints": points} if keypoints else {}
+            frame = Frame("walk", 0, index, 512 * index, Fraction(1, 12800), PICTURE)
+            columns = found.boxes, found.scores, found.class_ids, CLASSES, found.track_ids
+            file.write(Result(frame, Detections.of(*columns, skeleton, **more)))
+        file.write(StreamEnded("walk", FRAMES))
+        file.close()
+        return here / name
+
+    return write
+
+
+def mask_iou(first, second):
+    return (first & second).sum() / (first | second).sum()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_coco_gets_masks_and_keypoints_and_gives_them_back(streamdet, shaped, here):
+    lines = shaped("walk.jsonl")
+    assert streamdet("convert", lines, "-o", "labels.json").status == 0
+    content = json.loads((here / "labels.json").read_text())
+    assert content["categories"][0]["keypoints"] == ["head", "foot"]
+    assert content["categories"][0]["skeleton"] == [[1, 2]]
+    results = list(package.read(lines))
+    rows = [row for row in content["annotations"] if row["image_id"] == 6]
+    assert len(rows) == 2
+    for row, number in zip(rows, range(2), strict=True):
+        plane = results[5].detections.mask(number, 160, 96)
+        np.testing.assert_array_equal(coco_masks.decode(row["segmentation"]).astype(bool), plane)
+        assert row["area"] == plane.sum()
+        x1, y1, *_ = results[5].detections.boxes[number].tolist()
+        assert row["keypoints"] == [x1 + 2, y1 + 2, 2, 0, 0, 0]
+        assert row["num_keypoints"] == 1
+    assert streamdet("convert", "labels.json", "-o", "back.jsonl").status == 0
+    for before, after in zip(results, package.read(here / "back.jsonl"), strict=True):
+        assert after.detections.keypoints[..., 2].tolist() == [[1, 0]] * len(before.detections)
+        for row in range(len(before.detections)):
+            found = (each.detections.mask(row, 160, 96) for each in (before, after))
+            assert mask_iou(*found) > 0.9
+
+
+def test_a_yolo_folder_has_outlines_of_masks(streamdet, shaped, here):
+    lines = shaped("walk.jsonl", keypoints=False)
+    assert streamdet("convert", lines, "-o", "yolo", "--video", "walk.mp4").status == 0
+    [first, second] = (here / "yolo" / "labels" / "walk_000005.txt").read_text().splitlines()
+    plane = next(each for each in package.read(lines) if each.index == 5).detections.mask(0, 160, 96)
+    class_id, *values = first.split()
+    outline = np.array(values, float).reshape(-1, 2) * [160, 96]
+    drawn = np.zeros((96, 160), np.uint8)
+    cv2.fillPoly(drawn, [np.floor(outline).astype(np.int32)], 1)
+    assert class_id == "0"
+    assert len(second.split()) > 5
+    assert mask_iou(drawn.astype(bool), plane) > 0.95
+    labelled = open_set(here / "yolo", "train")
+    boxes = [len(each.boxes) for video in labelled.videos for each in video.labels if each is not None]
+    assert sum(boxes) == 2 * FRAMES + 1
+
+
+def test_a_yolo_folder_has_keypoints(streamdet, shaped, here):
+    lines = shaped("walk.jsonl", masks=False)
+    assert streamdet("convert", lines, "-o", "yolo", "--video", "walk.mp4").status == 0
+    assert yaml.safe_load((here / "yolo" / "data.yaml").read_text())["kpt_shape"] == [2, 3]
+    first = (here / "yolo" / "labels" / "walk_000000.txt").read_text().splitlines()[0].split()
+    assert [float(value) for value in first[5:]] == pytest.approx([7 / 160, 12 / 96, 2, 0, 0, 0], abs=1e-6)
+    labelled = open_set(here / "yolo", "train")
+    boxes = [len(each.boxes) for video in labelled.videos for each in video.labels if each is not None]
+    assert sum(boxes) == 2 * FRAMES + 1
 
 
 def test_fiftyone(streamdet, found, here):

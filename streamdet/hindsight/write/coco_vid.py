@@ -25,7 +25,9 @@ def coco_vid(files: Sequence[LabelledFile], classes: Sequence[str], path: Path) 
         classes: of the labels.
         path: where it will lie; videos are named relative to its folder.
     """
-    categories = [{"id": index + 1, "name": name} for index, name in enumerate(classes)]
+    points = next((file.skeleton for file in files if file.skeleton is not None), None)
+    more = {} if points is None else {"keypoints": points.names, "skeleton": [[a + 1, b + 1] for a, b in points.links]}
+    categories = [{"id": index + 1, "name": name, **more} for index, name in enumerate(classes)]
     videos = [_video(index + 1, file, classes, path.parent) for index, file in enumerate(files)]
     yield f'{{"categories": {json.dumps(categories)},\n"videos": {json.dumps(videos)},\n"images": [\n'
     yield from _rows(chain.from_iterable(_images(files)))
@@ -79,6 +81,7 @@ def _annotations(files: Sequence[LabelledFile]) -> Iterator[dict[str, Any]]:
                 "track_id": int(labels.track_ids[row]),
                 "score": round(float(labels.scores[row]), 4),
                 "named": int(labels.named[row]),
+                **({} if labels.shapes is None else labels.shapes[row]),
             }
             number += 1
         first += len(file.times_s)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from streamdet.datasets.marks import IGNORE
 from streamdet.hindsight.labels import ClipLabels
+from streamdet.skeleton import Skeleton
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,6 +29,7 @@ class LabelledFile:
         times_s: (F,) float64, seconds of every frame.
         labels: its labels.
         tolerance_px: how far a box may be from the detection where a format moves it from keyframe to keyframe.
+        skeleton: of keypoints, where there are some.
     """
 
     path: Path
@@ -35,6 +37,7 @@ class LabelledFile:
     times_s: Floats
     labels: ClipLabels
     tolerance_px: float = TOLERANCE_PX
+    skeleton: Skeleton | None = None
 
     def of_classes(self, wanted: Sequence[int]) -> Self:
         """The labels of these classes alone, whose ids then are their places in this list."""
