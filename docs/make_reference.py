@@ -60,6 +60,7 @@ JSON_LINES = {
     },
     "event": {
         "source": "name of the source",
+        "clip": "with the stage `clips`: the video that shows it, below the folder of the stage, once it is complete",
         "kind": "`entered`, `appeared` (inside at first sight), `left`, `line`, `dwell` or `crowd`",
         "zone": "name of the area or line",
         "track": "track id of the object; null of `crowd`",

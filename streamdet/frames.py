@@ -92,6 +92,8 @@ class StreamInfo:
         pictures: of a folder of images: the file names of its frames, by their number.
         start_s, end_s: the part of the source that is read, in seconds from its start; None: from its start, to its
             end.
+        packets: of a live stream: its last packets as they came, a `media.packets.PacketRing`, where a stage of the job
+            asks for them.
     """
 
     location: str
@@ -109,6 +111,7 @@ class StreamInfo:
     pictures: tuple[str, ...] = ()
     start_s: float | None = None
     end_s: float | None = None
+    packets: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

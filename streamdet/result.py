@@ -32,6 +32,7 @@ class ZoneEvent:
         seconds: of left and dwell: how long the object has been inside.
         count: of a crowd: how many are inside.
         speed_mps: of the object, metres a second; None where unknown.
+        clip: the video that shows it, in the folder of the stage clips, once it is complete; None: there is none.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class ZoneEvent:
     seconds: float | None = None
     count: int | None = None
     speed_mps: float | None = None
+    clip: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SERVER = "Server"
 _NEEDED = ("fastapi", "uvicorn", "websockets", "prometheus_client")
-_STAGES = ("decode", "batch", "detect", "track", "zones")
+_STAGES = ("decode", "batch", "detect", "track", "zones", "clips")
 
 
 def serve(
@@ -77,7 +77,7 @@ def serve(
     ] = False,
     data: Annotated[
         Path,
-        typer.Option(metavar="DIR", rich_help_panel=SERVER, help="Folder of the events and of the token."),
+        typer.Option(metavar="DIR", rich_help_panel=SERVER, help="Folder of the events, their clips and of the token."),
     ] = Path("streamdet-data"),
     log_format: LogFormat = "text",
     verbose: Verbose = False,
@@ -136,7 +136,11 @@ def load_serving(sources: list[str], settings: Any, data: Path) -> tuple[Path, "
     stages = list(config.stages) if "stages" in config.model_fields_set else list(_STAGES)
     if "track" in stages and "zones" not in stages:
         stages.insert(stages.index("track") + 1, "zones")
-    return file, config.model_copy(update={"stages": tuple(stages)})
+    changes: dict[str, Any] = {"stages": tuple(stages)}
+    clips = config.settings_of("clips")
+    if "path" not in clips.model_fields_set:
+        changes["clips"] = clips.model_copy(update={"path": str(data / "clips")})
+    return file, config.model_copy(update=changes)
 
 
 def _serve(config: "PipelineConfig", file: Path, address: "Address", data: Path) -> int:

@@ -2,6 +2,7 @@
 
 from streamdet.errors import ConfigError
 from streamdet.jobs.config import PipelineConfig
+from streamdet.media.packets import PacketLimits
 from streamdet.models.options import DetectOptions
 from streamdet.stages.anonymise import AnonymiseSettings
 from streamdet.stages.detect import DetectSettings
@@ -50,3 +51,12 @@ def check_found(config: PipelineConfig, detect: DetectOptions) -> None:
         most = before.class_conf.get(name, before.conf)
         if detect.class_conf.get(name, detect.conf) > most:
             raise ConfigError(f"detect.conf: {name} is anonymised; expected at most {most:g} for it, see class_conf")
+
+
+def packets_of(config: PipelineConfig) -> PacketLimits | None:
+    """How much of the packets of its live sources a job keeps: none where somebody is anonymised, as they show them."""
+    wanted = (stage_entry(name).packets(config.settings_of(name)) for name in config.stages)
+    limits = [each for each in wanted if each is not None]
+    if not limits or _STAGE in config.stages:
+        return None
+    return PacketLimits(max(each.seconds for each in limits), max(each.bytes for each in limits))

@@ -28,6 +28,7 @@ from streamdet.jobs.events import (
 )
 from streamdet.jobs.outcome import Failure, Outcome
 from streamdet.jobs.plan import SourceJob, plan_joining
+from streamdet.jobs.privacy import packets_of
 from streamdet.jobs.resume.checkpoints import write_checkpoint
 from streamdet.jobs.resume.journals import Journals
 from streamdet.jobs.resume.resuming import about_state, read_state, same_runtime
@@ -108,6 +109,7 @@ class Session:
             config.settings(DecodeSettings),
             side_by_side=config.settings(BatchSettings).max_streams or 1,
             on_error=on_error,
+            packets=packets_of(config),
             watch=self._journals.started_by,
         )
         self.adjustments = Adjustments(config, detector)

@@ -7,6 +7,7 @@ from threading import Lock
 from streamdet.errors import ConfigError
 from streamdet.flow import Run, Stage
 from streamdet.media.live.kind import is_live
+from streamdet.media.packets import PacketLimits, PacketRing
 from streamdet.media.read.hwaccel import choose_device
 from streamdet.stages.decode import DecodeSettings, Input, OnError, decode, decode_live
 
@@ -20,6 +21,7 @@ class Streams:
         side_by_side: files that are read at the same time.
         on_error: what happens when a file fails, as in `decode`. A live source is connected to again; it fails where
             its part ends without a frame.
+        packets: how much of the packets of each live source is kept; None: nothing.
         watch: wraps every source's stage, to look at what it gives.
 
     Attributes:
@@ -36,11 +38,12 @@ class Streams:
         *,
         side_by_side: int = 1,
         on_error: OnError = "end",
+        packets: PacketLimits | None = None,
         watch: Callable[[Stage], Stage] | None = None,
     ) -> None:
         self._settings = settings
         self._hwaccel = choose_device(settings.hwaccel)
-        self._on_error = on_error
+        self._on_error, self._packets = on_error, packets
         self._watch = watch
         self._changing = Lock()
         self._run: Run | None = None
@@ -131,6 +134,7 @@ class Streams:
 
     def _decode_live(self, source: Input) -> Stage:
         settings = self._settings
+        source = replace(source, packets=PacketRing(self._packets) if self._packets is not None else None)
         return self._watched(decode_live(self._as_set(source), settings.live, settings.part, on_error=self._on_error))
 
     def _decode(self, sources: Sequence[Input]) -> Stage:

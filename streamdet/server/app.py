@@ -161,12 +161,13 @@ def _add_events(app: FastAPI, service: Service) -> None:
         zone: str | None = None,
         class_name: str | None = Query(None, alias="class"),
         since: float | None = None,
+        until: float | None = None,
         before: int | None = None,
         limit: int = Query(50, ge=1, le=500),
     ) -> list[Document]:
         """What happened at areas and lines, the newest first; `before` is the lowest id of the page before."""
         wanted = {"stream": stream, "kind": kind, "zone": zone, "class": class_name}
-        return service.store.find(before=before, limit=limit, since=since, **wanted)
+        return service.store.find(before=before, limit=limit, since=since, until=until, **wanted)
 
     @app.get("/api/events/{event}/picture.jpg")
     def event_picture(event: int) -> Response:
@@ -176,10 +177,26 @@ def _add_events(app: FastAPI, service: Service) -> None:
             raise KeyError(f"picture of an event {event}")
         return Response(found, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
+    @app.get("/api/events/{event}/clip.mp4")
+    def event_clip(event: int) -> FileResponse:
+        """The video of an event, once it is complete; in parts, where they are asked for."""
+        path = service.store.clip(event)
+        if path is None:
+            raise KeyError(f"clip of an event {event}")
+        return FileResponse(path, media_type="video/mp4", headers={"Cache-Control": "private, max-age=86400"})
+
     @app.get("/api/timeline")
-    def timeline(start: float, stream: str | None = None, hours: int = Query(24, ge=1, le=24 * 31)) -> list[int]:
+    def timeline(
+        start: float,
+        hours: int = Query(24, ge=1, le=24 * 31),
+        stream: str | None = None,
+        kind: str | None = None,
+        zone: str | None = None,
+        class_name: str | None = Query(None, alias="class"),
+    ) -> list[int]:
         """How many events there were in each hour from `start` (seconds since 1970) on."""
-        return service.store.per_hour(stream, start, hours)
+        wanted = {"stream": stream, "kind": kind, "zone": zone, "class": class_name}
+        return service.store.per_hour(start, hours, **wanted)
 
 
 def _add_observation(app: FastAPI, service: Service) -> None:

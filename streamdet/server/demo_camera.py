@@ -8,8 +8,8 @@ from fractions import Fraction
 from types import TracebackType
 from typing import Self
 
+from streamdet.drawing.thumbnail import encode_jpeg
 from streamdet.scenes.scene import SceneSpec, render
-from streamdet.server.live import encode
 
 _FPS = 10
 _FRAMES = 200
@@ -82,7 +82,7 @@ class DemoCamera:
 
     def _render(self) -> None:
         for frame in render(self._scene):
-            picture = encode(frame.image)
+            picture = encode_jpeg(frame.image)
             self._pictures.append(picture)
             self._started.set()
             if self._over:

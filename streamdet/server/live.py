@@ -14,15 +14,14 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-import cv2
 import numpy as np
 
+from streamdet.drawing.thumbnail import encode_jpeg
 from streamdet.frames import StreamEnded
 from streamdet.jobs.events import Event
 from streamdet.result import Result
 
 _WIDTHS = (480, 960, 1920)
-_QUALITY = 75
 _UNSEEN = 2  # pictures of a stream that are on their way to one viewer; more would only get old
 _MAX_FPS = 30.0
 _TEXTS = 200
@@ -229,13 +228,7 @@ def jpeg(result: Result, max_width: int) -> bytes:
     height = max(round(result.height * width / result.width), 1)
     picture = result.frame.picture
     rgb = picture.rgb() if width == result.width else picture.scaled(width, height)
-    return encode(np.asarray(rgb))
-
-
-def encode(rgb: Any) -> bytes:
-    """(H, W, 3) uint8 RGB as JPEG."""
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return data.tobytes()
+    return encode_jpeg(np.asarray(rgb))
 
 
 def header(result: Result, *, drawn: bool = False) -> dict[str, Any]:

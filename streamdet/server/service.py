@@ -21,9 +21,15 @@ from streamdet.server.live import Live
 from streamdet.server.metrics import Metrics
 from streamdet.server.status import Watch
 from streamdet.server.store import EventStore
+from streamdet.stages.clips import ClipSettings
 from streamdet.zones.options import ZoneOptions
 
 _JOIN_S = 10.0
+
+
+def _clips_of(session: Session) -> Path | None:
+    config = session.jobs[0].config
+    return Path(config.settings(ClipSettings).path) if "clips" in config.stages else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Service:
         stages = session.jobs[0].config.stages
         self.live = Live(drawn="annotate" in stages)
         self.watch = Watch(session)
-        self.store = EventStore(files.data / "events.sqlite")
+        self.store = EventStore(files.data / "events.sqlite", clips=_clips_of(session))
         self.metrics = CollectorRegistry()
         figures = Metrics(session, self.watch, self.live)
         self.metrics.register(figures)

@@ -113,6 +113,7 @@ def event_line(result: Result, event: ZoneEvent) -> dict[str, Any]:
         "seconds": _rounded(event.seconds, 3),
         "count": event.count,
         "speed_mps": _rounded(event.speed_mps, 2),
+        "clip": event.clip,
     }
     if result.frame.wall_time is not None:  # a live source
         line["wall_time"] = utc_text(result.frame.wall_time - timedelta(seconds=result.pts_s - event.time_s))

@@ -94,5 +94,6 @@ STAGE = StageEntry(
     _build,
     settings=AlertSettings,
     needs=frozenset({"detections", "zones"}),
+    uses=frozenset({"clips", "anonymity"}),
     output=OutputEntry("alerts", _plan),
 )

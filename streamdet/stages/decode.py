@@ -19,6 +19,7 @@ from streamdet.frames import Checkpoint, Frame, StreamEnded, StreamGap, StreamIn
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.source import LiveSource
 from streamdet.media.locations import SourceSpec, redact
+from streamdet.media.packets import PacketRing
 from streamdet.media.read.source import open_source
 from streamdet.media.timeline import Part
 from streamdet.stages.entry import StageEntry
@@ -105,6 +106,7 @@ class Input:
         leaving: set from any thread: it ends now.
         paused: set from any thread: nothing is read until it is cleared; a live source hangs up meanwhile.
         problem: of a live source: why there is no connection right now.
+        packets: keeps the last packets of a live source.
     """
 
     spec: SourceSpec
@@ -116,10 +118,11 @@ class Input:
     leaving: Event = field(default_factory=Event)
     paused: Event = field(default_factory=Event)
     problem: list[str] = field(default_factory=list)
+    packets: PacketRing | None = None
 
     def started(self, info: StreamInfo, part: Part) -> StreamStarted:
         """The marker of its start."""
-        info = replace(info, start_s=part.start_s, end_s=part.end_s)
+        info = replace(info, start_s=part.start_s, end_s=part.end_s, packets=self.packets)
         continues = self.continues
         if continues is not None and self.other_file and continues.size != (info.width, info.height):
             _log.warning(
@@ -257,7 +260,7 @@ def decode_live(source: Input, options: LiveOptions, part: Part | None = None, *
         drops: Counter[str] = Counter()
         with life.may_fail(on_error):
             while not over:
-                with LiveSource(spec, options, part) as opened:
+                with LiveSource(spec, options, part, source.packets) as opened:
                     yield from read(inbox, opened, life, joined)
                     life.undecodable += opened.undecodable
                     over = opened.over or not source.paused.is_set()

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 from streamdet.flow import Stage
 from streamdet.frames import StateSection
 from streamdet.media.locations import SourceSpec
+from streamdet.media.packets import PacketLimits
 from streamdet.models.contract import Detector
 from streamdet.models.options import KEEP, DetectOptions
 from streamdet.stages.outputs import OutputLog, Target
@@ -132,6 +133,7 @@ class StageEntry:
         why_not_saved: gives why its state cannot be saved with these settings; None where it can.
         output: what it writes; None where it writes nothing.
         copies_video: it writes the pictures of a source as they are stored, whatever the stages before it did to them.
+        packets: gives, from its settings, how much of the packets of live sources it needs; see `StreamInfo.packets`.
     """
 
     name: str
@@ -149,3 +151,4 @@ class StageEntry:
     why_not_saved: Callable[[Any], str | None] = lambda settings: None
     output: OutputEntry | None = None
     copies_video: bool = False
+    packets: Callable[[Any], PacketLimits | None] = lambda settings: None

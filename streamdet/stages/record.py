@@ -185,7 +185,7 @@ STAGE = StageEntry(
     lambda settings, context: build_files("record", settings, context),
     settings=RecordSettings,
     needs=frozenset({"detections"}),
-    uses=frozenset({"track_ids", "zones", "clip_class"}),
+    uses=frozenset({"track_ids", "zones", "clips", "clip_class"}),
     state=RecordState,
     output=OutputEntry("detections", plan_detections, surviving),
 )

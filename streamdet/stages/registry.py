@@ -18,6 +18,7 @@ _OWN = (
     "anonymise",
     "zones",
     "classify",
+    "clips",
     "crops",
     "annotate",
     "encode",

@@ -80,7 +80,7 @@ def make_zones(clips, tiny_model):
     def make():
         result = next(stream(clips / "walk.mp4", tiny_model, conf=0.0))
         events = (
-            ZoneEvent("line", "door", 0.0, 7, "person", direction="in", speed_mps=1.0),
+            ZoneEvent("line", "door", 0.0, 7, "person", direction="in", speed_mps=1.0, clip="yard/a.mp4"),
             ZoneEvent("left", "gate", 0.0, 7, "person", seconds=2.0),
             ZoneEvent("crowd", "gate", 0.0, count=3),
         )

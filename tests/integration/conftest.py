@@ -1,6 +1,8 @@
 """Real clips, made by a real encoder, and detections that follow a square in them."""
 
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -51,3 +53,19 @@ def find_square() -> Callable[[], Stage]:
             yield from (Result(frame, find(frame.image)) for frames in item for frame in frames)
 
     return lambda: Stage("detect", process)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A disk of that many KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(kibibytes: int) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "tmpfs", str(folder)]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("mounting a tmpfs needs root")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", str(folder)], capture_output=True, check=False)

@@ -19,6 +19,7 @@ from streamdet.media.live.handover import Arrival, Cause, Handover, Link
 from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.timeline import MAX_DEVIATION_S, TIME_BASE, LiveTimeline
 from streamdet.media.locations import SourceSpec
+from streamdet.media.packets import PacketRing
 from streamdet.media.read.deinterlace import Label, LabelledFrame, deinterlaced
 from streamdet.media.timeline import DEFAULT_RATE
 
@@ -42,12 +43,20 @@ class Reader:
         undecodable: packets so far that gave no frame because they are broken.
     """
 
-    def __init__(self, spec: SourceSpec, options: LiveOptions, handover: Handover, stride: int) -> None:
+    def __init__(
+        self,
+        spec: SourceSpec,
+        options: LiveOptions,
+        handover: Handover,
+        stride: int,
+        packets: PacketRing | None = None,
+    ) -> None:
         self.problem: str | None = None
         self._spec = spec
         self._options = options
         self._handover = handover
         self._stride = stride
+        self._packets = packets
         self._stop = Event()
         self._timeline = LiveTimeline()
         self._backoff = Backoff(options.first_retry_s, options.max_retry_s)
@@ -134,6 +143,8 @@ class Reader:
                 self._backlog = Backlog()
                 link = Link(self._connections, connection.rate, pixel_aspect(connection.stream))
                 self._connections += 1
+                if self._packets is not None:
+                    self._packets.connect(connection.stream if connection.timed else None)
                 for label, picture in deinterlaced(self._labelled(connection)):
                     arrived_s, sender_time = self._times.pop(label.index)
                     if label.index % self._stride == 0:
@@ -166,11 +177,15 @@ class Reader:
             self._index += 1
             sender_time = _sender_time(connection.container.start_time_realtime, pts_s)
             self._times[self._index] = placed.captured_s, sender_time
+            if self._packets is not None and pts_s is not None:
+                self._packets.align(placed.captured_s - float(pts_s))
             yield Label(self._index, placed.pts, round(frame.duration * time_base / TIME_BASE)), frame
 
     def _decoded(self, connection: Connection) -> Iterator[VideoFrame]:
         for packet in connection.packets():
             self._waited_s += connection.waited_s
+            if self._packets is not None:
+                self._packets.add(packet)
             self._gate = self._gate_at(connection, packet)
             if self._gate is not None:
                 self._index += 1

@@ -17,6 +17,7 @@ from streamdet.media.live.options import LiveOptions
 from streamdet.media.live.reader import Reader
 from streamdet.media.live.timeline import TIME_BASE
 from streamdet.media.locations import SourceSpec
+from streamdet.media.packets import PacketRing
 from streamdet.media.planes import picture_of
 from streamdet.media.read.orientation import orientation_of
 from streamdet.media.timeline import Part
@@ -36,7 +37,7 @@ class LiveSource:
     StreamGap wherever time was lost, which starts a new session: "reconnected", "resized" (the picture's size changed)
     and "stale" (no frame came for the options' stale_after_s). A stale stream that comes back gives a second gap of
     that same session, "reconnected" or "resumed", which says how much was lost. `start_s` and `end_s` of the part count
-    from the first frame.
+    from the first frame. `packets` gets all packets as they come, whether their frames are dropped or not.
 
     Attributes:
         name: the stream's name.
@@ -48,7 +49,13 @@ class LiveSource:
         SourceTimeout: no frame came at all before the part's end.
     """
 
-    def __init__(self, spec: SourceSpec, options: LiveOptions | None = None, part: Part | None = None) -> None:
+    def __init__(
+        self,
+        spec: SourceSpec,
+        options: LiveOptions | None = None,
+        part: Part | None = None,
+        packets: PacketRing | None = None,
+    ) -> None:
         options = options or LiveOptions()
         part = part or Part()
         self.name = spec.name
@@ -65,7 +72,7 @@ class LiveSource:
         self._unusable = 0
         max_age_s = options.max_staleness_s if options.freshest else None
         self._handover = Handover(newest_wins=options.freshest, max_age_s=max_age_s)
-        self._reader = Reader(spec, options, self._handover, part.stride)
+        self._reader = Reader(spec, options, self._handover, part.stride, packets)
         self._given = 0
         self._in_hand = False  # a frame is taken already, and comes after the gap before it
         self._items = self._deliver()

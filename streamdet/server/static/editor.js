@@ -1,6 +1,12 @@
-// Areas and lines that are drawn and dragged with a mouse, a finger or a pen; points are shares of the picture.
+// Areas, lines and grounds that are drawn and dragged with a mouse, a finger or a pen; points are shares of the picture.
 
 const REACH = 14; // pixels around a corner
+// Of each kind: the key of its points, how many it has at least and at most, and what is said while it is drawn.
+export const KINDS = {
+  lines: { key: "points", least: 2, most: 2, hint: "Click where the line starts, and where it ends. Esc cancels." },
+  areas: { key: "polygon", least: 3, most: 100, hint: "Click the corners. A click on the first one, or Enter, ends it. Esc cancels." },
+  grounds: { key: "image", least: 4, most: 4, hint: "Click the four corners of a rectangle on the ground: far left, far right, near right, near left. Esc cancels." },
+};
 
 const clamp = (value) => Math.min(Math.max(value, 0), 1);
 const rounded = (points) => points.map((point) => point.map((value) => Math.round(value * 1e4) / 1e4));
@@ -26,7 +32,7 @@ export class Editor {
 
   start(kind) {
     this.drawing = { kind, points: [] };
-    this.said(kind === "lines" ? "Click where the line starts, and where it ends. Esc cancels." : "Click the corners. A click on the first one, or Enter, ends it. Esc cancels.");
+    this.said(KINDS[kind].hint);
     this.canvas.classList.add("drawing");
     this.picture.draw();
   }
@@ -71,12 +77,12 @@ export class Editor {
     }
     event.preventDefault();
     const { kind, points } = this.drawing;
-    if (points.length > 2 && this.near(point, points[0])) {
+    if (kind === "areas" && points.length > 2 && this.near(point, points[0])) {
       this.finish();
       return;
     }
     if (!points.length || !this.near(point, points.at(-1))) points.push(point);
-    if (kind === "lines" && points.length === 2) this.finish();
+    if (points.length === KINDS[kind].most) this.finish();
     this.picture.draw();
   }
 
@@ -84,7 +90,7 @@ export class Editor {
     this.pointer = this.at(event);
     if (this.held) {
       const [dx, dy] = [this.pointer[0] - this.held.from[0], this.pointer[1] - this.held.from[1]];
-      const key = this.held.kind === "lines" ? "points" : "polygon";
+      const { key } = KINDS[this.held.kind];
       this.held.shape[key] = this.held.before.map(([x, y], n) =>
         this.held.corner === null || this.held.corner === n ? [clamp(x + dx), clamp(y + dy)] : [x, y]);
       this.held.moved = true;
@@ -97,7 +103,7 @@ export class Editor {
     const held = this.held;
     this.held = null;
     if (!held?.moved) return;
-    const key = held.kind === "lines" ? "points" : "polygon";
+    const { key } = KINDS[held.kind];
     held.shape[key] = rounded(held.shape[key]);
     this.save(held.kind, held.name, held.shape);
   }
@@ -105,18 +111,17 @@ export class Editor {
   finish() {
     if (!this.drawing) return;
     const { kind, points } = this.drawing;
-    if (points.length < (kind === "lines" ? 2 : 3)) return;
+    if (points.length < KINDS[kind].least) return;
     this.cancel();
-    const shape = kind === "lines" ? { points: rounded(points) } : { polygon: rounded(points) };
-    this.save(kind, null, shape);
+    this.save(kind, null, { [KINDS[kind].key]: rounded(points) });
   }
 
   // What a pointer takes hold of: a corner, or a whole line by its middle.
   find(point) {
-    const { areas, lines } = this.shapes();
     if (!this.picture.layers.zones) return null;
-    for (const [kind, list, key] of [["lines", lines, "points"], ["areas", areas, "polygon"]]) {
-      for (const [name, shape] of list) {
+    const shapes = this.shapes();
+    for (const [kind, { key }] of Object.entries(KINDS)) {
+      for (const [name, shape] of shapes[kind]) {
         const corner = shape[key].findIndex((each) => this.near(each, point));
         const middle = shape[key].reduce(([x, y], each) => [x + each[0] / shape[key].length, y + each[1] / shape[key].length], [0, 0]);
         if (corner >= 0 || this.near(middle, point)) {
@@ -135,8 +140,8 @@ export class Editor {
       c.fill();
     };
     if (this.picture.layers.zones && !this.drawing) {
-      const { areas, lines } = this.shapes();
-      for (const [, shape] of [...areas, ...lines]) for (const point of shape.polygon ?? shape.points) dot(point, 4, "#fff");
+      const shapes = this.shapes();
+      for (const [kind, { key }] of Object.entries(KINDS)) for (const [, shape] of shapes[kind]) for (const point of shape[key]) dot(point, 4, "#fff");
     }
     if (!this.drawing) return;
     const points = [...this.drawing.points, ...(this.pointer ? [this.pointer] : [])];

@@ -10,7 +10,7 @@ export function el(what, properties = {}, ...children) {
     else if (name.startsWith("aria-") || name === "for") element.setAttribute(name, value);
     else element[name] = value;
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(2).filter((child) => child !== null && child !== undefined));
   return element;
 }
 

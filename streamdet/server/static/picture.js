@@ -6,8 +6,8 @@ const TRAIL_S = 3;
 export const LAYERS = { boxes: true, names: true, trails: true, zones: true, heat: false };
 
 export class Picture {
-  // shapes(): {areas: [[name, shape]], lines: [[name, shape]]} of this stream.
-  constructor(canvas, layers, shapes = () => ({ areas: [], lines: [] })) {
+  // shapes(): {areas: [[name, shape]], lines: [[name, shape]], grounds: [[name, shape]]} of this stream.
+  constructor(canvas, layers, shapes = () => ({ areas: [], lines: [], grounds: [] })) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.layers = layers;
@@ -115,7 +115,7 @@ export class Picture {
 
   drawZones() {
     const c = this.context;
-    const { areas, lines } = this.shapes();
+    const { areas, lines, grounds } = this.shapes();
     const counts = Object.fromEntries(this.head.zones.map((zone) => [zone.name, zone.counts]));
     for (const [name, { polygon }] of areas) {
       const inside = counts[name]?.inside ?? 0;
@@ -127,6 +127,15 @@ export class Picture {
       c.stroke();
       const [x, y] = polygon.reduce((best, point) => (point[1] < best[1] ? point : best));
       this.label(`${name}: ${inside}`, x * this.canvas.width, y * this.canvas.height, "rgb(255 200 60)");
+    }
+    for (const [name, { image }] of grounds) {
+      this.path(image, true);
+      c.setLineDash([6 * this.unit, 5 * this.unit]);
+      c.lineWidth = 1.5 * this.unit;
+      c.strokeStyle = "rgb(140 230 150)";
+      c.stroke();
+      c.setLineDash([]);
+      this.label(name, image[0][0] * this.canvas.width, image[0][1] * this.canvas.height, "rgb(140 230 150)");
     }
     for (const [name, { points }] of lines) {
       this.path(points, false);

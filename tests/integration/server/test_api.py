@@ -1,5 +1,6 @@
 """The REST interface over a real socket: streams, areas and lines, events, figures, and who is not let in."""
 
+import io
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -96,6 +98,23 @@ def test_a_line_is_drawn_saved_and_counts_and_its_events_are_kept(serve, ask):
     assert ask(served, "DELETE", "/api/zones/lines/nothing").status == 404
     assert ask(served, "DELETE", "/api/zones/lines/the%20middle/of%20it").body["lines"] == {}
     assert "lines" not in yaml.safe_load(served.job.read_text())["zones"]
+
+
+def test_an_event_has_a_clip_that_is_fetched_in_parts(serve, ask):
+    served = serve(
+        "yard", zones=f"zones: {{hold_s: 0.1, lines: {{middle: {json.dumps(MIDDLE)}}}}}\nclips: {{after_s: 0.5}}\n"
+    )
+    wait_until(lambda: any(event["clip"] == "ready" for event in ask(served, "GET", "/api/events").body))
+    event = next(event for event in ask(served, "GET", "/api/events").body if event["clip"] == "ready")
+    path = f"/api/events/{event['id']}/clip.mp4"
+    whole, part = ask(served, "GET", path), ask(served, "GET", path, Range="bytes=100-199")
+    assert (whole.status, whole.headers["Content-Type"], whole.headers["Accept-Ranges"]) == (200, "video/mp4", "bytes")
+    assert (part.status, part.body) == (206, whole.body[100:200])
+    with av.open(io.BytesIO(whole.body)) as file:
+        frames = list(file.decode(video=0))
+    assert (frames[0].width, len(frames) > 5) == (320, True)
+    assert ask(served, "GET", "/api/events/999999/clip.mp4").status == 404
+    assert ask(served, "GET", path, token=None).status == 401
 
 
 def test_thresholds_change_while_it_runs(serve, ask):

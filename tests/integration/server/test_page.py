@@ -106,3 +106,63 @@ def test_signing_in_and_a_narrow_dark_screen(serve, open_page):
     page.wait("document.querySelector('.tile')")
     served.service.session.streams.pause(next(iter(served.service.session.sources)))
     page.wait("document.querySelector('.tile').dataset.state == 'paused'")
+
+
+AREA = """zones:
+  hold_s: 0.1
+  lines:
+    middle: {points: [[0.5, 0.0], [0.5, 1.0]]}
+clips: {before_s: 1, after_s: 0.5}
+"""
+
+
+def test_events_are_filtered_and_their_clips_are_played(serve, open_page):
+    served = serve("yard", zones=AREA)
+    page = open_page(f"{served.start}#/events", "404")
+    page.goto(f"{served.url}/#/events")
+    page.wait("document.querySelector('.event[data-clip=ready]')")
+    page.click_on(".event[data-clip=ready] .play")
+    page.wait("document.querySelector('dialog.player video')?.currentTime > 0.3")
+    assert page.evaluate("document.querySelector('video').videoWidth") == 320
+    page.click_on("dialog.player button")
+    page.wait("!document.querySelector('dialog')")
+    choose = (
+        "((key, value) => {{ const s = document.querySelector(`select[data-filter=${{key}}]`); s.value = value;"
+        " s.dispatchEvent(new Event('change')); }})({key!r}, {value!r})"
+    )
+    page.evaluate(choose.format(key="class", value="circle"))
+    page.wait("document.querySelectorAll('.event').length == 0")
+    assert page.evaluate("document.querySelector('.bars').getAttribute('aria-label')").endswith("0")
+    page.evaluate(choose.format(key="class", value="square"))
+    page.evaluate(choose.format(key="zone", value="middle"))
+    page.wait("document.querySelectorAll('.event').length > 0")
+    page.wait("[...document.querySelectorAll('.bars i')].some((bar) => bar.style.height == '100%')")
+    hour = page.evaluate("[...document.querySelectorAll('.bars i')].findIndex((bar) => bar.style.height == '100%')")
+    page.click_on(f".bars button:nth-child({1 + (hour + 12) % 24})")
+    page.wait("document.querySelectorAll('.event').length == 0")
+
+
+def test_four_points_give_speeds_and_a_line_counts_the_classes_that_are_chosen(serve, open_page):
+    served = serve("yard", zones=AREA)
+    page = open_page(served.start)
+    page.wait(MOVES)
+    page.click_on("a.tile")
+    page.wait(f"document.querySelector('{BIG}')?.dataset.boxes == 1")
+    page.click_on("#draw-ground")
+    for x, y in ((0.1, 0.3), (0.9, 0.3), (0.95, 0.9), (0.05, 0.9)):
+        page.click(*page.place_in(BIG, x, y))
+    page.wait("document.querySelector('.shape[data-name=\"ground 1\"]')")
+    page.evaluate(
+        "(() => { const i = document.querySelector('.shape[data-kind=grounds] .number input'); i.value = 40;"
+        "i.dispatchEvent(new Event('change')); })()"
+    )
+
+    def zones():
+        return yaml.safe_load(served.job.read_text())["zones"]
+
+    wait_until(lambda: zones().get("grounds", {}).get("ground 1", {}).get("metres", [[0]])[1] == [40, 10])
+    [name] = served.service.session.sources
+    wait_until(lambda: (speeds := served.service.live.latest(name).detections.speeds_mps) is not None and speeds > 0.5)
+    page.evaluate("document.querySelector('.shape[data-name=middle] details').open = true")
+    page.evaluate("document.querySelector('.shape[data-name=middle] details input[type=checkbox]').click()")
+    wait_until(lambda: zones()["lines"]["middle"].get("classes") == ["square"])

@@ -46,22 +46,6 @@ def fill(path, images, source_info):
     return said, writer.frames
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of that many KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def mount(kibibytes):
-        command = ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "tmpfs", str(folder)]
-        if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("mounting a tmpfs needs root")
-        return folder
-
-    yield mount
-    subprocess.run(["umount", str(folder)], capture_output=True, check=False)
-
-
 @contextmanager
 def file_size_limit(size):
     """Let no file of this process grow beyond that: a write fails with EFBIG, as a full disk does with ENOSPC."""
