@@ -63,9 +63,8 @@ def test_pictures_move_with_their_boxes_and_an_area_is_drawn_dragged_and_fires(s
     page.click_on(".shape[data-name='line 1'] button")
     wait_until(lambda: "lines" not in saved())
 
-    page.evaluate(
-        "[...document.querySelectorAll('[aria-label=Classes] label')].find((label) => label.textContent == 'square').click()"
-    )
+    labels = "[...document.querySelectorAll('[aria-label=Classes] label')]"
+    page.evaluate(f"{labels}.find((label) => label.textContent == 'square').click()")
     page.wait(f"document.querySelector('{BIG}').dataset.boxes == 0")
     page.evaluate("location.hash = '#/events'")
     page.wait("document.querySelectorAll('.events .event').length > 1")
