@@ -21,7 +21,7 @@ from streamdet.scenes.scene import SceneSpec
 from streamdet.training.classify.clips import ClipSet, LabelledClip
 from streamdet.training.classify.config import AugmentConfig, ClassifyConfig
 from streamdet.training.classify.fit import ClipFit
-from streamdet.training.classify.judge import judge
+from streamdet.training.classify.judge import Validation
 
 FRAMES, FPS = 12, 4
 HEIGHT, WIDTH = 48, 80
@@ -79,10 +79,13 @@ def main() -> None:
         hidden=128,
         epochs=arguments.epochs,
         batch=16,
+        rate=3e-3,
+        dropout=0.3,
         carry=0.0,
         augment=AugmentConfig(rotation_deg=5.0, shift=0.05),
     )
     rows = []
+    held_out = Validation(val, 16)
     for name, forgetful in (("with memory", False), ("without", True)):
         own = config.model_copy(update={"forgetful": forgetful})
         torch.manual_seed(0)
@@ -90,9 +93,9 @@ def main() -> None:
         folder = arguments.cache / name.replace(" ", "-")
         folder.mkdir(exist_ok=True)
         fit.run(folder, lambda row: print({key: round(value, 3) for key, value in row.items()}, flush=True))
-        rows.append((name, judge(fit.model, val, 8).accuracy))
+        rows.append((name, held_out.judge(fit.model).accuracy))
         if not forgetful:
-            shuffled = [judge(fit.model, val, 8, shuffle=seed).accuracy for seed in range(5)]
+            shuffled = [held_out.judge(fit.model, shuffle=seed).accuracy for seed in range(5)]
             rows.append(("with memory, frames shuffled", float(np.mean(shuffled))))
     print(f"\n{len(train)} clips to train on, {len(val)} to validate on, {config.epochs} epochs\n")
     print("| classifier | right |\n| --- | --- |")

@@ -19,7 +19,7 @@ from streamdet.training.classify.augment import change_clip
 from streamdet.training.classify.clips import ClipSet, LabelledClip
 from streamdet.training.classify.config import ClassifyConfig
 from streamdet.training.classify.figures import Row, write_figures
-from streamdet.training.classify.judge import Judged, judge
+from streamdet.training.classify.judge import Judged, Validation
 from streamdet.training.saved_run import read_run, saved_run, write_run
 
 _WARM_UP_SHARE = 0.15
@@ -44,6 +44,7 @@ class ClipFit:
         self.rows: list[Row] = []
         self._clips, self._config = clips, config
         self._copies: Tensor | None = None
+        self._validation = Validation(clips.val, config.batch, frozen=config.freeze)
         model.backbone.requires_grad_(not config.freeze)
         rest = [p for name, p in model.named_parameters() if not name.startswith("backbone.")]
         groups = [{"params": rest}] + ([] if config.freeze else [{"params": list(model.backbone.parameters())}])
@@ -72,7 +73,7 @@ class ClipFit:
         judged = None
         for epoch in range(self.epoch, self._config.epochs):
             loss, accuracy = self._train(epoch)
-            judged = judge(self.model, self._clips.val, self._config.batch)
+            judged = self._validation.judge(self.model)
             row = {
                 "epoch": epoch + 1,
                 "train_loss": loss,

@@ -8,7 +8,7 @@ import torch
 from streamdet.errors import ConfigError
 from streamdet.models.classify.network import ClipClassifier, load_classifier
 from streamdet.training.classify.fit import ClipFit
-from streamdet.training.classify.judge import judge
+from streamdet.training.classify.judge import Validation
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +28,16 @@ def trained(squares, recipe, tmp_path_factory):
 
 def test_memory_tells_what_no_single_frame_shows(trained, squares) -> None:
     fit, folder = trained()
-    with_memory = judge(fit.model, squares.val, 8).accuracy
-    shuffled = np.mean([judge(fit.model, squares.val, 8, shuffle=seed).accuracy for seed in range(5)])
-    without = judge(trained(forgetful=True)[0].model, squares.val, 8).accuracy
+    held_out = Validation(squares.val, 8)
+    with_memory = held_out.judge(fit.model).accuracy
+    shuffled = np.mean([held_out.judge(fit.model, shuffle=seed).accuracy for seed in range(5)])
+    without = held_out.judge(trained(forgetful=True)[0].model).accuracy
     assert with_memory >= 0.95
     assert without == pytest.approx(0.5, abs=0.1)
     assert shuffled < 0.75
 
     model, _ = load_classifier(folder / "clips.safetensors")
-    assert judge(model, squares.val, 8).accuracy == pytest.approx(fit.best)
+    assert held_out.judge(model).accuracy == pytest.approx(fit.best)
 
 
 def test_figures_of_every_epoch(trained) -> None:
