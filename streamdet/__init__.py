@@ -31,6 +31,7 @@ from streamdet.version import __version__
 if TYPE_CHECKING:
     from streamdet.detections import Detections
     from streamdet.drawing.pictures import view
+    from streamdet.explanation.explain import explain
     from streamdet.frames import Frame
     from streamdet.jobs.read import read
     from streamdet.jobs.stream import stream
@@ -59,6 +60,7 @@ __all__ = [
     "StageError",
     "StreamdetError",
     "__version__",
+    "explain",
     "load",
     "probe",
     "read",
@@ -71,6 +73,7 @@ _HEAVY = {
     "Detector": "streamdet.models.contract",
     "Frame": "streamdet.frames",
     "Result": "streamdet.result",
+    "explain": "streamdet.explanation.explain",
     "load": "streamdet.runtimes.loading",
     "probe": "streamdet.media.read.probe",
     "read": "streamdet.jobs.read",

@@ -21,7 +21,7 @@ LAYERS = (
     {"runtimes"},
     {"stages"},
     {"evaluation", "hindsight", "jobs"},
-    {"training", "convert"},
+    {"training", "convert", "explanation"},
     {"server"},
     {"cli"},
 )

@@ -17,6 +17,7 @@ from streamdet.cli.demo import demo as demo_command
 from streamdet.cli.doctor import doctor as doctor_command
 from streamdet.cli.eval import evaluate
 from streamdet.cli.exit_status import DONE, WRONG, guard
+from streamdet.cli.explain import explain as explain_command
 from streamdet.cli.export import export
 from streamdet.cli.help import GroupedCommand
 from streamdet.cli.label import label as label_command
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 for command in (
     *(run_command, serve_command, demo_command, probe_command, scene_command, doctor_command, bench_command),
-    *(label_command, convert_command, stats_command),
+    *(label_command, convert_command, stats_command, explain_command),
 ):
     app.command(cls=GroupedCommand)(command)  # named as its function
 app.command(cls=GroupedCommand)(train)

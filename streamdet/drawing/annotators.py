@@ -13,6 +13,7 @@ from streamdet.drawing.hiding import HidingAnnotator
 from streamdet.drawing.keypoints import KeypointAnnotator
 from streamdet.drawing.labels import LabelAnnotator
 from streamdet.drawing.masks import MaskAnnotator
+from streamdet.drawing.memory import MemoryAnnotator
 from streamdet.drawing.options import AnnotateOptions
 from streamdet.drawing.traces import TraceAnnotator
 from streamdet.drawing.zones import ZoneAnnotator
@@ -50,6 +51,7 @@ class StreamAnnotator:
             self._traces,
             BoxAnnotator(options),
             KeypointAnnotator(options),
+            MemoryAnnotator(options),
             LabelAnnotator(options),
         )
 

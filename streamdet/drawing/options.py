@@ -26,6 +26,8 @@ class AnnotateOptions(Section):
         traces_s: seconds of each track's path that are drawn; 0 for none.
         masks: what belongs to each object is tinted, where the model gives masks.
         keypoints: points and the lines between them, where the model gives some.
+        memory: beside each box a bar, filled as far as the box is due to earlier frames; objects that were not found
+            but are held are tinted.
         zones: areas and lines with their counts, and the heat map, of a job with the stage zones.
         hide: classes whose boxes are made unrecognisable.
         hide_by: how.
@@ -38,6 +40,7 @@ class AnnotateOptions(Section):
     traces_s: float = Field(default=0.0, ge=0, le=600, allow_inf_nan=False)
     masks: bool = True
     keypoints: bool = True
+    memory: bool = False
     zones: bool = True
     hide: tuple[str, ...] = ()
     hide_by: Literal["blur", "pixelate"] = "blur"

@@ -6,6 +6,7 @@ Shapes: N tracks, D boxes of one frame, K classes of the detector, E numbers of 
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamdet.tracking.memory.association import Association, Step
 from streamdet.tracking.memory.features import COLUMN, features, logit
@@ -70,6 +71,7 @@ class ObjectMemory:
         lstm: (N, 128) float32, hidden and cell of each track.
         evidence: (N, K) float64, for each class.
         heads: (N, 12) float32, what the network said last.
+        gates: (N, 4H) of each track in the last step, see `Network.gates`.
         usual_dt_s, counted: mean time between frames, and of how many; `clear` leaves them.
     """
 
@@ -94,6 +96,7 @@ class ObjectMemory:
         self.lstm = np.zeros((0, 2 * HIDDEN), np.float32)
         self.evidence = np.zeros((0, self._classes))
         self.heads = np.zeros((0, OUTPUTS), np.float32)
+        self.gates: NDArray[np.floating] = np.zeros((0, 4 * HIDDEN))
 
     def step(
         self,
@@ -129,12 +132,14 @@ class ObjectMemory:
         if looks is not None and embeddings is not None and len(embeddings):
             seen = embeddings[step.rows] * matched[:, None].astype(np.float32)
         self.heads = self._network.step(x, seen, self.lstm)
+        self.gates = self._network.gates
         self._weigh(matched, class_scores, step)
         kept = association.alive()
         refined = self._refined(step, x, place, matched, scores, size, kept, trust)
         if kept is not None:
             association.tracks.keep(kept)
             self.lstm, self.evidence, self.heads = self.lstm[kept], self.evidence[kept], self.heads[kept]
+            self.gates = self.gates[kept]
         loose = np.flatnonzero(step.owners < 0)
         if not len(loose):
             return refined

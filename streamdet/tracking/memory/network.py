@@ -149,10 +149,14 @@ class Network:
 
     Args:
         weights: of the network.
+
+    Attributes:
+        gates: (N, 4H) of the last step, 0 to 1: input, forget, new (a half is zero), output.
     """
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
+        self.gates: NDArray[np.floating] = np.zeros((0, 4 * HIDDEN), np.float32)
 
     def step(self, x: Floats32, seen: Floats32 | None, state: Floats32) -> Floats32:
         """One frame of every track.
@@ -180,7 +184,7 @@ class Network:
         gates[:, h : 2 * h] += w.peepholes[1] * cell
         gates[:, 3 * h :] += w.peepholes[2] * cell
         gates[:, 2 * h : 3 * h] *= 2
-        gates = sigmoid(gates)
+        self.gates = gates = sigmoid(gates)
         cell *= gates[:, h : 2 * h]
         cell += gates[:, :h] * (gates[:, 2 * h : 3 * h] * 2 - 1)  # tanh by a sigmoid
         np.multiply(gates[:, 3 * h :], np.tanh(cell), out=hidden)

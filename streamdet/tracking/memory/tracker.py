@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from streamdet.detections import Detections
 from streamdet.tracking.memory import filters
 from streamdet.tracking.memory.association import MIN_SCORE
 from streamdet.tracking.memory.memory import ObjectMemory, Refined, class_of
-from streamdet.tracking.memory.network import Weights, load_weights
+from streamdet.tracking.memory.network import HIDDEN, Weights, load_weights
 from streamdet.tracking.memory.shapes import NAMES, Shapes
 from streamdet.tracking.memory.tracks import Floats, Ints, Tracks
 from streamdet.tracking.options import TrackOptions
@@ -38,6 +38,20 @@ def _weights(path: str) -> Weights:
 def lowest_score(conf: float) -> float:
     """Lowest score of the boxes that the memory makes use of, if it is to show objects from `conf` on."""
     return min(conf, MIN_SCORE)
+
+
+class TrackGates(NamedTuple):
+    """How the LSTM of one track works: means over its 64 cells.
+
+    Attributes:
+        input, forget, output: how far each gate is open, 0 to 1.
+        cell: size of what is remembered, 0 to 1.
+    """
+
+    input: float
+    forget: float
+    output: float
+    cell: float
 
 
 class MemoryTracker:
@@ -117,6 +131,15 @@ class MemoryTracker:
             carried=np.ones(len(rows), bool),
             **self._shapes.at(rows, inside),
         )
+
+    def gates(self) -> dict[int, TrackGates]:
+        """What the LSTM of each object that is shown did in the last step, by track id."""
+        if self._memory is None or len(self._memory.gates) != len(self._numbers):
+            return {}
+        i, f, _, o = self._memory.gates.reshape(len(self._numbers), 4, HIDDEN).mean(axis=2).T
+        cell = np.abs(np.tanh(self._memory.lstm[:, HIDDEN:])).mean(axis=1)
+        rows = np.flatnonzero(self._shown & (self._numbers >= 0))
+        return {int(self._numbers[row]): TrackGates(*(float(part[row]) for part in (i, f, o, cell))) for row in rows}
 
     def reset(self) -> None:
         """See Tracker."""
