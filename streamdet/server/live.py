@@ -14,14 +14,18 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
+import cv2
 import numpy as np
 
+from streamdet.detections import Detections
 from streamdet.drawing.thumbnail import encode_jpeg
 from streamdet.frames import StreamEnded
 from streamdet.jobs.events import Event
 from streamdet.result import Result
+from streamdet.skeleton import skeleton_of
 
 _WIDTHS = (480, 960, 1920)
+_ROUGH_PX = 1.5  # how far a corner of an outline may be off
 _UNSEEN = 2  # pictures of a stream that are on their way to one viewer; more would only get old
 _MAX_FPS = 30.0
 _TEXTS = 200
@@ -250,6 +254,7 @@ def header(result: Result, *, drawn: bool = False) -> dict[str, Any]:
     }
     if result.frame.captured_s is not None:
         head["age_ms"] = round(1000 * (monotonic() - result.frame.captured_s))
+    head |= _shapes(found)
     if found.speeds_mps is not None:
         head["speeds"] = [None if v != v else round(v, 2) for v in found.speeds_mps.tolist()]  # noqa: PLR0124
     if zones.heat is not None:
@@ -257,3 +262,17 @@ def header(result: Result, *, drawn: bool = False) -> dict[str, Any]:
         grid = (255 * np.sqrt(zones.heat / hottest)).astype(np.uint8)
         head["heat"] = {"columns": grid.shape[1], "rows": grid.shape[0], "cells": base64.b64encode(grid).decode()}
     return head
+
+
+def _shapes(found: Detections) -> dict[str, Any]:
+    """Outlines of each object's parts, and keypoints with the lines between them, where there are some."""
+    shapes: dict[str, Any] = {}
+    if found.masks is not None:
+        shapes["masks"] = [
+            [cv2.approxPolyDP(part, _ROUGH_PX, True)[:, 0].round(1).tolist() for part in parts]
+            for parts in found.polygons()
+        ]
+    if found.keypoints is not None:
+        shapes["keypoints"] = np.nan_to_num(found.keypoints.astype(np.float64)).round(2).tolist()
+        shapes["links"] = (found.skeleton or skeleton_of(found.keypoints.shape[1])).links
+    return shapes

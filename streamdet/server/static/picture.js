@@ -3,7 +3,8 @@
 import { colour } from "./page.js";
 
 const TRAIL_S = 3;
-export const LAYERS = { boxes: true, names: true, trails: true, zones: true, heat: false };
+const SURE = 0.3; // score from which a keypoint is drawn
+export const LAYERS = { boxes: true, names: true, trails: true, zones: true, masks: true, heat: false };
 
 export class Picture {
   // shapes(): {areas: [[name, shape]], lines: [[name, shape]], grounds: [[name, shape]]} of this stream.
@@ -69,6 +70,7 @@ export class Picture {
     if (this.layers.heat && this.head.heat) this.drawHeat();
     if (this.layers.zones) this.drawZones();
     if (this.layers.trails) this.drawTrails();
+    if (this.layers.masks && !this.head.drawn) this.drawMasks();
     if (!this.head.drawn) this.drawBoxes();
     this.over?.(c, width, height, this.unit);
   }
@@ -94,12 +96,49 @@ export class Picture {
     }
   }
 
+  tint(n) {
+    const track = this.head.tracks[n];
+    return track >= 0 ? colour(track) : "hsl(0 0% 80%)";
+  }
+
+  // Masks as outlines, and keypoints with the lines of their skeleton.
+  drawMasks() {
+    const c = this.context;
+    const [sx, sy] = [this.canvas.width / this.head.width, this.canvas.height / this.head.height];
+    this.head.masks?.forEach((parts, n) => {
+      c.beginPath();
+      for (const part of parts) {
+        part.forEach(([x, y], corner) => (corner ? c.lineTo(x * sx, y * sy) : c.moveTo(x * sx, y * sy)));
+        c.closePath();
+      }
+      c.fillStyle = this.tint(n);
+      c.globalAlpha = 0.4;
+      c.fill();
+      c.globalAlpha = 1;
+    });
+    this.head.keypoints?.forEach((points, n) => {
+      c.strokeStyle = this.tint(n);
+      c.lineWidth = 2 * this.unit;
+      c.beginPath();
+      for (const [from, to] of this.head.links) {
+        if (Math.min(points[from][2], points[to][2]) < SURE) continue;
+        c.moveTo(points[from][0] * sx, points[from][1] * sy);
+        c.lineTo(points[to][0] * sx, points[to][1] * sy);
+      }
+      c.stroke();
+      c.fillStyle = "white";
+      for (const [x, y, score] of points) {
+        if (score >= SURE) c.fillRect(x * sx - 2 * this.unit, y * sy - 2 * this.unit, 4 * this.unit, 4 * this.unit);
+      }
+    });
+  }
+
   drawBoxes() {
     const c = this.context;
     const [sx, sy] = [this.canvas.width / this.head.width, this.canvas.height / this.head.height];
     this.head.boxes.forEach(([x1, y1, x2, y2], n) => {
       const track = this.head.tracks[n];
-      const tint = track >= 0 ? colour(track) : "hsl(0 0% 80%)";
+      const tint = this.tint(n);
       if (this.layers.boxes) {
         c.lineWidth = 2 * this.unit;
         c.strokeStyle = tint;

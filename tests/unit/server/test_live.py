@@ -1,0 +1,35 @@
+"""What the page gets of a result."""
+
+import json
+
+import numpy as np
+import pytest
+
+from streamdet.detections import Detections
+from streamdet.server.live import header
+from streamdet.skeleton import Skeleton
+
+
+def test_masks_are_outlines_and_keypoints_have_their_lines(make_result):
+    result = make_result([(10, 5, 38, 33, 0.9, 0, 3)])
+    found = result.detections
+    mask = np.full((1, 28, 28), 255, np.uint8)
+    mask[:, 14:] = 0
+    more = Detections.of(
+        found.boxes,
+        found.scores,
+        found.class_ids,
+        found.classes,
+        found.track_ids,
+        Skeleton(("head", "foot"), ((0, 1),)),
+        masks=mask,
+        keypoints=[[[12, 8, 0.9], [np.nan, 20, 0.1]]],
+    )
+    head = json.loads(json.dumps(header(result.with_detections(more)), allow_nan=False))
+    [[outline]] = head["masks"]
+    low, high = np.min(outline, axis=0), np.max(outline, axis=0)
+    assert [*low, *high] == pytest.approx([10, 5, 38, 19], abs=1)
+    assert len(outline) < 8
+    assert head["keypoints"] == [[[12, 8, 0.9], [0, 20, 0.1]]]
+    assert head["links"] == [[0, 1]]
+    assert not {"masks", "keypoints", "links"} & set(header(result))
