@@ -22,7 +22,7 @@ LAYERS = (
     {"stages"},
     {"evaluation", "hindsight", "jobs"},
     {"training", "convert", "explanation"},
-    {"server"},
+    {"server", "cluster"},
     {"cli"},
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

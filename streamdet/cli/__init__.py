@@ -19,7 +19,7 @@ from streamdet.cli.eval import evaluate
 from streamdet.cli.exit_status import DONE, WRONG, guard
 from streamdet.cli.explain import explain as explain_command
 from streamdet.cli.export import export
-from streamdet.cli.help import GroupedCommand
+from streamdet.cli.help import GroupedCommand, RunCommand
 from streamdet.cli.label import label as label_command
 from streamdet.cli.messages import messages
 from streamdet.cli.probe import probe as probe_command
@@ -38,8 +38,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(cls=RunCommand)(run_command)
 for command in (
-    *(run_command, serve_command, demo_command, probe_command, scene_command, doctor_command, bench_command),
+    *(serve_command, demo_command, probe_command, scene_command, doctor_command, bench_command),
     *(label_command, convert_command, stats_command, explain_command),
 ):
     app.command(cls=GroupedCommand)(command)  # named as its function

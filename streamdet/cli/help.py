@@ -7,6 +7,8 @@ from typer.core import TyperCommand
 
 from streamdet.cli.options import MESSAGES
 
+_ADDRESS = re.compile(r"auto|local|ray://\S+|[\w.\-\[\]:]+:\d{1,5}")
+
 
 class GroupedCommand(TyperCommand):
     """A command whose help lists arguments, options without a `rich_help_panel`, and then a group for each panel."""
@@ -38,3 +40,15 @@ def with_defaults(text: str) -> str:
             section, _, key = name.partition(".")
             text = text.replace(f"{{{name}}}", str(getattr(job.settings_of(section), key)))
     return text
+
+
+class RunCommand(GroupedCommand):
+    """A command whose `--ray` may stand without an address."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Say `local` where the next word is no address of a cluster."""
+        words = list(args)
+        for place, word in enumerate(args):
+            if word == "--ray" and not _ADDRESS.fullmatch("".join(args[place + 1 : place + 2])):
+                words[place] = "--ray=local"
+        return super().parse_args(ctx, words)

@@ -19,10 +19,12 @@ from streamdet.cli.options import (
     Quiet,
     Verbose,
 )
+from streamdet.errors import ConfigError
 from streamdet.yaml_file import Override, find_yaml
 
 CONTINUE = "Continue"
 JOB = "Job file"
+MANY = "Many files"
 
 
 def run(
@@ -33,15 +35,6 @@ def run(
             metavar="SOURCE",
             help="Files, folders or globs of images or videos ('in/**/*.mp4' searches folders in folders); rtsp, rtmp, "
             "srt, udp or http(s) addresses; the number of a camera; - for standard input; or @list.txt.",
-        ),
-    ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="I/N",
-            rich_help_panel=INPUT,
-            help="Only every N-th source, from the I-th on, counted from 0: one of N jobs that share the work. "
-            "Default: all.",
         ),
     ] = None,
     start: Annotated[
@@ -349,6 +342,24 @@ def run(
             "--set", metavar="KEY=VALUE", rich_help_panel=JOB, help="Set one value of the job; may be repeated."
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            rich_help_panel=MANY,
+            help="Only every N-th source, from the I-th on, counted from 0: one of N jobs that share the work. "
+            "Default: all.",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            rich_help_panel=MANY,
+            help="Give the files to the workers of a Ray cluster: host:port, ray://host:port, or auto for the one of "
+            "this machine. Without an address: a Ray that is started here for this job. Needs streamdet[ray].",
+        ),
+    ] = None,
     progress: Progress = None,
     log_format: LogFormat = "text",
     verbose: Verbose = False,
@@ -366,6 +377,7 @@ def run(
     with collector_at_rest():
         from streamdet.cli.job import run_job  # loads NumPy, FFmpeg and OpenCV
         from streamdet.cli.window import Windows, check_display
+        from streamdet.cluster.planning import needs_pieces
         from streamdet.jobs.config import load_job
         from streamdet.jobs.watched import SourcesFile
 
@@ -377,4 +389,10 @@ def run(
     if file is not None and not options["sources"]:
         watched = SourcesFile(file, lambda: load_job(file, overrides).sources)
     inputs = [] if file is None else [file]
+    if ray is not None or needs_pieces(config):
+        from streamdet.cli.files import run_files
+
+        if show:
+            raise ConfigError("--show needs the pictures here; not with --ray and buckets")
+        return run_files(config, progress, ray, inputs)
     return run_job(config, progress, inputs, watched, Windows() if show else None).exit_status

@@ -61,7 +61,7 @@ def report_of(outcome: Outcome, jobs: Sequence[SourceJob], detector: Detector, e
         "failures": [
             {"what": failure.what, "source": failure.source, "message": failure.message} for failure in outcome.failures
         ],
-        "settings": _settings(jobs[0].config),
+        "settings": settings_of(jobs[0].config),
         "machine": machine(),
     }
 
@@ -108,7 +108,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _settings(config: PipelineConfig) -> dict[str, Any]:
+def settings_of(config: PipelineConfig) -> dict[str, Any]:
     """The job's settings without its sources, which may hold a password, and without those in other addresses."""
 
     def shown(value: Any) -> Any:

@@ -36,7 +36,8 @@ _CREDENTIALS = re.compile(_URL_START + r"[^\s/?#]*@", re.IGNORECASE)
 # A password with an unescaped / ? or # in it breaks that rule; it must not be shown even so. host:554/ is no password.
 _BROKEN_CREDENTIALS = re.compile(_URL_START + r"[^\s/@:\[]*:(?!\d{1,5}[/?#])\S*@", re.IGNORECASE)
 _SECRET_PARAMETERS = re.compile(
-    r"([?&;/](?:user(?:name)?|login|pass(?:word|wd)?|pwd|pw|(?:access_?|auth_?)?token|auth|api_?key|key|secret|sig(?:nature)?)=)"
+    r"([?&;/](?:x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|awsaccesskeyid|"
+    r"user(?:name)?|login|pass(?:word|wd)?|pwd|pw|(?:access_?|auth_?)?token|auth|api_?key|key|secret|sig(?:nature)?)=)"
     r"[^&;\s'\"]+",
     re.IGNORECASE,
 )
@@ -91,7 +92,7 @@ def expand_sources(arguments: Sequence[str], taken: Iterable[str] = ()) -> list[
         SourceOpenError: a file or list does not exist.
         ConfigError: a folder or glob holds nothing to read, or a URL has an unknown scheme.
     """
-    return list(_with_unique_names((spec for argument in arguments for spec in _expand(argument)), taken))
+    return list(with_unique_names((spec for argument in arguments for spec in _expand(argument)), taken))
 
 
 def natural_key(path: Path) -> tuple[list[str | int], str]:
@@ -225,7 +226,8 @@ def _name_of_url(url: str) -> str:
     return "-".join(words) or parts.scheme
 
 
-def _with_unique_names(specs: Iterable[SourceSpec], others: Iterable[str]) -> Iterator[SourceSpec]:
+def with_unique_names(specs: Iterable[SourceSpec], others: Iterable[str]) -> Iterator[SourceSpec]:
+    """The same sources; a name that another one or one before has gets a number."""
     taken = set(others)
     for spec in specs:
         name, number = spec.name, 1

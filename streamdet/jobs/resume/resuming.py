@@ -33,7 +33,7 @@ from streamdet.version import __version__
 log = logging.getLogger(__name__)
 
 _ENDS_BYTES = 2**20
-_NOT_OF_THE_RESULT = {"sources", "shard", "overwrite", "resume", "report", "state_in", "state_out"}
+NOT_OF_THE_RESULT = {"sources", "shard", "overwrite", "resume", "report", "state_in", "state_out"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def identity_of(job: SourceJob, detector: Detector) -> dict[str, Any]:
         "streamdet": __version__,
         "model": {"name": detector.spec.name, "sha256": detector.spec.sha256},
         "runtime": detector.runtime,
-        "settings": config.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT),
+        "settings": config.model_dump(mode="json", exclude=NOT_OF_THE_RESULT),
         "state": None if config.state_in is None else _fingerprint(Path(config.state_in)),
         "source": _source(job.spec),
     }

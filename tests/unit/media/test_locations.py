@@ -33,6 +33,10 @@ def names(arguments):
         ("http://cam/v.cgi?user=admin&pwd=geheim&res=1", "http://cam/v.cgi?user=***&pwd=***&res=1"),
         ("rtsp://cam/user=admin&password=geheim&channel=1", "rtsp://cam/user=***&password=***&channel=1"),
         ("https://cdn/a.mp4?token=abc", "https://cdn/a.mp4?token=***"),
+        (
+            "https://b.s3/a.mp4?X-Amz-Credential=AKIA%2F1&X-Amz-Expires=60&X-Amz-Signature=abc",
+            "https://b.s3/a.mp4?X-Amz-Credential=***&X-Amz-Expires=60&X-Amz-Signature=***",
+        ),
         ("a 'rtsp://u:p@h/x', then 'http://u:p@h/y'", "a 'rtsp://h/x', then 'http://h/y'"),
         ("mail me@example.org, clip.mp4, 12:30", "mail me@example.org, clip.mp4, 12:30"),
     ],

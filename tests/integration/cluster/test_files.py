@@ -1,0 +1,137 @@
+"""A job over many files without a cluster: continued where a worker or the driver has died, byte for byte."""
+
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streamdet.cluster.driver import Lost
+from streamdet.cluster.files import FilesJob
+from streamdet.cluster.pools import HerePool
+from streamdet.cluster.work import facts_of
+from streamdet.errors import ConfigError
+from streamdet.jobs.config import load_job
+
+
+class Killed(BaseException):
+    """What kill -9 is to a process that tests itself."""
+
+
+@pytest.fixture
+def job(streamdet, clips, model):
+    """The files of the clips, with the settings of the command line that `whole` has."""
+
+    def make(source, *more):
+        return FilesJob(
+            load_job(
+                None,
+                [
+                    f"sources=['{source}']",
+                    "stages=[decode,batch,detect,track,annotate,encode,record]",
+                    *("encode.path=out/", "record.path=out/", "encode.preset=ultrafast", "encode.threads=1"),
+                    *(f"detect.model={model}", "detect.conf=0.001", "detect.max_detections=5"),
+                    *("detect.runtime=torch", "detect.precision=fp32", *more),
+                ],
+            )
+        )
+
+    return make
+
+
+def _run(job, pool=None):
+    said = []
+    return job.run(pool or HerePool(), facts_of, said.append), said
+
+
+def test_many_files_are_what_a_plain_run_makes_of_them(job, clips, whole, files_of):
+    summary, said = _run(job(f"{clips}/**/*.mp4"))
+    assert summary.complete
+    assert said == []
+    assert files_of(Path("out")) == whole
+    assert summary.report(0)["frames"] == 36
+    with pytest.raises(ConfigError, match="already exists"):
+        job(f"{clips}/**/*.mp4")
+
+
+def test_a_driver_that_dies_is_continued_and_nothing_is_done_twice(job, clips, whole, files_of):
+    class Dying(HerePool):
+        def wait(self, seconds):
+            found = super().wait(seconds)
+            if found[0][0].name == "x/a":
+                raise Killed  # the file is published, its line is not in the ledger
+            return found
+
+    with pytest.raises(Killed):
+        _run(job(f"{clips}/**/*.mp4"), Dying())
+    stamps = {path: path.stat().st_mtime_ns for path in Path("out").glob("**/a.jsonl")}
+    assert len(stamps) == 2
+    with pytest.raises(ConfigError):
+        job(f"{clips}/**/*.mp4")
+    summary, _ = _run(job(f"{clips}/**/*.mp4", "resume=true"))
+    assert summary.complete
+    assert files_of(Path("out")) == whole
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+def test_another_job_does_not_continue_it(job, clips):
+    class Dying(HerePool):
+        def wait(self, seconds):
+            raise Killed
+
+    with pytest.raises(Killed):
+        _run(job(f"{clips}/**/*.mp4"), Dying())
+    with pytest.raises(ConfigError, match=r"--resume: the run that was interrupted had settings.detect.iou 0.45"):
+        _run(job(f"{clips}/**/*.mp4", "resume=true", "detect.iou=0.5"))
+
+
+DYING = """
+import os, pickle, signal, sys
+from streamdet.cluster import work
+from streamdet.result import Result
+
+seen = []
+def die(self, event):
+    seen.extend([event] if isinstance(event, Result) else [])
+    if len(seen) == 300:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+work._Listener.__call__ = die
+work.do_piece(pickle.load(sys.stdin.buffer), print, work.__version__, last=False)
+"""
+
+
+class Losing(HerePool):
+    """Does the first piece in a process that is killed at its 300th frame."""
+
+    lost = False
+
+    def wait(self, seconds):
+        if self.lost:
+            return super().wait(seconds)
+        self.lost = True
+        assert self._next is not None
+        piece, _ = self._next
+        done = subprocess.run([sys.executable, "-c", DYING], input=pickle.dumps(piece), check=False)
+        assert done.returncode == -signal.SIGKILL
+        return [(piece, Lost("its worker ended", "n1"))]
+
+
+def test_a_lost_worker_costs_what_is_behind_its_last_checkpoint(job, streamdet, settings, write_clip, files_of):
+    write_clip(Path("long/a.mp4"), 500)
+    status, _ = streamdet("run", "long/*.mp4", "-o", "alone/", "--detections", "alone/", *settings)
+    assert status == 0
+    summary, said = _run(job("long/*.mp4"), Losing())
+    assert said == ["a: is tried again: a: its worker ended"]
+    assert summary.complete
+    assert summary.rows["a"]["resumed_frames"] == 240
+    assert files_of(Path("out")) == files_of(Path("alone"))
+
+
+def test_what_cannot_be_taken_back_is_refused(job, clips):
+    with pytest.raises(ConfigError, match="cannot be taken back when a worker is lost"):
+        job(f"{clips}/a.mp4", "record.path='-'")
+    with pytest.raises(ConfigError, match="are for files; cameras on many machines: streamdet cluster serve"):
+        job("rtsp://cam/live")

@@ -1,0 +1,122 @@
+"""A real Ray cluster on this machine: nodes, workers and the driver are killed, and nothing is missing or done twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from waiting import wait_until
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.soak
+
+REPOSITORY = Path(__file__).parents[3]
+FRAMES = 400
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without processors and two nodes with one each, which are missed after three seconds."""
+    from streamdet.cluster.environment import prepare_ray
+
+    prepare_ray(local=False)
+    os.environ["RAY_worker_niceness"] = "0"
+    os.environ["PYTHONPATH"] = str(REPOSITORY)
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "_system_config": {
+                "health_check_initial_delay_ms": 1000,
+                "health_check_period_ms": 1000,
+                "health_check_failure_threshold": 5,
+            },
+        },
+    )
+    cluster.nodes_of_test = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    cluster.wait_for_nodes()
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def long_clips(tmp_path, write_clip):
+    for seed, name in enumerate(("a", "x/a", "x/b", "y/a")):
+        write_clip(tmp_path / f"in/{name}.mp4", FRAMES, seed)
+
+
+@pytest.fixture
+def start(tmp_path, cluster, settings):
+    """Start the job as a process of its own."""
+    started = []
+
+    def run(*more):
+        job = ["run", "in/**/*.mp4", "-o", "out/", "--detections", "out/", "--ray", cluster.address, *settings, *more]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamdet", *job], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def expected(streamdet, long_clips, settings, tmp_path, files_of):
+    status, said = streamdet("run", "in/**/*.mp4", "-o", "whole/", "--detections", "whole/", *settings)
+    assert status == 0, said
+    return files_of(tmp_path / "whole")
+
+
+def _workers():
+    """Pids of the workers that are at a file."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                title = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if title.startswith(b"ray::_do"):
+                found.append(int(entry.name))
+    return found
+
+
+def _at_work(folder):
+    """True once some attempt has a checkpoint."""
+    return any(folder.glob("out/**/*.checkpoint"))
+
+
+def test_workers_and_the_driver_are_killed(start, expected, tmp_path, files_of):
+    first = start()
+    wait_until(lambda: _at_work(tmp_path), 240)
+    [os.kill(pid, signal.SIGKILL) for pid in _workers()[:1]]
+    time.sleep(1)
+    first.kill()
+    first.communicate()
+    second = start("--resume", "--report", "report.json")
+    _, said = second.communicate(timeout=500)
+    assert second.returncode == 0, said
+    assert {k: v for k, v in files_of(tmp_path / "out").items()} == expected
+    assert "failed" not in said
+
+
+def test_a_node_is_killed(start, cluster, expected, tmp_path, files_of):
+    process = start()
+    wait_until(lambda: _at_work(tmp_path), 240)
+    node = cluster.nodes_of_test.pop()
+    raylet = node.all_processes["raylet"][0].process.pid
+    os.kill(raylet, signal.SIGKILL)  # its workers are orphans, and may publish what they have
+    _, said = process.communicate(timeout=500)
+    assert process.returncode == 0, said
+    assert files_of(tmp_path / "out") == expected
