@@ -1,4 +1,4 @@
-"""A real Ray cluster on this machine: nodes, workers and the driver are killed, and nothing is missing or done twice."""
+"""A real Ray cluster here: a node, a worker and the driver are killed, and nothing is missing or done twice."""
 
 import os
 import signal
@@ -23,8 +23,7 @@ def cluster():
     from streamdet.cluster.environment import prepare_ray
 
     prepare_ray(local=False)
-    os.environ["RAY_worker_niceness"] = "0"
-    os.environ["PYTHONPATH"] = str(REPOSITORY)
+    os.environ.update({"RAY_worker_niceness": "0", "PYTHONPATH": str(REPOSITORY)})
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(
@@ -107,7 +106,7 @@ def test_workers_and_the_driver_are_killed(start, expected, tmp_path, files_of):
     second = start("--resume", "--report", "report.json")
     _, said = second.communicate(timeout=500)
     assert second.returncode == 0, said
-    assert {k: v for k, v in files_of(tmp_path / "out").items()} == expected
+    assert files_of(tmp_path / "out") == expected
     assert "failed" not in said
 
 
