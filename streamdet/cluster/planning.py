@@ -53,9 +53,7 @@ def plan_pieces(config: PipelineConfig, scratch: Path, inputs: Iterable[Path] = 
         raise ConfigError("--state-in and --state-out carry the state of one source; not with --ray and buckets")
     specs = _sources(config.sources)
     if other := next((spec for spec in specs if spec.kind not in ("file", "images") and not _is_fetched(spec)), None):
-        raise ConfigError(
-            f"{other.shown}: --ray and buckets are for files; cameras on many machines: streamdet cluster serve"
-        )
+        raise ConfigError(f"{other.shown}: is no file; --ray and buckets are for files")
     here, buckets = _with_names_here(config, scratch)
     replaces = config.overwrite or config.resume
     jobs = plan_sources(here.model_copy(update={"resume": False, "overwrite": replaces}), specs, inputs)

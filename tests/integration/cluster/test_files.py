@@ -133,5 +133,5 @@ def test_a_lost_worker_costs_what_is_behind_its_last_checkpoint(job, streamdet, 
 def test_what_cannot_be_taken_back_is_refused(job, clips):
     with pytest.raises(ConfigError, match="cannot be taken back when a worker is lost"):
         job(f"{clips}/a.mp4", "record.path='-'")
-    with pytest.raises(ConfigError, match="are for files; cameras on many machines: streamdet cluster serve"):
+    with pytest.raises(ConfigError, match="rtsp://cam/live: is no file"):
         job("rtsp://cam/live")

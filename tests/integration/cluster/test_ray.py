@@ -38,9 +38,9 @@ def cluster():
             },
         },
     )
-    cluster.nodes_of_test = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     cluster.wait_for_nodes()
-    yield cluster
+    yield cluster.address, nodes
     cluster.shutdown()
 
 
@@ -56,7 +56,7 @@ def start(tmp_path, cluster, settings):
     started = []
 
     def run(*more):
-        job = ["run", "in/**/*.mp4", "-o", "out/", "--detections", "out/", "--ray", cluster.address, *settings, *more]
+        job = ["run", "in/**/*.mp4", "-o", "out/", "--detections", "out/", "--ray", cluster[0], *settings, *more]
         process = subprocess.Popen(
             [sys.executable, "-m", "streamdet", *job], cwd=tmp_path, stderr=subprocess.PIPE, text=True
         )
@@ -67,7 +67,7 @@ def start(tmp_path, cluster, settings):
     for process in started:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+            process.communicate()
 
 
 @pytest.fixture
@@ -99,8 +99,8 @@ def _at_work(folder):
 def test_workers_and_the_driver_are_killed(start, expected, tmp_path, files_of):
     first = start()
     wait_until(lambda: _at_work(tmp_path), 240)
-    [os.kill(pid, signal.SIGKILL) for pid in _workers()[:1]]
-    time.sleep(1)
+    os.kill(_workers()[0], signal.SIGKILL)
+    time.sleep(1)  # of a driver that gives the file out again
     first.kill()
     first.communicate()
     second = start("--resume", "--report", "report.json")
@@ -113,7 +113,7 @@ def test_workers_and_the_driver_are_killed(start, expected, tmp_path, files_of):
 def test_a_node_is_killed(start, cluster, expected, tmp_path, files_of):
     process = start()
     wait_until(lambda: _at_work(tmp_path), 240)
-    node = cluster.nodes_of_test.pop()
+    node = cluster[1].pop()
     raylet = node.all_processes["raylet"][0].process.pid
     os.kill(raylet, signal.SIGKILL)  # its workers are orphans, and may publish what they have
     _, said = process.communicate(timeout=500)
