@@ -33,6 +33,7 @@ def test_options_are_in_groups_in_the_order_of_their_declaration(capsys):
         "Execution",
         "Continue",
         "Job file",
+        "Many files",
         "Messages and help",
     ]
 
