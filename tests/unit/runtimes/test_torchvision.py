@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 from torchvision.models import get_model
+from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 import streamdet
 from streamdet.cli.contenders import parse_contender
+from streamdet.detections import Detections
 from streamdet.errors import CheckpointError, ConfigError
 from streamdet.models.options import DetectOptions
+from streamdet.skeleton import COCO_PERSON
 
 LABELS = 4
 NAMES = "person,car,bus"
@@ -69,6 +72,38 @@ def test_boxes_are_its_own(name, model_of, clip):
                 abs(inside.sum() / np.prod(found.boxes[0, 2:] - found.boxes[0, :2]) - (found.masks[0] > 127).mean())
                 < 0.1
             )
+
+
+@pytest.mark.parametrize("side", [30, 90, 250])
+def test_masks_lie_where_it_pastes_them(side):
+    """On smooth ones: those of random weights are noise."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:28, :28] / 27 - 0.5
+    grids = np.stack([0.5 - 2 * (np.hypot(x - a, y - b) - 0.3) for a, b in rng.uniform(-0.15, 0.15, (8, 2))]).clip(0, 1)
+    low = rng.uniform(0, 40, (8, 2))
+    boxes = np.concatenate([low, low + side * rng.uniform(0.8, 1.2, (8, 2))], axis=1).astype(np.float32)
+    own = paste_masks_in_image(torch.tensor(grids[:, None], dtype=torch.float32), torch.tensor(boxes), (360, 360))
+    found = Detections.of(boxes, np.ones(8), np.zeros(8), ("person",), masks=np.rint(255 * grids))
+    for row, plane in enumerate(own.numpy()[:, 0] > 0.5):
+        mine = found.mask(row, 360, 360)
+        assert (plane & mine).sum() / (plane | mine).sum() > (
+            0.85 if side < 50 else 0.95
+        )  # it cuts corners to whole pixels
+
+
+def test_keypoints_are_its_own(model_of, clip):
+    name = "keypointrcnn_resnet50_fpn"
+    model, path = model_of(name, labels=2)
+    detector = streamdet.load(f"torchvision/{name}:{path}", device="cpu")
+    assert detector.spec.classes == ("person",)
+    outputs, _ = detector.step(clip[:, :1])
+    [[found]] = outputs.detections(DetectOptions(conf=0.0, max_detections=1000))
+    own = _expected(model, clip[0, 0])
+    order = np.argsort(-own["scores"].numpy(), kind="stable")
+    np.testing.assert_array_equal(found.keypoints[..., :2], own["keypoints"].numpy()[order][..., :2])
+    scores = torch.sigmoid(own["keypoints_scores"]).numpy()[order]
+    np.testing.assert_allclose(found.keypoints[..., 2], scores, atol=1e-6)
+    assert found.skeleton == detector.spec.skeleton == COCO_PERSON
 
 
 def test_it_stretches_where_torchvision_does(model_of, clip):
