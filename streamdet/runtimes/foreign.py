@@ -20,24 +20,32 @@ from streamdet.models.recurrent.state import State
 from streamdet.runtimes.devices import is_gpu
 
 
-def check_runtime(name: str, runtime: Runtime, precision: Precision) -> None:
-    """Refuse with a ConfigError what detectors of other libraries do not run with."""
-    if runtime not in ("auto", "torch") or precision not in ("auto", "fp32"):
-        raise ConfigError(f"{name} runs with runtime torch in fp32, not {runtime} {precision}")
+def check_runtime(name: str, device: str, runtime: Runtime, precision: Precision) -> None:
+    """Refuse with a ConfigError what detectors of other libraries do not run with, before they are loaded."""
+    if runtime == "onnxruntime" or precision not in ("auto", "fp32"):
+        raise ConfigError(f"{name} runs with runtime torch or openvino in fp32, not {runtime} {precision}")
+    if runtime == "openvino" and device != "auto" and is_gpu(device):
+        raise ConfigError("runtime openvino runs on the CPU only; use runtime torch, or device cpu")
 
 
 def ready(model: ForeignModel, device: str, runtime: Runtime) -> "ForeignDetector":
-    """Make a model, on the CPU, ready to run in fp32.
+    """Make a model ready to run in fp32.
 
     Args:
         model: on the CPU.
         device: auto, cpu, cuda or cuda:N.
-        runtime: auto or torch.
+        runtime: torch; openvino, for which the step is converted once for each size of images; or auto, which is
+            openvino on the CPU where that was done before, and torch otherwise: converting takes longer than a clip.
 
     Raises:
-        ConfigError: if the device is not available.
+        ConfigError: if the device or OpenVINO is not available.
     """
-    return ForeignDetector(model, TorchStep(model, device if is_gpu(device) else "cpu"))
+    from streamdet.runtimes.converted import ConvertedStep, is_converted
+
+    on_gpu = is_gpu(device)
+    if runtime == "openvino" or (runtime == "auto" and not on_gpu and is_converted(model)):
+        return ForeignDetector(model, ConvertedStep(model))
+    return ForeignDetector(model, TorchStep(model, device if on_gpu else "cpu"))
 
 
 class Step(Protocol):

@@ -61,7 +61,7 @@ def open_recurrent(name: str, *, device: str, runtime: Runtime, precision: Preci
         from streamdet.runtimes import foreign
         from streamdet.runtimes.foreign_file import load_foreign
 
-        foreign.check_runtime(name, runtime, precision)
+        foreign.check_runtime(name, device, runtime, precision)
         return foreign.ready(load_foreign(Path(name))[0], device, runtime)
     return ready(load_weights(name), device=device, precision=precision, runtime=runtime)
 
@@ -85,7 +85,7 @@ def open_torchvision(
     from streamdet.runtimes import foreign
     from streamdet.runtimes.torchvision import per_frame_model
 
-    foreign.check_runtime(name, runtime, precision)
+    foreign.check_runtime(name, device, runtime, precision)
     return foreign.ready(per_frame_model(name, class_names), device, runtime)
 
 

@@ -61,8 +61,12 @@ def _core_of(package: Any) -> "openvino.Core":
 class OpenVINOEngine:
     """OpenVINO; see graph_detector.Engine."""
 
-    def __init__(self, precision: Literal["fp32", "bf16", "int8"]) -> None:
+    def __init__(self, precision: Literal["fp32", "bf16", "int8"], *, keep_compiled: bool = True) -> None:
         """Start it.
+
+        Args:
+            precision: that it computes in.
+            keep_compiled: whether compiled graphs are kept in the user's cache.
 
         Raises:
             ConfigError: if it is not installed, or the processor does not compute in this precision.
@@ -78,7 +82,7 @@ class OpenVINOEngine:
             # A pinned thread waits for its core even where another one is idle.
             "ENABLE_CPU_PINNING": False,
         }
-        folder = cache_folder("openvino")
+        folder = cache_folder("openvino") if keep_compiled else None
         if folder is not None:
             self._settings["CACHE_DIR"] = str(folder)
             keep_newest(folder, "*.blob", _MOST_CACHED)

@@ -34,6 +34,11 @@ class Network(nn.Module, ABC):
     outputs: tuple[str, ...]
 
     @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it is built from beside its weights, as JSON can hold it."""
+        return {"kind": type(self.model).__name__}
+
+    @property
     @abstractmethod
     def taps(self) -> Mapping[str, nn.Module]:
         """Modules that give the feature maps which the heads read, see tap.tapped; empty where there are none."""

@@ -123,7 +123,11 @@ def test_it_stretches_where_torchvision_does(model_of, clip):
         ),
         ("fcos_resnet50_fpn:none.pth", {}, r"model file not found: none\.pth"),
         ("fcos_resnet50_fpn:COCO_V9", {}, r"expected COCO_V1, DEFAULT, or a \.pth file, got COCO_V9"),
-        ("fcos_resnet50_fpn", {"runtime": "openvino"}, r"runs with runtime torch in fp32, not openvino auto"),
+        (
+            "fcos_resnet50_fpn",
+            {"runtime": "onnxruntime"},
+            r"runs with runtime torch or openvino in fp32, not onnxruntime auto",
+        ),
         ("fcos_resnet50_fpn", {"layout": "yolox"}, r"said of \.onnx files, not of torchvision/fcos"),
     ],
 )

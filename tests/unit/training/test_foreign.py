@@ -1,21 +1,12 @@
 """Detectors of other libraries are trained through time by their own losses."""
 
-from collections import OrderedDict
-from itertools import pairwise
-
 import numpy as np
 import torch
-from torch import nn
-from torchvision.models.detection import FCOS
-from torchvision.models.detection.anchor_utils import AnchorGenerator
+from small_fcos import small_fcos
 
 from streamdet.boxes import box_iou
-from streamdet.models.contract import DetectorSpec, InputSpec
 from streamdet.models.foreign.config import ForeignConfig
-from streamdet.models.foreign.memory import LevelMemory
-from streamdet.models.foreign.model import ForeignModel
 from streamdet.models.options import DetectOptions
-from streamdet.runtimes.torchvision import TorchvisionNetwork
 from streamdet.training.clips import ClipBatch
 from streamdet.training.config import PhaseConfig
 from streamdet.training.foreign import ForeignMethod, paint_over
@@ -27,32 +18,6 @@ PHASE = PhaseConfig(
     name="temporal", steps=1, frames=FRAMES, lanes=LANES, canvases=((SIDE, SIDE),), learning_rate=1e-3, alpha=(1.0, 1.0)
 )
 CONFIG = ForeignConfig(name="squares", detector="torchvision/fcos_resnet50_fpn", classes=("square",))
-
-
-class Backbone(nn.Module):
-    """Three layers, to one map of a stride of 8."""
-
-    out_channels = 32
-
-    def __init__(self):
-        super().__init__()
-        sizes = (3, 16, 32, 32)
-        layers = [
-            nn.Sequential(nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.ReLU())
-            for a, b in pairwise(sizes)
-        ]
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, x):
-        return OrderedDict([("0", self.layers(x))])
-
-
-def small_model():
-    torch.manual_seed(0)
-    fcos = FCOS(Backbone(), 2, anchor_generator=AnchorGenerator(((8,),), ((1.0,),)), score_thresh=0.0)
-    spec = DetectorSpec("squares", ("square",), "", InputSpec(SIDE))
-    network = TorchvisionNetwork(fcos, spec, ("-", "square"))
-    return ForeignModel(network, LevelMemory({"0": 32}, 32))
 
 
 def clips(seed, lanes=LANES, frames=FRAMES):
@@ -94,7 +59,7 @@ def found_in(model, batch):
 
 
 def test_hidden_objects_are_found_by_memory_alone():
-    model, method = small_model(), ForeignMethod(CONFIG)
+    model, method = small_fcos(), ForeignMethod(CONFIG)
     method.start_memory(model, clips(0).images, Ranks())
     model.set_alpha(1.0)
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
@@ -120,7 +85,7 @@ def test_hidden_objects_are_found_by_memory_alone():
 
 def test_frames_without_labels_are_left_out_of_the_loss():
     """They are seen by the memory: the loss is that of the labelled frames alone, and depends on the others' pixels."""
-    model, method = small_model().train(), ForeignMethod(CONFIG)
+    model, method = small_fcos().train(), ForeignMethod(CONFIG)
     method.start_memory(model, clips(0).images, Ranks())
     batch, zeros = clips(1), model.zero_state(LANES, SIDE, SIDE)
     unlabelled = Targets(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), torch.zeros(0, 4), torch.zeros(1).bool())
@@ -152,7 +117,7 @@ def test_frames_without_labels_are_left_out_of_the_loss():
 
 
 def test_norms_are_not_trained_on_frames_of_one_scene():
-    model = small_model().train()
+    model = small_fcos().train()
     assert model.training
     before = model.network.model.backbone.layers[0][1].running_mean.clone()
     ForeignMethod(CONFIG).losses(model, PHASE, clips(1), model.zero_state(LANES, SIDE, SIDE), Ranks())
