@@ -26,6 +26,7 @@ _ONNX = "streamdet.runtimes.onnx_file:open_onnx"
 _BUILT_IN = [EntryPoint(name, _OURS, GROUP) for name in (*EMBEDDED_MODELS, "*.safetensors")]
 _BUILT_IN += [
     EntryPoint("torchvision/*", "streamdet.runtimes.loading:open_torchvision", GROUP),
+    EntryPoint("hf:*", "streamdet.runtimes.loading:open_huggingface", GROUP),
     EntryPoint("*.onnx", _ONNX, GROUP),
 ]
 

@@ -19,6 +19,7 @@ from streamdet.models.foreign.memory import LevelMemory
 from streamdet.models.foreign.model import ForeignModel, Network, map_shapes
 from streamdet.models.recurrent.weights import FOREIGN_FORMAT
 from streamdet.models.safetensors_file import FORMAT, file_sha256, read_file, write_file
+from streamdet.runtimes import huggingface
 from streamdet.runtimes.torchvision import PREFIX, empty_network, start_from
 
 _EPS = TypeAdapter(dict[str, float])
@@ -41,6 +42,7 @@ def save_foreign(path: Path, model: ForeignModel, config: ForeignConfig, trainin
         FORMAT: str(FOREIGN_FORMAT),
         "model": config.model_dump_json(exclude_none=True),
         "eps": json.dumps({name: float(norm.eps) for name, norm in _norms(model.network)}, sort_keys=True),
+        "network": json.dumps(dict(model.network.facts), sort_keys=True),
         "training": json.dumps(dict(training), sort_keys=True),
     }
     tensors = {
@@ -65,7 +67,11 @@ def load_foreign(path: Path) -> tuple[ForeignModel, ForeignConfig]:
         first = error.errors()[0]
         where = ".".join(str(key) for key in first["loc"])
         raise CheckpointError(f"{path} has a wrong description of its model: {where}: {first['msg']}") from error
-    model = ForeignModel(_empty(config, file_sha256(path)), LevelMemory({}, 1))
+    try:
+        network = _empty(config, file_sha256(path), json.loads(header.get("network", "{}")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} has a wrong description of its model: {error}") from error
+    model = ForeignModel(network, LevelMemory({}, 1))
     model.memory = _memory(model.network, config)
     tensors = {name: torch.from_numpy(x) for name, x in arrays.items()}
     try:
@@ -99,18 +105,26 @@ def new_foreign(
         ConfigError: if it has no such levels, or cannot be trained on boxes.
     """
     torch.manual_seed(seed)
-    network = _empty(config, "")
-    if initialise is not None:
-        weights = str(data / initialise) if Path(initialise).suffix else initialise
-        new = start_from(network, config.detector, weights)
-        if new:
-            say(f"{config.detector}:{weights} does not know {', '.join(new)}: trained from nothing")
+    network: Network
+    if config.detector.startswith(huggingface.PREFIX):
+        if initialise not in ("DEFAULT", None):
+            raise ConfigError(f"initialise: {config.detector} starts from DEFAULT, its own, or null, not {initialise}")
+        network, new = huggingface.new_network(config, with_weights=initialise is not None)
+    else:
+        network, new = _empty(config, "", {}), []
+        if initialise is not None:
+            weights = str(data / initialise) if Path(initialise).suffix else initialise
+            new = start_from(network, config.detector, weights)
+    if new and initialise is not None:
+        say(f"{config.detector} does not know {', '.join(new)}: trained from nothing")
     return ForeignModel(network, _memory(network, config))
 
 
-def _empty(config: ForeignConfig, sha256: str) -> Any:
+def _empty(config: ForeignConfig, sha256: str, facts: Mapping[str, Any]) -> Any:
+    if config.detector.startswith(huggingface.PREFIX):
+        return huggingface.empty_network(config, facts, sha256)
     if not config.detector.startswith(PREFIX):
-        raise ConfigError(f"{config.detector}: expected {PREFIX}NAME as the detector that is trained")
+        raise ConfigError(f"{config.detector}: expected {PREFIX}NAME or hf:OWNER/NAME as the detector that is trained")
     if config.detector.removeprefix(PREFIX).startswith(("maskrcnn", "keypointrcnn")):
         raise ConfigError(
             f"{config.detector} is trained on masks or keypoints, which labelled video does not have; "
@@ -120,7 +134,10 @@ def _empty(config: ForeignConfig, sha256: str) -> Any:
 
 
 def _memory(network: Network, config: ForeignConfig) -> LevelMemory:
-    shapes = map_shapes(network, *(network.spec.input.fixed or _PROBED))
+    if not network.taps:
+        raise ConfigError(f"{config.detector} has no feature maps that a memory could be put into")
+    probed = network.spec.input.letterbox(*_PROBED, image_size=None if network.spec.input.fixed else _PROBED)
+    shapes = map_shapes(network, probed.model_height, probed.model_width)
     unknown = [name for name in config.levels or () if name not in shapes]
     if unknown:
         raise ConfigError(f"{config.detector} has the levels {', '.join(shapes)}, not {', '.join(unknown)}")

@@ -26,16 +26,16 @@ def load(
 
     Args:
         name_or_path: `street`, the model in the package, the path of a .safetensors file that streamdet wrote, of an
-            ONNX file of any detector, torchvision/NAME (with :WEIGHTS or :FILE.pth behind it), or what another package
-            offers, see models.registry.
+            ONNX file of any detector, torchvision/NAME (with :WEIGHTS or :FILE.pth behind it), hf:OWNER/NAME or
+            hf:FOLDER, or what another package offers, see models.registry.
         device: auto, cpu, cuda or cuda:N.
         precision: auto, fp32, bf16, fp16 or int8, which the model must be calibrated for.
         runtime: auto, torch, openvino or onnxruntime. auto is torch on a GPU; on the CPU it is the faster of OpenVINO
             and ONNX Runtime, measured once and remembered in the user's cache, or torch where neither works.
         layout: of an ONNX file's outputs and images, where it does not tell: a name such as yolox, and words such as
             bgr, 0-255, stretch, joined by commas.
-        class_names: of an ONNX file's classes, where it does not tell, or of torchvision's labels: A,B,C or a text file
-            with one in each line.
+        class_names: of an ONNX file's classes, where it does not tell, or of torchvision's labels, or of a model of
+            Hugging Face: A,B,C or a text file with one in each line.
 
     Raises:
         CheckpointError: if there is no such model or its file is damaged.
@@ -45,8 +45,9 @@ def load(
     build = find(name)
     if layout is None and class_names is None:
         return build(name, device=device, precision=precision, runtime=runtime)
-    if build is open_torchvision and layout is None:
-        return open_torchvision(name, device=device, precision=precision, runtime=runtime, class_names=class_names)
+    for foreign in (open_torchvision, open_huggingface):
+        if build is foreign and layout is None:
+            return foreign(name, device=device, precision=precision, runtime=runtime, class_names=class_names)
     if Path(name).suffix != ".onnx":
         raise ConfigError(f"layout and class names are said of .onnx files, not of {name}")
     from streamdet.runtimes.onnx_file import open_onnx
@@ -84,6 +85,28 @@ def open_torchvision(
     require_torch(f"model {name}")
     from streamdet.runtimes import foreign
     from streamdet.runtimes.torchvision import per_frame_model
+
+    foreign.check_runtime(name, device, runtime, precision)
+    return foreign.ready(per_frame_model(name, class_names), device, runtime)
+
+
+def open_huggingface(
+    name: str, *, device: str, runtime: Runtime, precision: Precision, class_names: str | None = None
+) -> Detector:
+    """A detector of Hugging Face's transformers; see registry.Builder.
+
+    Args:
+        name: hf:OWNER/NAME, which is downloaded once, or hf: and a folder that it was downloaded to.
+        device, runtime, precision: see foreign.ready.
+        class_names: of its columns of scores; None: its own.
+
+    Raises:
+        CheckpointError: if there is no such model, or it cannot be had or trusted.
+        ConfigError: if it is not understood, or torch, transformers, device, runtime or precision are not available.
+    """
+    require_torch(f"model {name}")
+    from streamdet.runtimes import foreign
+    from streamdet.runtimes.huggingface import per_frame_model
 
     foreign.check_runtime(name, device, runtime, precision)
     return foreign.ready(per_frame_model(name, class_names), device, runtime)

@@ -92,7 +92,10 @@ def test_its_state_is_carried_in_a_run(folder, monkeypatch):
             ["model.detector=torchvision/maskrcnn_resnet50_fpn"],
             "is trained on masks or keypoints, which labelled video",
         ),
-        (["model.detector=street"], "street: expected torchvision/NAME as the detector that is trained"),
+        (
+            ["model.detector=street"],
+            "street: expected torchvision/NAME or hf:OWNER/NAME as the detector that is trained",
+        ),
         (['model.levels=["0","9"]'], "has the levels 0, 1, 2, 3, 4, 5, not 9"),
         (["initialise=none.pth"], "model file not found: none.pth"),
         (["initialise=COCO_V7"], "expected COCO_V1, DEFAULT, or a .pth file, got COCO_V7"),
