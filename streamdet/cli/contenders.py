@@ -52,7 +52,7 @@ def parse_contender(text: str, memory: str) -> Contender:
     while not Path(model).exists():
         before, _, word = model.rpartition(":")
         weights = before.startswith("torchvision/") and word not in (*precisions, *memories)
-        if not before or "/" in word or weights:
+        if not before or "/" in word or weights or before == "hf":
             break
         if word in precisions:
             precision = word

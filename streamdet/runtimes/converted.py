@@ -146,7 +146,8 @@ def weights_hash(model: ForeignModel) -> str:
     for name, value in model.state_dict().items():
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    digest.update(json.dumps([float(m.eps) for m in model.modules() if hasattr(m, "eps")]).encode())
+    norms: list[Any] = [module for module in model.modules() if hasattr(module, "eps")]
+    digest.update(json.dumps([float(norm.eps) for norm in norms]).encode())
     return digest.hexdigest()[:32]
 
 

@@ -175,7 +175,7 @@ class TorchStep:
         self, image_CHW: NDArray[np.uint8], state: State, dt_s: float
     ) -> tuple[dict[str, NDArray[Any]], State]:
         """See Step."""
-        image = torch.from_numpy(np.ascontiguousarray(image_CHW)).to(self._device)
+        image = torch.from_numpy(np.require(image_CHW, requirements=["C", "W"])).to(self._device)
         elapsed = torch.full((1, 1), dt_s, device=self._device)
         found, after = self._model.find(image, state.to(self._model.device), elapsed)
         arrays = {name: x.cpu().numpy() for name, x in zip(self._model.network.outputs, found, strict=True)}

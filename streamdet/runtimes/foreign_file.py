@@ -20,7 +20,7 @@ from streamdet.models.foreign.model import ForeignModel, Network, map_shapes
 from streamdet.models.recurrent.weights import FOREIGN_FORMAT
 from streamdet.models.safetensors_file import FORMAT, file_sha256, read_file, write_file
 from streamdet.runtimes import huggingface
-from streamdet.runtimes.torchvision import PREFIX, empty_network, start_from
+from streamdet.runtimes.torchvision import PREFIX, TorchvisionNetwork, empty_network, start_from
 
 _EPS = TypeAdapter(dict[str, float])
 _PROBED = (128, 128)
@@ -112,7 +112,7 @@ def new_foreign(
         network, new = huggingface.new_network(config, with_weights=initialise is not None)
     else:
         network, new = _empty(config, "", {}), []
-        if initialise is not None:
+        if initialise is not None and isinstance(network, TorchvisionNetwork):
             weights = str(data / initialise) if Path(initialise).suffix else initialise
             new = start_from(network, config.detector, weights)
     if new and initialise is not None:
@@ -120,7 +120,7 @@ def new_foreign(
     return ForeignModel(network, _memory(network, config))
 
 
-def _empty(config: ForeignConfig, sha256: str, facts: Mapping[str, Any]) -> Any:
+def _empty(config: ForeignConfig, sha256: str, facts: Mapping[str, Any]) -> Network:
     if config.detector.startswith(huggingface.PREFIX):
         return huggingface.empty_network(config, facts, sha256)
     if not config.detector.startswith(PREFIX):

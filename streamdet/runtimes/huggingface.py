@@ -310,10 +310,8 @@ def _input(name: str, place: str, config: Any) -> InputSpec:
         side = int(size["longest_edge"] if height is None else max(height, width))
         scale = float(values.get("rescale_factor", 1 / 255)) if values.get("do_rescale", True) else 1.0
         normal = values.get("do_normalize", True)
-        mean, std = (
-            tuple(map(float, values.get(key) or usual)) if normal else plain
-            for key, usual, plain in (("image_mean", _MEAN, (0.0,) * 3), ("image_std", _STD, (1.0,) * 3))
-        )
+        mean = _three(values.get("image_mean") or _MEAN) if normal else (0.0, 0.0, 0.0)
+        std = _three(values.get("image_std") or _STD) if normal else (1.0, 1.0, 1.0)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{name}: has no preprocessor_config.json that says which images it takes ({type(error).__name__} {error})"
@@ -328,6 +326,11 @@ def _input(name: str, place: str, config: Any) -> InputSpec:
         mean=mean,
         std=std,
     )
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = map(float, values)
+    return red, green, blue
 
 
 def _licence(place: str) -> str | None:

@@ -32,10 +32,10 @@ class Backbone(nn.Module):
         return OrderedDict([("0", self.layers(x))])
 
 
-def small_fcos(side: int = 64, recurrent_channels: int = 32, score_threshold: float = 0.0) -> ForeignModel:
-    """With random weights, for squares on images of this longer side."""
+def small_fcos(side: int = 64, recurrent_channels: int = 32, classes: tuple[str, ...] = ("square",)) -> ForeignModel:
+    """With random weights, for images of this longer side."""
     torch.manual_seed(0)
     anchors = AnchorGenerator(((8,),), ((1.0,),))
-    fcos = FCOS(Backbone(), 2, anchor_generator=anchors, score_thresh=score_threshold)
-    spec = DetectorSpec("squares", ("square",), "", InputSpec(side))
-    return ForeignModel(TorchvisionNetwork(fcos, spec, ("-", "square")), LevelMemory({"0": 32}, recurrent_channels))
+    fcos = FCOS(Backbone(), 1 + len(classes), anchor_generator=anchors, score_thresh=0.0)
+    spec = DetectorSpec("squares", classes, "", InputSpec(side))
+    return ForeignModel(TorchvisionNetwork(fcos, spec, ("-", *classes)), LevelMemory({"0": 32}, recurrent_channels))

@@ -54,8 +54,8 @@ def _configuration(kind: str) -> Any:
     return made(backbone_config=backbone, decoder_n_points=[2, 2, 2], **common)
 
 
-def write_model(kind: str, folder: Path) -> Path:
-    """A model of a kind, with spread scores, its preprocessor and its card."""
+def write_model(kind: str, folder: Path, side: int | None = None) -> Path:
+    """A model of a kind, with spread scores, its preprocessor for images of a size, and its card."""
     import transformers as tr
 
     torch.manual_seed(0)
@@ -68,7 +68,7 @@ def write_model(kind: str, folder: Path) -> Path:
             elif values.ndim == 4:  # as made, next to nothing is left of the picture, and all queries are as likely
                 values.normal_(0, 1.5 / values[0].numel() ** 0.5)
     model.save_pretrained(folder)
-    side, normal = SIDES[kind], kind in ("rf_detr", "yolos")
+    side, normal = side or SIDES[kind], kind in ("rf_detr", "yolos")
     size = {"shortest_edge": side, "longest_edge": side} if kind == "yolos" else {"height": side, "width": side}
     processor = {"rf_detr": "RfDetrImageProcessor", "yolos": "YolosImageProcessor"}.get(kind, "RTDetrImageProcessor")
     described = {"image_processor_type": processor, "size": size, "do_normalize": normal, "do_pad": False}

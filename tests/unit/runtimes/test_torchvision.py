@@ -150,3 +150,5 @@ def test_weights_behind_a_colon_are_no_memory():
     contender = parse_contender("torchvision/fcos_resnet50_fpn:mine.pth", "none")
     assert (contender.model, contender.memory) == ("torchvision/fcos_resnet50_fpn:mine.pth", "none")
     assert parse_contender("torchvision/fcos_resnet50_fpn:COCO_V1", "none").model.endswith("COCO_V1")
+    assert parse_contender("hf:owner/name:reset", "carry").model == parse_contender("hf:owner/name", "reset").model
+    assert parse_contender("hf:folder", "carry").model == "hf:folder"
