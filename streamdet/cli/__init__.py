@@ -22,6 +22,7 @@ from streamdet.cli.export import export
 from streamdet.cli.help import GroupedCommand, RunCommand
 from streamdet.cli.label import label as label_command
 from streamdet.cli.messages import messages
+from streamdet.cli.models import models as models_command
 from streamdet.cli.probe import probe as probe_command
 from streamdet.cli.process_title import hide_credentials
 from streamdet.cli.run import run as run_command
@@ -41,7 +42,7 @@ app = typer.Typer(
 app.command(cls=RunCommand)(run_command)
 for command in (
     *(serve_command, demo_command, probe_command, scene_command, doctor_command, bench_command),
-    *(label_command, convert_command, stats_command, explain_command),
+    *(label_command, convert_command, stats_command, explain_command, models_command),
 ):
     app.command(cls=GroupedCommand)(command)  # named as its function
 app.command(cls=GroupedCommand)(train)

@@ -136,6 +136,11 @@ def _names(builder: str, class_names: str | None) -> tuple[str, ...]:
     return _PERSON_ALONE if builder.startswith("keypointrcnn") else COCO_91
 
 
+def default_classes(builder: str) -> tuple[str, ...]:
+    """Names of the classes of torchvision's own weights."""
+    return Columns(_names(builder, None)).classes
+
+
 def input_of(builder: str) -> InputSpec:
     """Which images a model takes."""
     if builder in _FIXED:

@@ -70,7 +70,7 @@ class _Actors:
         self.walkers = Walkers(rng, street, signal, camera, 0.0, identities)
         self._event, self._street, self._seconds = event, street, seconds
         self._lane = street.lanes[int(rng.integers(len(street.lanes)))]
-        self._place_m = float(rng.uniform(16, 24))
+        self._place_m = float(rng.uniform(11, 17))
         self._side = float(rng.choice([-1, 1]))
         seeds = [int(seed) for seed in rng.integers(1 << 31, size=2)]
         shapes = Shapes(lambda detail: make_car(np.random.default_rng(seeds[0]), detail))

@@ -38,7 +38,7 @@ class ClipClassifier(nn.Module):
         super().__init__()
         self.spec = spec
         self.backbone = Backbone(spec.backbone, weights)
-        self.norm = nn.LayerNorm(self.backbone.size)
+        self.norm = nn.BatchNorm1d(self.backbone.size)
         self.lstm = PeepholeLSTM(self.backbone.size, spec.hidden)
         sizes = (spec.hidden, *spec.dense)
         layers: list[nn.Module] = []
@@ -67,7 +67,7 @@ class ClipClassifier(nn.Module):
 
     def classify(self, features: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
         """(B, T, F) to logits (B, T, K), and the state after the last frame."""
-        x = self.norm(features)
+        x = self.norm(features.flatten(0, 1)).view_as(features)
         if self.spec.forgetful:
             B, T, F = x.shape
             hidden, _ = self.lstm(x.reshape(B * T, 1, F), self.lstm.zero_state(B * T))

@@ -25,6 +25,8 @@ COCO_91 = (NO_CLASS, *_COCO_90.split(","))
 """COCO's names by category id, 0 to 90."""
 COCO_80 = tuple(name for name in COCO_91 if name != NO_CLASS)
 """COCO's names without gaps."""
+COCO_IDS = {name: number for number, name in enumerate(COCO_91) if name != NO_CLASS}
+"""COCO's category id of each name, 1 to 90."""
 COCO_BY_COUNT = {len(names): names for names in (COCO_80, COCO_91)}
 _KNOWN = {"coco80": COCO_80, "coco91": COCO_91}
 
