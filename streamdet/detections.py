@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from streamdet.boxes import Letterbox, xywh_from_xyxy, xyxy_from_xywh
 from streamdet.columns import COLUMNS, OPTIONAL, Detection, check_columns, indices
-from streamdet.interchange import coco_rows, from_supervision, to_supervision
+from streamdet.interchange import coco_columns, coco_rows, from_supervision, to_supervision
 from streamdet.masks import Plane, Rectangle, coco_rle, outlines, over_other_boxes, pasted, pixels_of
 from streamdet.skeleton import Skeleton
 from streamdet.tables import OBJECT_COLUMNS, data_frame, object_row
@@ -361,7 +361,12 @@ class Detections:
     def from_coco(
         cls, rows: Sequence[Mapping[str, Any]], classes: Sequence[str], category_ids: Sequence[int] | None = None
     ) -> Detections:
-        """From rows of one image of a COCO results file; category_ids as in `to_coco`.
+        """From rows of one image of a COCO results file, with masks and keypoints where all have them.
+
+        Args:
+            rows: of the file.
+            classes: names of the classes.
+            category_ids: as in `to_coco`.
 
         Raises:
             ValueError: a row has a category that is not among them.
@@ -370,7 +375,8 @@ class Detections:
         if unknown := {row["category_id"] for row in rows} - set(ids):
             raise ValueError(f"category_id {min(unknown)} is not one of {', '.join(map(str, ids))}")
         boxes = xyxy_from_xywh(np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4))
-        return cls.of(boxes, [row["score"] for row in rows], [ids.index(row["category_id"]) for row in rows], classes)
+        class_ids = [ids.index(row["category_id"]) for row in rows]
+        return cls.of(boxes, [row["score"] for row in rows], class_ids, classes, **coco_columns(rows, boxes))
 
     def to_mot(self, frame_number: int) -> list[str]:
         """Lines of a MOTChallenge file; frame_number counts from 1. The format has no column for classes."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from streamdet.boxes import xywh_from_xyxy
 from streamdet.columns import OPTIONAL
-from streamdet.masks import GRID, grid_of, pixels_of
+from streamdet.masks import GRID, grid_of, grid_of_rle, pixels_of
 
 if TYPE_CHECKING:
     import supervision
@@ -39,6 +39,16 @@ def coco_rows(
         for row, points in zip(rows, np.nan_to_num(columns["keypoints"].astype(np.float64)).round(4), strict=True):
             row["keypoints"] = points.ravel().tolist()
     return rows
+
+
+def coco_columns(rows: Sequence[Mapping[str, Any]], boxes: NDArray[np.floating[Any]]) -> dict[str, Any]:
+    """Masks and keypoints of rows of COCO results, where all have them; boxes are (N, 4) xyxy."""
+    columns: dict[str, Any] = {}
+    if rows and all(isinstance(row.get("segmentation"), dict) for row in rows):
+        columns["masks"] = [grid_of_rle(row["segmentation"], box) for row, box in zip(rows, boxes, strict=True)]
+    if rows and all("keypoints" in row for row in rows):
+        columns["keypoints"] = np.array([row["keypoints"] for row in rows], np.float32).reshape(len(rows), -1, 3)
+    return columns
 
 
 def to_supervision(

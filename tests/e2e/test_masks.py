@@ -4,6 +4,7 @@ import json
 from itertools import islice
 
 import av
+import cv2
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -88,6 +89,28 @@ def test_keypoints_are_written_with_their_names(streamdet, clips, here):
     assert (first["keypoints"], first["skeleton"]) == (["head", "foot"], [])
     assert frames_of(here / "out.jsonl")[0]["detections"][0]["keypoints"] == [[20, 30, 0.75], [60, 70, 0.25]]
     assert next(package.read(here / "out.jsonl")).detections.skeleton.names == ("head", "foot")
+
+
+def test_masks_are_evaluated_where_the_labels_have_them(streamdet, segmenter, clips, here):
+    """The boxes lie over the whole picture; only the masks fit their objects."""
+    images, annotations = [], []
+    (here / "images").mkdir()
+    for number in range(5, 25, 4):
+        cv2.imwrite(str(here / "images" / f"{number}.png"), picture(clips / "walk.mp4", number)[..., ::-1])
+        images.append({"id": number, "file_name": f"{number}.png", "width": WIDTH, "height": HEIGHT})
+        outline = [number, 30, number + 20, 30, number + 20, 60, number, 60]
+        row = {"id": number, "image_id": number, "category_id": 1, "bbox": [number, 30, 20, 30], "area": 600}
+        annotations.append({**row, "segmentation": [outline], "iscrowd": 0})
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "thing"}]}
+    (here / "labels.json").write_text(json.dumps(content))
+    for memory in ("none", "both"):
+        run = ("eval", "labels.json", "--model", segmenter, "--json", f"{memory}.json", "--memory", memory, "--stills")
+        done = streamdet(*run)
+        assert done.status == 0, done.stderr
+        assert "masks ap50" in done.stdout
+        figures = json.loads((here / f"{memory}.json").read_text())
+        assert figures["ap50"] == 0
+        assert figures["masks"]["ap50"] == pytest.approx(1)
 
 
 def test_masks_need_a_file_to_go_to(streamdet, segmenter, clips):

@@ -1,5 +1,7 @@
 """Masks are what other tools read: COCO's runs bit for bit, and planes where the box is."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -101,6 +103,19 @@ def test_boxes_that_are_clipped_keep_the_part_of_the_mask_that_is_inside():
     assert (whole[:90] & cut).sum() / (whole[:90] | cut).sum() > 0.97
     inside = found((20, 10, 80, 40))
     assert inside.restored(box).masks is inside.masks
+
+
+def test_rows_of_coco_results_come_back():
+    objects = found((10, 20, 110, 80), (0, 0, 33, 41))
+    objects = replace(objects, keypoints=RNG.random((2, 3, 3)).astype(np.float32))
+    back = Detections.from_coco(objects.to_coco(1, masks_of=(640, 360)), CLASSES)
+    np.testing.assert_allclose(back.keypoints, objects.keypoints, atol=1e-4)
+    for row in range(2):
+        plane, again = objects.mask(row, 640, 360), back.mask(row, 640, 360)
+        assert (plane & again).sum() / (plane | again).sum() > 0.96
+    bare = Detections.from_coco(objects.to_coco(1), CLASSES)
+    assert bare.masks is None
+    assert Detections.from_coco([], CLASSES).keypoints is None
 
 
 def test_supervision_gets_pixels_where_the_size_is_said():
