@@ -140,6 +140,9 @@ def load_serving(sources: list[str], settings: Any, data: Path) -> tuple[Path, "
     clips = config.settings_of("clips")
     if "path" not in clips.model_fields_set:
         changes["clips"] = clips.model_copy(update={"path": str(data / "clips")})
+    alerts = config.settings_of("alert")
+    if "outbox" not in alerts.model_fields_set:
+        changes["alert"] = alerts.model_copy(update={"outbox": str(data / "alerts.sqlite")})
     return file, config.model_copy(update=changes)
 
 
