@@ -83,11 +83,15 @@ class MailTransport:
             server: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout_s, context=context)
         else:
             server = smtplib.SMTP(self._host, self._port, timeout=self._timeout_s)
+        try:
             server.ehlo()
-            if server.has_extn("starttls"):
+            if self._scheme == "smtp" and server.has_extn("starttls"):
                 server.starttls(context=context)
-        if self._user:
-            server.login(self._user, self._password)
+            if self._user:
+                server.login(self._user, self._password)
+        except BaseException:
+            server.close()
+            raise
         return server
 
 
