@@ -3,7 +3,8 @@
 Shapes: B streams, T frames, H, W pixels of the model image.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Protocol
 
@@ -70,11 +71,7 @@ class Step(Protocol):
         ...
 
     def __call__(self, image_CHW: NDArray[np.uint8], state: Any, dt_s: float) -> tuple[dict[str, NDArray[Any]], Any]:
-        """What the network says of an image, by name, and the state after it.
-
-        Raises:
-            RuntimeError: if it fails.
-        """
+        """What the network says of an image, by name, and the state after it; raises what its library does."""
         ...
 
 
@@ -102,7 +99,7 @@ class ForeignDetector:
 
     def zero_state(self, streams: int, height: int, width: int) -> Memory:
         """See contract.Detector."""
-        with self._lock:
+        with self._lock, self._failing(height, width):
             return self._step.zero_state(streams, height, width)
 
     def state_from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Memory:
@@ -136,14 +133,20 @@ class ForeignDetector:
             after.append(row)
         return CandidateOutputs(found, self.spec.classes, self.spec.skeleton), after[0].merge(after)
 
-    def _look(self, image_CHW: NDArray[np.uint8], state: Memory, dt_s: float) -> tuple[Candidates, Memory]:
+    @contextmanager
+    def _failing(self, height: int, width: int) -> Iterator[None]:
+        """Whatever a library raises says which image it was raised for."""
         try:
-            with self._lock:
-                found, after = self._step(image_CHW, state, dt_s)
-        except RuntimeError as error:
-            height, width = image_CHW.shape[1:]
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ModelError(f"{self.spec.name} failed on an image of {height}x{width}: {reason}") from error
+            yield
+        except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"{self.spec.name} failed on an image of {height}x{width} pixels: {reason}; --imgsz sets another size"
+            ) from error
+
+    def _look(self, image_CHW: NDArray[np.uint8], state: Memory, dt_s: float) -> tuple[Candidates, Memory]:
+        with self._lock, self._failing(*image_CHW.shape[1:]):
+            found, after = self._step(image_CHW, state, dt_s)
         return self.model.network.candidates(found, *image_CHW.shape[1:]), after
 
 

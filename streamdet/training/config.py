@@ -160,7 +160,9 @@ class ForeignRecipe(Recipe):
     take very much footage."""
 
     @model_validator(mode="after")
-    def _no_recall(self) -> "ForeignRecipe":
+    def _can_be_trained(self) -> "ForeignRecipe":
+        if self.precision != "fp32":
+            raise ValueError("precision: detectors of other libraries are trained in fp32")
         for phase in self.phases:
             if phase.recall > 0:
                 raise ValueError(f"phase {phase.name}: recall is of streamdet's own detectors, expected 0")

@@ -100,6 +100,7 @@ def test_its_state_is_carried_in_a_run(folder, monkeypatch):
         (["initialise=none.pth"], "model file not found: none.pth"),
         (["initialise=COCO_V7"], "expected COCO_V1, DEFAULT, or a .pth file, got COCO_V7"),
         (["phases.0.recall=1"], "phase temporal: recall is of streamdet's own detectors, expected 0"),
+        (["precision=bf16"], "precision: detectors of other libraries are trained in fp32"),
         (["model.classes=[person,bicycle]"], "set street does not label bicycle"),
     ],
 )

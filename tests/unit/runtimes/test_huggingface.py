@@ -13,7 +13,7 @@ from tiny_transformers import CLASSES, SIDES, write_model
 
 import streamdet
 from streamdet.cli import main
-from streamdet.errors import CheckpointError, ConfigError
+from streamdet.errors import CheckpointError, ConfigError, ModelError
 from streamdet.models.foreign.config import ForeignConfig
 from streamdet.models.options import DetectOptions
 from streamdet.runtimes.foreign import ForeignDetector, TorchStep, ready
@@ -231,6 +231,12 @@ def test_a_folder_that_cannot_be_is_refused_in_a_line(folders, tmp_path, capsys,
 def test_what_cannot_be_is_refused(folders, name, options, message):
     with pytest.raises((CheckpointError, ConfigError), match=message):
         streamdet.load(name.format(folders("yolos")), **options)
+
+
+def test_an_image_that_it_cannot_take_is_named(folders):
+    detector = streamdet.load(f"hf:{folders('rf_detr')}", device="cpu")
+    with pytest.raises(ModelError, match=r"failed on an image of 60x60 pixels: .*; --imgsz sets another size"):
+        detector.step(np.zeros((1, 1, 3, 60, 60), np.uint8))
 
 
 def test_it_says_which_extra_is_missing(folders, monkeypatch):
