@@ -46,7 +46,9 @@ def test_a_higher_start_gives_fewer_boxes_an_id():
 def test_every_tracker_follows_two_who_walk(name):
     tracker = build_tracker(TrackOptions(tracker=name), conf=0.25)
     times_s = np.cumsum([0.0, *[0.04, 0.04, 0.08] * 8])
-    tracked = [tracker.update(boxes(100 + 50 * t, 500 - 50 * t), float(t), SIZE).track_ids.tolist() for t in times_s]
+    found = [tracker.update(boxes(100 + 50 * t, 500 - 50 * t), float(t), SIZE) for t in times_s]
+    # From left to right: the best comes first, and here both are as good.
+    tracked = [each.track_ids[np.argsort(each.boxes[:, 0])].tolist() for each in found]
     assert tracked[-1] == tracked[6]
     assert len(set(tracked[-1])) == 2
     assert min(tracked[-1]) >= 1
