@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
 from streamdet.datasets.labels import Labels, Segmentation
@@ -27,6 +28,17 @@ def label_shapes(result: Result) -> list[dict[str, Any]]:
             keypoints=[value for point in points for value in point], num_keypoints=sum(p[2] > 0 for p in points)
         )
     return rows
+
+
+def label_outlines(result: Result) -> list[dict[str, Any]]:
+    """The outline of each detection's mask, with few corners; of an empty one that of its box."""
+    found = result.detections
+    if found.masks is None:
+        return [{} for _ in range(len(found))]
+    return [
+        {"outline": outline_of([cv2.approxPolyDP(part, 1.0, True)[:, 0] for part in parts], row.box)}
+        for parts, row in zip(found.polygons(), found, strict=True)
+    ]
 
 
 def visible_keypoints(found: Detections) -> list[list[tuple[float, float, int]]]:

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamdet.convert.found import Found
-from streamdet.convert.shapes import label_shapes
+from streamdet.convert.shapes import label_outlines, label_shapes
 from streamdet.errors import ConfigError
 from streamdet.hindsight.labels import ClipLabels
 from streamdet.hindsight.write.formats import write_labels
 from streamdet.hindsight.write.labelled_file import LabelledFile
+
+_SHAPES = {"coco-vid": label_shapes, "cvat": label_outlines}
 
 
 class _Columns:
@@ -78,8 +80,8 @@ def write_tracks(found: Found, path: Path, form: str, video: Path | None, tolera
         mine.scores.extend(boxes.scores.tolist())
         mine.class_ids.extend(boxes.class_ids.tolist())
         mine.track_ids.extend(boxes.track_ids.tolist())
-        if form == "coco-vid":
-            mine.shapes.extend(label_shapes(result))
+        if form in _SHAPES:
+            mine.shapes.extend(_SHAPES[form](result))
     files = [
         LabelledFile(
             video or path.parent / f"{source}.mp4",

@@ -40,7 +40,8 @@ class ClipLabels:
         track_ids: (N,) int64, unique in the clip; -1 for a box that no track came to.
         sure: (N,) bool: a label; otherwise nothing inside the box counts.
         named: (N,) bool: whether detectors agree on the class.
-        shapes: (N,) dicts of what COCO has beside the box, such as segmentation; None where there are boxes alone.
+        shapes: (N,) dicts of what a format has beside the box, such as COCO's segmentation, or an outline, (x, y) of
+            its corners; None where there are boxes alone.
     """
 
     frames: Ints

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from fractions import Fraction
 
 import cv2
@@ -187,6 +188,29 @@ def test_coco_gets_masks_and_keypoints_and_gives_them_back(streamdet, shaped, he
         for row in range(len(before.detections)):
             found = (each.detections.mask(row, 160, 96) for each in (before, after))
             assert mask_iou(*found) > 0.9
+
+
+def test_cvat_gets_outlines_of_masks(streamdet, shaped, here):
+    lines = shaped("walk.jsonl", keypoints=False)
+    assert streamdet("convert", lines, "-o", "walk.xml", "--video", "walk.mp4").status == 0
+    text = (here / "walk.xml").read_text()
+    assert "<type>polygon</type>" in text
+    assert "<box" not in text
+    points = re.search(r'<polygon frame="0" [^>]*points="([^"]+)"', text)
+    outline = np.array([pair.split(",") for pair in points[1].split(";")], float)
+    drawn = np.zeros((96, 160), np.uint8)
+    cv2.fillPoly(drawn, [np.floor(outline).astype(np.int32)], 1)
+    assert mask_iou(drawn.astype(bool), next(package.read(lines)).detections.mask(0, 160, 96)) > 0.9
+    for index, (boxes, _, tracks) in enumerate(frames_of(here / "walk.xml")):
+        expected = boxes_of(index)
+        np.testing.assert_allclose(boxes[np.argsort(tracks)][:2], expected.boxes[:2], atol=4)  # the mask is smaller
+    assert "<polygon" not in _without_masks(streamdet, shaped, here)
+
+
+def _without_masks(streamdet, shaped, here):
+    lines = shaped("bare.jsonl", masks=False, keypoints=False)
+    assert streamdet("convert", lines, "-o", "bare.xml", "--video", "walk.mp4").status == 0
+    return (here / "bare.xml").read_text()
 
 
 def test_a_yolo_folder_has_outlines_of_masks(streamdet, shaped, here):

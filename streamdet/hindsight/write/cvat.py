@@ -1,6 +1,6 @@
 """Labels as CVAT for video 1.1, which `datasets.cvat_video` reads: a track an object, and what is ignored as `ignore`.
 
-Boxes are keyframes; CVAT moves them linearly in between, so that a person has few to correct.
+Boxes, or the outlines of masks, are keyframes; CVAT moves them in between, so that a person has few to correct.
 
 Source: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/; CVAT, load_anno, which reads such a file.
 """
@@ -8,9 +8,6 @@ Source: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/; CVAT,
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
-
-import numpy as np
-from numpy.typing import NDArray
 
 from streamdet.datasets.marks import IGNORE
 from streamdet.hindsight.write.labelled_file import LabelledFile, Span, spans_of_tracks
@@ -30,8 +27,9 @@ def cvat_video(files: Sequence[LabelledFile], classes: Sequence[str], path: Path
 
 
 def _meta(file: LabelledFile, classes: Sequence[str]) -> str:
+    kind = "rectangle" if file.labels.shapes is None else "polygon"
     labels = "".join(
-        f"<label><name>{escape(name)}</name><type>rectangle</type><attributes></attributes></label>\n"
+        f"<label><name>{escape(name)}</name><type>{kind}</type><attributes></attributes></label>\n"
         for name in (*classes, IGNORE)
     )
     frames = len(file.times_s)
@@ -46,16 +44,27 @@ def _meta(file: LabelledFile, classes: Sequence[str]) -> str:
 
 def _boxes(span: Span, frames: int, following: Span | None) -> Iterator[str]:
     """The keyframes of a span, and its end, unless the video ends or the track goes on there."""
-    for frame, box in zip(span.frames.tolist(), span.boxes, strict=True):
-        yield _box(frame, box, outside=False)
+    places = [_place(span, row) for row in range(len(span.frames))]
+    for frame, place in zip(span.frames.tolist(), places, strict=True):
+        yield _keyframe(frame, place, outside=False)
     end = int(span.frames[-1]) + 1
     if end < (frames if following is None else int(following.frames[0])):
-        yield _box(end, span.boxes[-1], outside=True)
+        yield _keyframe(end, places[-1], outside=True)
 
 
-def _box(frame: int, box: NDArray[np.float64], *, outside: bool) -> str:
-    x1, y1, x2, y2 = box
+def _place(span: Span, row: int) -> tuple[str, str]:
+    """Name and attributes of a box, or of the outline of a mask."""
+    x1, y1, x2, y2 = span.boxes[row]
+    if span.shapes is not None:
+        outline = span.shapes[row].get("outline") or [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
+        points = ";".join(f"{x:.2f},{y:.2f}" for x, y in outline)
+        return "polygon", f'points="{points}"'
+    return "box", f'xtl="{x1:.2f}" ytl="{y1:.2f}" xbr="{x2:.2f}" ybr="{y2:.2f}"'
+
+
+def _keyframe(frame: int, place: tuple[str, str], *, outside: bool) -> str:
+    name, attributes = place
     return (
-        f'<box frame="{frame}" keyframe="1" outside="{int(outside)}" occluded="0" '
-        f'xtl="{x1:.2f}" ytl="{y1:.2f}" xbr="{x2:.2f}" ybr="{y2:.2f}" z_order="0"></box>\n'
+        f'<{name} frame="{frame}" keyframe="1" outside="{int(outside)}" occluded="0" {attributes} z_order="0">'
+        f"</{name}>\n"
     )

@@ -53,10 +53,12 @@ class Span:
     Attributes:
         frames: (T,) int64, ascending, the first and the last of the span among them.
         boxes: (T, 4) float64, xyxy, pixels.
+        shapes: (T,) see ClipLabels.
     """
 
     frames: Ints
     boxes: Floats
+    shapes: NDArray[np.object_] | None = None
 
 
 def spans_of_tracks(file: LabelledFile, classes: tuple[str, ...]) -> Iterator[tuple[int, str, list[Span]]]:
@@ -84,7 +86,8 @@ def _split(rows: Ints, breaks: NDArray[np.bool_]) -> list[Ints]:
 
 def _span(labels: ClipLabels, rows: Ints, tolerance_px: float) -> Span:
     kept = rows[keyframes(labels.frames[rows], labels.boxes[rows], tolerance_px)]
-    return Span(labels.frames[kept], labels.boxes[kept])
+    shapes = None if labels.shapes is None else labels.shapes[kept]
+    return Span(labels.frames[kept], labels.boxes[kept], shapes)
 
 
 def keyframes(frames: Ints, boxes: Floats, tolerance_px: float = TOLERANCE_PX) -> Ints:
