@@ -125,6 +125,7 @@ class Result:
         clip_class: of a job with the stage classify: what is going on.
         looked: False for a frame that the detector did not look at, see detect.every.
         cut: the picture has nothing in common with the one before.
+        redrawn: its picture is not the source's any more.
     """
 
     frame: Frame
@@ -134,6 +135,7 @@ class Result:
     clip_class: ClipClass | None = None
     looked: bool = True
     cut: bool = False
+    redrawn: bool = False
 
     @property
     def source(self) -> str:
@@ -182,7 +184,8 @@ class Result:
 
     def with_picture(self, picture: Picture) -> "Result":
         """The same result with another picture."""
-        return replace(self, frame=replace(self.frame, picture=picture))
+        redrawn = self.redrawn or picture is not self.frame.picture
+        return replace(self, frame=replace(self.frame, picture=picture), redrawn=redrawn)
 
     def with_detections(self, detections: Detections) -> "Result":
         """The same frame with other boxes."""

@@ -42,6 +42,7 @@ _KEYS = {
     "max_frames": "decode.max_frames",
     "stride": "decode.stride",
     "track_index": "decode.track_index",
+    "encode": "encode.pictures",
     "codec": "encode.codec",
     "crf": "encode.crf",
     "preset": "encode.preset",
@@ -55,7 +56,7 @@ _KEYS = {
 }
 _AFTER_CLASSIFY = ("annotate", "encode", "overlay", "record")
 # What an option changes of a video that is encoded.
-_OF_ENCODING = ("codec", "crf", "preset", "segment")
+_OF_ENCODING = ("encode", "codec", "crf", "preset", "segment")
 
 
 class Scores(NamedTuple):
@@ -118,9 +119,23 @@ def refuse_what_excludes_each_other(options: Mapping[str, Any]) -> None:
         raise ConfigError(f"--annotate: expected draw or overlay, got {options['annotate']}")
     if options["annotate"] is not None and options["no_video"]:
         raise ConfigError("--no-video and --annotate exclude each other; expected one of them")
+    if options["encode"] == "changed":
+        _refuse_beside_copies(options)
     for name in _OF_ENCODING if options["annotate"] == "overlay" else ():
         if options[name] is not None:
             raise ConfigError(f"--annotate overlay and --{name} exclude each other: the video is copied as it is")
+
+
+def _refuse_beside_copies(options: Mapping[str, Any]) -> None:
+    reasons = {
+        "no_video": "there is nothing to encode",
+        "codec": "the codec is that of the source",
+        "segment": "it writes one file",
+        "stride": "copied groups of pictures have all frames",
+    }
+    for name, reason in reasons.items():
+        if options[name]:
+            raise ConfigError(f"--encode changed and --{name.replace('_', '-')} exclude each other: {reason}")
 
 
 def overrides_of(options: Mapping[str, Any]) -> Iterator[Override]:

@@ -164,6 +164,15 @@ def run(
             help="Read this video track, as probe numbers them. Default: the one with the most to see.",
         ),
     ] = None,
+    encode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|changed",
+            rich_help_panel=OUTPUT,
+            help="changed: copy the groups of pictures that nothing was drawn on, bit for bit, and encode the others "
+            "with the codec of the source. Default: {encode.pictures}.",
+        ),
+    ] = None,
     codec: Annotated[
         str | None,
         typer.Option(metavar="h264|hevc|av1", rich_help_panel=OUTPUT, help="Video codec. Default: {encode.codec}."),

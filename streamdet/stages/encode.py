@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
 from pydantic import BeforeValidator, Field
@@ -32,6 +32,8 @@ from streamdet.stages.outputs import Output, OutputLog, Target, output_stage
 from streamdet.stages.picture_targets import PictureTargets, is_picture, is_picture_folder, picture_targets
 from streamdet.stages.targets import files_of, is_folder
 
+_COPIED_TO = (".mp4", ".m4v", ".mov", ".mkv")
+
 _RTSP = re.compile(r"rtsps?://", re.IGNORECASE)
 
 
@@ -52,11 +54,14 @@ class EncodeSettings(EncodeOptions):
     Attributes:
         path: a file, a folder for several sources, an rtsp:// address to publish to, a playlist (.m3u8), or - for
             standard output; None: <stem>.annotated.mp4 here. Where all sources are stills, a folder gets pictures.
+        pictures: changed copies the groups of pictures that nothing was drawn on, bit for bit, and encodes the others
+            with the codec of the source, whatever `codec` says; of files with H.264 or H.265, into files.
         segment_s: a new file so often.
         window_s: how far a playlist reaches back; None: a minute of live sources, all of others.
     """
 
     path: str | None = Field(default=None, min_length=1)
+    pictures: Literal["all", "changed"] = "all"
     segment_s: Duration | None = None
     window_s: Duration | None = None
 
@@ -93,8 +98,13 @@ class _Pictures:
         self._video = video
 
     def write(self, item: Result | Marker) -> None:
-        if isinstance(item, Result):
-            self._video.write(item.frame.picture, item.pts, item.frame.time_base, item.frame.duration)
+        if not isinstance(item, Result):
+            return
+        frame = item.frame
+        if isinstance(self._video, VideoWriter):
+            self._video.write(frame.picture, frame.pts, frame.time_base, frame.duration, changed=item.redrawn)
+        else:
+            self._video.write(frame.picture, frame.pts, frame.time_base, frame.duration)
 
     def snapshot(self) -> EncodeState | None:
         state = self._video.checkpoint() if isinstance(self._video, VideoWriter) else None
@@ -135,7 +145,8 @@ def open_video(settings: EncodeSettings, log: OutputLog, started: StreamStarted,
         if saved is None:
             forget_interrupted(path)
         resume = None if saved is None else {**saved.section.video, "written": saved.section.written}
-        return VideoWriter(path, info, settings, start_s=start_s, end_s=end_s, resume=resume)
+        only_changed = settings.pictures == "changed"
+        return VideoWriter(path, info, settings, start_s=start_s, end_s=end_s, only_changed=only_changed, resume=resume)
     if target == STDOUT:
         return StandardOutputWriter(info, settings, start_s=start_s, end_s=end_s)
     if is_picture(target) or is_picture_folder(target):
@@ -191,6 +202,8 @@ def plan_videos(settings: EncodeSettings, sources: Sequence[SourceSpec]) -> Outp
         targets = {**pictures.targets, **(_targets(settings, others) if others else {})}
     except ConfigError as error:
         mistakes.append(str(error))
+    if settings.pictures == "changed":
+        mistakes += _why_not_copied(settings, sources, targets)
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     files = [target for target in targets.values() if isinstance(target, Path)]
@@ -205,6 +218,18 @@ def plan_videos(settings: EncodeSettings, sources: Sequence[SourceSpec]) -> Outp
         + pictures.earlier[:1],
         not_resumable=None if whole else _why_not_resumable(settings, pictures),
     )
+
+
+def _why_not_copied(
+    settings: EncodeSettings, sources: Sequence[SourceSpec], targets: Mapping[str, Target]
+) -> list[str]:
+    """Mistakes of a video that is to be copied in part; what only its packets tell comes when it is opened."""
+    for name, target in targets.items():
+        if not _is_file(settings, target) or Path(target).suffix.lower() not in _COPIED_TO:
+            shown = redact(str(target))
+            return [f"--encode changed: expected one file of {' '.join(_COPIED_TO)} for {name}, got {shown}"]
+    others = [source.shown for source in sources if source.kind != "file"]
+    return [f"--encode changed: {others[0]} is no video file that could be copied; use --encode all"] if others else []
 
 
 def _why_not_resumable(settings: EncodeSettings, pictures: PictureTargets) -> str:

@@ -1,7 +1,7 @@
 """Video encoders: which there are, their settings, and exact times for what they put out."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
@@ -41,6 +41,7 @@ class EncoderSettings:
         mp4_tag: code of the codec in mp4, where Apple's players insist on one.
         options: what else it is told.
         keyframe_every_s: most seconds from a keyframe to the next one; None: as the encoder likes.
+        sets_in_header: parameter sets lie in the container's header, where it has one, and not before each keyframe.
     """
 
     name: str
@@ -52,6 +53,7 @@ class EncoderSettings:
     mp4_tag: str | None = None
     options: dict[str, str] = field(default_factory=dict)
     keyframe_every_s: Fraction | None = None
+    sets_in_header: bool = True
 
 
 CODECS = {
@@ -123,6 +125,24 @@ def _has_avx512() -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A source whose packets lie between those of an encoder, in one track.
+
+    Attributes:
+        stream: of the source; what it says of its video holds for the track.
+        header: gives all parameter sets with start codes, from those of the encoder.
+        delay: how many frames its packets go back in decoding order.
+    """
+
+    stream: VideoStream
+    header: Callable[[bytes], bytes]
+    delay: int
+
+
+# How many frames B-frames that others refer to (pyramids) delay decoding in x264 and x265.
+_MOST_DELAY = 2
+
 # What a VideoEncoder counts; times aside, they are its state between two frames.
 _COUNTERS = ("frames", "packets", "delay", "first_pts", "first_dts", "end")
 
@@ -143,6 +163,7 @@ class VideoEncoder:
         time_base: of the pts given to `encode` and of the packets.
         pixel_aspect: width of a pixel over its height.
         reordered_frames: how many frames it may go back in decoding order; 0 rules B-frames out.
+        beside: a source whose packets `insert` puts between; None: all frames are encoded.
 
     Raises:
         SinkError: the encoder refuses, most likely the size.
@@ -158,18 +179,23 @@ class VideoEncoder:
         *,
         pixel_aspect: Fraction = Fraction(1),
         reordered_frames: int,
+        beside: Beside | None = None,
     ) -> None:
         if settings.name == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "1")  # it prints to stderr on its own; 1 leaves errors
         rate = min(max(rate, Fraction(1)), Fraction(240)).limit_denominator(1001)
         options = {"preset": settings.preset, "crf": str(settings.crf), **settings.options}
         if settings.name == "libx264" and _has_avx512():
-            options["x264-params"] = _WITHOUT_AVX512
-        self._stream = cast(VideoStream, output.add_stream(settings.name, rate=rate, options=options))
+            options["x264-params"] = ":".join(filter(None, [options.get("x264-params"), _WITHOUT_AVX512]))
+        if beside is None:
+            self._stream = cast(VideoStream, output.add_stream(settings.name, rate=rate, options=options))
+        else:
+            self._stream = output.add_stream_from_template(beside.stream, opaque=True)
         self._time_base = self._stream.time_base = time_base
         self._frame_duration = max(1, round(1 / (rate * time_base)))
         self._times: dict[int, tuple[int, int]] = {}
         self._frames = self._packets = self._delay = 0
+        self._beside = beside
         self._first_pts = self._first_dts = self._end = 0
         self._keyframe_every_s = settings.keyframe_every_s
         self._next_keyframe_s = Fraction(0)
@@ -177,7 +203,20 @@ class VideoEncoder:
         self._like = like.width, like.height, like.colorspace, like.color_range, like.color_primaries, like.color_trc
         self._is_mp4 = output.format.name in ("mp4", "mov")
         self._reordered_frames = reordered_frames
-        self._context: VideoCodecContext | None = self._open(self._stream.codec_context)
+        self._context: VideoCodecContext | None
+        if beside is None:
+            self._context = self._open(self._stream.codec_context)
+        else:
+            self._delay = max(beside.delay, min(_MOST_DELAY, reordered_frames))
+            self._context = self._open_anew()
+            self._stream.codec_context.extradata = beside.header(self._context.extradata or b"")
+            self._stream.codec_context.codec_tag = (self._settings.mp4_tag if self._is_mp4 else None) or "\0\0\0\0"
+
+    @property
+    def delay(self) -> int:
+        """How many frames packets go back in decoding order; known from the first packet on, or where a source's lie
+        between."""
+        return self._delay
 
     def restart(self) -> list[VideoPacket]:
         """Give all packets that are still inside, and start again with the next frame.
@@ -210,7 +249,8 @@ class VideoEncoder:
     def _open_anew(self) -> VideoCodecContext:
         context = cast(VideoCodecContext, av.CodecContext.create(self._settings.name, "w"))
         context.options = self._options
-        context.flags |= self._stream.codec_context.flags & CodecFlags.global_header
+        if self._settings.sets_in_header:
+            context.flags |= self._stream.codec_context.flags & CodecFlags.global_header
         return self._open(context)
 
     def _open(self, context: VideoCodecContext) -> VideoCodecContext:
@@ -239,18 +279,39 @@ class VideoEncoder:
             frame.pict_type = PictureType.I if is_due else PictureType.NONE  # a frame may come twice
             if is_due:
                 self._next_keyframe_s = pts * self._time_base + self._keyframe_every_s
+        self._note(pts, duration)
+        return [self._timed(packet) for packet in context.encode(frame)]
+
+    def _note(self, pts: int, duration: int) -> None:
         self._first_pts = pts if self._frames == 0 else self._first_pts
         self._end = pts + duration
         self._times[self._frames] = pts, duration
         self._frames += 1
-        return [self._timed(packet) for packet in context.encode(frame)]
 
-    def flush(self) -> list[VideoPacket]:
-        """All packets that are still inside.
+    def insert(self, packets: Iterable[VideoPacket], moments: Iterable[tuple[int, int]]) -> list[VideoPacket]:
+        """Put packets that are there between those of the encoder; gives all that come before the next frame.
+
+        Args:
+            packets: of a group of frames that depend on no others, in decoding order; the pts of each is the number of
+                its frame in the group.
+            moments: pts and duration of each frame, in the order in which they are shown.
+        """
+        before = self.restart()
+        first = self._frames
+        for pts, duration in moments:
+            self._note(pts, duration)
+        inserted = []
+        for packet in packets:
+            packet.pts = first + (packet.pts or 0)
+            inserted.append(self._timed(packet))
+        return before + inserted
+
+    def flush(self, packets: Sequence[VideoPacket] = ()) -> list[VideoPacket]:
+        """All packets that are still inside, behind the last ones that `insert` gave.
 
         mp4 knows no durations, only differences of dts: there the last packet's makes their sum the video's length.
         """
-        packets = self._drain()
+        packets = [*packets, *self._drain()]
         if packets and self._is_mp4:
             packets[-1].duration = max(1, self._end - self._first_pts - ((packets[-1].dts or 0) - self._first_dts))
         return packets
@@ -259,7 +320,7 @@ class VideoEncoder:
         return [] if self._context is None else [self._timed(packet) for packet in self._context.encode(None)]
 
     def _timed(self, packet: VideoPacket) -> VideoPacket:
-        if self._packets == 0:
+        if self._packets == 0 and self._beside is None:
             # x265 leaves dts unset where there are fewer frames than it would delay; those it cannot have reordered.
             self._delay = -packet.dts if packet.dts is not None and -self._reordered_frames <= packet.dts <= 0 else 0
         order = self._packets - self._delay

@@ -10,9 +10,10 @@ from typing import Any, cast
 import av
 
 from streamdet.media.container import VideoPacket, demux, open_file
+from streamdet.media.write.nal_units import SYNTAX, split_units, with_start_codes
 from streamdet.media.write.part_file import Mark, part_path, write_error
 
-_WITH_LENGTHS = ("h264", "hevc")
+_LENGTH_SIZE = 4  # as FFmpeg's muxers write them
 
 
 def written_before(target: Path, marks: Sequence[Mark], *, whole: bool, published: bool) -> tuple[Path, int]:
@@ -98,7 +99,8 @@ def packets_again(path: Path, time_base: Fraction, encoder: Mapping[str, Any]) -
     shown: list[int] = []
     for number, packet in enumerate(whole_packets(path)):
         data = bytes(packet)
-        again = av.Packet(_with_start_codes(data) if packet.stream.codec_context.name in _WITH_LENGTHS else data)
+        has_lengths = packet.stream.codec_context.name in SYNTAX
+        again = av.Packet(with_start_codes(split_units(data, _LENGTH_SIZE)) if has_lengths else data)
         again.pts = _units(packet.pts, packet, time_base)
         heapq.heappush(shown, again.pts)
         earliest = first_dts + number * apart if number < delay else heapq.heappop(shown)
@@ -110,19 +112,3 @@ def packets_again(path: Path, time_base: Fraction, encoder: Mapping[str, Any]) -
 
 def _units(count: int | None, packet: VideoPacket, time_base: Fraction) -> int:
     return round((count or 0) * packet.time_base / time_base)
-
-
-def _with_start_codes(data: bytes) -> bytes:
-    """Units of H.264 or H.265 as encoders give them. Source: ISO/IEC 14496-15, 5.3.3; H.264, annex B.
-
-    Raises:
-        ValueError: the lengths do not add up.
-    """
-    units, place = [], 0
-    while place < len(data):
-        length = int.from_bytes(data[place : place + 4], "big")
-        units += [b"\0\0\0\1", data[place + 4 : place + 4 + length]]
-        place += 4 + length
-    if place != len(data):
-        raise ValueError("a picture is torn")
-    return b"".join(units)

@@ -21,6 +21,8 @@ from streamdet.media.write.copied import CopiedTrack, TrackCopier, video_goes_on
 from streamdet.media.write.encoder import EncoderSettings, VideoEncoder, VideoPacket
 from streamdet.media.write.extras import Extras, extras_of
 from streamdet.media.write.formats import OutputFormat
+from streamdet.media.write.grouped_encoder import GroupedEncoder, Moment, open_beside
+from streamdet.media.write.groups import GroupReader
 from streamdet.media.write.interrupted import packets_again
 from streamdet.media.write.output_times import OutputTimes
 
@@ -50,6 +52,7 @@ class Recording:
         part_s: start and end of the part of the source that is written, seconds from its beginning.
         origin_s: moment of the source that is the file's 0; None: the source's own 0.
         indexed: the file is complete as it is at its end: an mp4 needs no rewriting.
+        groups: of the source: those in which nothing changes are copied. None: all frames are encoded.
 
     Attributes:
         times: where frames were placed.
@@ -76,6 +79,7 @@ class Recording:
         part_s: tuple[float | None, float | None] = (None, None),
         origin_s: Fraction | None = None,
         indexed: bool = False,
+        groups: GroupReader | None = None,
     ) -> None:
         self.times = OutputTimes(container, pts, time_base, origin_s)
         self._info = info
@@ -88,15 +92,7 @@ class Recording:
         place: Any = str(path.absolute()) if isinstance(path, Path) else path
         self._output = av.open(place, "w", format=container.muxer, container_options=options)
         rate = info.average_rate or DEFAULT_RATE
-        self._encoder = VideoEncoder(
-            self._output,
-            settings,
-            self._convert(RgbPicture(np.zeros((size[1], size[0], 3), np.uint8))),
-            rate,
-            self.times.time_base,
-            pixel_aspect=info.pixel_aspect,
-            reordered_frames=container.reordered_frames(self.times.time_base),
-        )
+        self._encoder = self._open_encoder(container, settings, rate, groups)
         self._frame_duration = max(1, round(1 / (rate * self.times.time_base)))
         late_from_s = pts * time_base + _LATE_S
         # Fragments hold the pauses between subtitles as packets of their own.
@@ -122,14 +118,54 @@ class Recording:
         self.end = 0
         self.cut_s: Fraction | None = None
 
+    def _open_encoder(
+        self, container: OutputFormat, settings: EncoderSettings, rate: Fraction, groups: GroupReader | None
+    ) -> VideoEncoder | GroupedEncoder:
+        time_base, info = self.times.time_base, self._info
+        reordered = container.reordered_frames(time_base)
+        if groups is None:
+            like = self._convert(RgbPicture(np.zeros((self._size[1], self._size[0], 3), np.uint8)))
+            aspect = info.pixel_aspect
+            return VideoEncoder(
+                self._output, settings, like, rate, time_base, pixel_aspect=aspect, reordered_frames=reordered
+            )
+        encoder = open_beside(self._output, settings, groups, self._size, info.colour, rate, time_base, reordered)
+        return GroupedEncoder(encoder, groups, self._convert)
+
     @property
     def samples(self) -> int:
         """Number of packets written so far."""
         return self.frames + self._audio.packets
 
-    def add(self, picture: Picture, pts: int, time_base: Fraction, duration: int) -> None:
-        """Encode a frame and write what the encoder has ready, with the audio up to there."""
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Frames that were copied, and that were encoded."""
+        encoder = self._encoder
+        return (encoder.copied, encoder.encoded) if isinstance(encoder, GroupedEncoder) else (0, self.frames)
+
+    @property
+    def why_all_encoded(self) -> str | None:
+        """Why no group of pictures could be copied, where they might have been; None where one was."""
+        encoder = self._encoder
+        if not isinstance(encoder, GroupedEncoder) or encoder.copied or not encoder.problems:
+            return None
+        return max(encoder.problems, key=lambda problem: encoder.problems[problem])
+
+    def add(self, picture: Picture, pts: int, time_base: Fraction, duration: int, *, changed: bool = True) -> None:
+        """Encode a frame and write what the encoder has ready, with the audio up to there.
+
+        Args:
+            picture, pts, time_base, duration: as in `VideoWriter.write`.
+            changed: False: the picture is the source's, whose packets are as good.
+        """
         placed, repeated = self.times.place(pts, time_base)
+        if isinstance(self._encoder, GroupedEncoder) and not repeated:
+            units = self.times.duration(duration, time_base) or self._frame_duration
+            self.end = placed + units
+            self._picture = None
+            changed = changed or (picture.width, picture.height) != self._size
+            self._mux(self._encoder.add(picture, Moment(pts, placed, units), changed=changed))
+            return
         converted = self._convert(picture)
         for gap in repeated:
             self._mux(self._encoder.encode(self._picture or converted, gap, self._frame_duration))
@@ -190,6 +226,8 @@ class Recording:
             self._output.close()
         finally:
             self._audio.close()
+            if isinstance(self._encoder, GroupedEncoder):
+                self._encoder.close()
 
     def _mux(self, packets: Sequence[VideoPacket]) -> None:
         for packet in packets:

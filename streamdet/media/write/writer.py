@@ -18,6 +18,7 @@ from streamdet.media.write.copied import CopiedKind, open_tracks
 from streamdet.media.write.encoder import encoder_settings
 from streamdet.media.write.faststart import rewrite_faststart
 from streamdet.media.write.formats import output_format
+from streamdet.media.write.groups import GroupReader
 from streamdet.media.write.interrupted import forget_interrupted, keep_interrupted
 from streamdet.media.write.options import DEFAULTS, EncodeOptions
 from streamdet.media.write.part_file import PartFile, write_error
@@ -45,6 +46,8 @@ class VideoWriter:
         options: how the video is encoded, and whether audio is copied.
         start_s, end_s: part of the source that is written, seconds from its start; audio is cut likewise.
         origin_s: moment of the source that is the file's 0; None: the source's own 0.
+        only_changed: groups of frames that `write` says did not change are copied from the source, bit for bit; the
+            codec is that of the source then. H.264 and H.265 of 8 bits alone.
         in_place: the file has its name while it grows, and nothing is rewritten at its end; an mp4 has its index last.
         resume: of `checkpoint`, and `written`, the file that holds what an interrupted run has written: that is taken
             over up to there.
@@ -52,6 +55,7 @@ class VideoWriter:
     Attributes:
         frames: number of frames written so far.
         nudged: how many of them had a pts that was not greater than the one before.
+        counts: once it is closed, how many were copied and how many encoded.
 
     Raises:
         ConfigError: no container has this ending, or it cannot hold the codec; unknown crf or preset.
@@ -67,12 +71,17 @@ class VideoWriter:
         start_s: float | None = None,
         end_s: float | None = None,
         origin_s: Fraction | None = None,
+        only_changed: bool = False,
         in_place: bool = False,
         resume: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
         self.frames = self.nudged = 0
+        self.counts = 0, 0
         self._info = info
+        self._groups = self._open_groups() if only_changed else None
+        if self._groups is not None:
+            options = options.model_copy(update={"codec": self._groups.codec})
         self._settings = encoder_settings(options)
         self._container = output_format(self.path, options.codec)
         self._copies: tuple[CopiedKind, ...] = ("audio", "subtitle") if options.audio == "copy" else ("subtitle",)
@@ -87,7 +96,9 @@ class VideoWriter:
         else:
             self._resume(resume)
 
-    def write(self, picture: Picture, pts: int, time_base: Fraction, duration: int = 0) -> None:
+    def write(
+        self, picture: Picture, pts: int, time_base: Fraction, duration: int = 0, *, changed: bool = True
+    ) -> None:
         """Add a frame.
 
         Args:
@@ -95,6 +106,7 @@ class VideoWriter:
             pts: presentation time in units of time_base.
             time_base: seconds a unit.
             duration: units of time_base, 0 where unknown.
+            changed: False: the picture is the source's; see only_changed.
 
         Raises:
             SinkError: it cannot be written; names the file and the reason. All later calls raise it again.
@@ -105,7 +117,7 @@ class VideoWriter:
             raise SinkError(str(self._failure))
         try:
             recording = self._recording or self._begin((picture.width, picture.height), pts, time_base)
-            recording.add(picture, pts, time_base, duration)
+            recording.add(picture, pts, time_base, duration, changed=changed)
         except (av.FFmpegError, OSError, SinkError) as error:
             self._failure = write_error(self.path, error)
             raise self._failure from error
@@ -150,6 +162,9 @@ class VideoWriter:
         known_failure = self._failure
         try:
             self._publish(recording, self._complete(recording))
+            self.counts = recording.counts
+            if (problem := recording.why_all_encoded) is not None:
+                _log.warning("%s: all frames were encoded: a group of pictures %s", self.path, problem)
         finally:
             recording.late.close()
         if self._failure is not None and known_failure is None:
@@ -206,7 +221,14 @@ class VideoWriter:
             part_s=self._part_s,
             origin_s=self._origin_s,
             indexed=self._in_place,
+            groups=self._groups,
         )
+
+    def _open_groups(self) -> GroupReader:
+        try:
+            return GroupReader(self._info)
+        except SinkError as error:
+            raise SinkError(f"{self.path}: {error}") from error
 
     def _complete(self, recording: Recording) -> bool:
         """Write all that is left; also after a failure, which need not be the file's. True where the file is whole."""
