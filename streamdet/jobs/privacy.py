@@ -26,9 +26,10 @@ def with_privacy(config: PipelineConfig) -> PipelineConfig:
     if _STAGE not in stages:
         stages.insert(stages.index("track" if "track" in stages else "detect") + 1, _STAGE)
     for name in stages:
-        if stage_entry(name).copies_video:
+        if stage_entry(name).copies_video(config.settings_of(name)):
             raise ConfigError(
-                f"anonymise: the stage {name} copies the video, so nothing in it can be hidden; use --annotate draw"
+                f"anonymise: the stage {name} copies the video, so nothing in it can be hidden; "
+                "use --annotate draw and --encode all"
             )
     check_found(config, config.settings(DetectSettings))
     return config.model_copy(update={"stages": tuple(stages)})

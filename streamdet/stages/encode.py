@@ -307,5 +307,6 @@ STAGE = StageEntry(
     needs=frozenset({"detections"}),
     uses=frozenset({"track_ids", "drawing", "anonymity"}),
     state=EncodeState,
+    copies_video=lambda settings: settings.pictures == "changed",
     output=OutputEntry("video", plan_videos, _surviving),
 )

@@ -132,7 +132,8 @@ class StageEntry:
         lowest_score: gives, from its settings and detect.conf, the lowest score of the boxes that it makes use of.
         why_not_saved: gives why its state cannot be saved with these settings; None where it can.
         output: what it writes; None where it writes nothing.
-        copies_video: it writes the pictures of a source as they are stored, whatever the stages before it did to them.
+        copies_video: whether it writes, with these settings, pictures of a source as they are stored, whatever the
+            stages before it did to them.
         packets: gives, from its settings, how much of the packets of live sources it needs; see `StreamInfo.packets`.
     """
 
@@ -150,5 +151,5 @@ class StageEntry:
     lowest_score: Callable[[Any, float], float] = lambda settings, conf: conf
     why_not_saved: Callable[[Any], str | None] = lambda settings: None
     output: OutputEntry | None = None
-    copies_video: bool = False
+    copies_video: Callable[[Any], bool] = lambda settings: False
     packets: Callable[[Any], PacketLimits | None] = lambda settings: None

@@ -154,5 +154,5 @@ STAGE = StageEntry(
     uses=frozenset({"track_ids", "zones", "clip_class"}),
     state=OverlayState,
     output=OutputEntry("video", plan_overlays, _surviving),
-    copies_video=True,
+    copies_video=lambda settings: True,
 )

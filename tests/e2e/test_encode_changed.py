@@ -35,7 +35,7 @@ def test_video_with_an_area_is_encoded(streamdet, clips, here):
         (("--stride", "2"), "--encode changed and --stride exclude each other"),
         (("--no-video",), "--encode changed and --no-video exclude each other"),
         (("--annotate", "overlay"), "--annotate overlay and --encode exclude each other"),
-        (("-o", "x.webm"), "expected one file of .mp4 .m4v .mov .mkv for walk, got x.webm"),
+        (("-o", "x.webm"), "x.webm: .webm cannot hold h264"),
         (("-o", "x.m3u8"), "expected one file of .mp4 .m4v .mov .mkv for walk, got x.m3u8"),
     ],
 )

@@ -123,6 +123,7 @@ def test_the_upper_part_alone_can_be_hidden(clip):
     ("settings", "message"),
     [
         (["stages=[decode, batch, detect, track, overlay]"], "overlay copies the video"),
+        (["encode.pictures=changed"], "encode copies the video"),
         (["detect.classes=[car]"], "person is anonymised, so it must be looked for"),
         (["stages=[decode, batch, detect, track, annotate, anonymise, encode]"], "expected anonymise before annotate"),
         (["anonymise=[]", "stages=[decode, batch, detect, anonymise, encode]"], "expected the classes"),
