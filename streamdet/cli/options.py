@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands have, and those of an encoder."""
 
 from typing import Annotated
 
@@ -73,3 +73,42 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", rich_help_panel=MESSAGES, help="Show details and tracebacks.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=MESSAGES, help="Show only warnings and errors.")]
+Segment = Annotated[
+    str | None,
+    typer.Option(
+        metavar="90s|10m|1h",
+        rich_help_panel=OUTPUT,
+        help="Start a new video file at this interval, named after its start time. Default: one file.",
+    ),
+]
+Encode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="all|changed",
+        rich_help_panel=OUTPUT,
+        help="changed: copy the groups of pictures that nothing was drawn on, bit for bit, and encode the others "
+        "with the codec of the source. Default: {encode.pictures}.",
+    ),
+]
+Codec = Annotated[
+    str | None,
+    typer.Option(metavar="h264|hevc|av1", rich_help_panel=OUTPUT, help="Video codec. Default: {encode.codec}."),
+]
+Crf = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", rich_help_panel=OUTPUT, help="Video quality, lower is better. Default: that of the codec."
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=OUTPUT,
+        help="Speed of the encoder, such as veryfast. Default: that of the codec.",
+    ),
+]
+Audio = Annotated[
+    str | None,
+    typer.Option(metavar="copy|drop", rich_help_panel=OUTPUT, help="Audio tracks. Default: {encode.audio}."),
+]

@@ -12,11 +12,17 @@ from streamdet.cli.options import (
     EXECUTION,
     INPUT,
     OUTPUT,
+    Audio,
     ClassNames,
+    Codec,
+    Crf,
+    Encode,
     Layout,
     LogFormat,
+    Preset,
     Progress,
     Quiet,
+    Segment,
     Verbose,
 )
 from streamdet.errors import ConfigError
@@ -148,14 +154,7 @@ def run(
             help="Write a JSON report of the run: frames, speed, dropped frames, errors.",
         ),
     ] = None,
-    segment: Annotated[
-        str | None,
-        typer.Option(
-            metavar="90s|10m|1h",
-            rich_help_panel=OUTPUT,
-            help="Start a new video file at this interval, named after its start time. Default: one file.",
-        ),
-    ] = None,
+    segment: Segment = None,
     track_index: Annotated[
         int | None,
         typer.Option(
@@ -164,37 +163,11 @@ def run(
             help="Read this video track, as probe numbers them. Default: the one with the most to see.",
         ),
     ] = None,
-    encode: Annotated[
-        str | None,
-        typer.Option(
-            metavar="all|changed",
-            rich_help_panel=OUTPUT,
-            help="changed: copy the groups of pictures that nothing was drawn on, bit for bit, and encode the others "
-            "with the codec of the source. Default: {encode.pictures}.",
-        ),
-    ] = None,
-    codec: Annotated[
-        str | None,
-        typer.Option(metavar="h264|hevc|av1", rich_help_panel=OUTPUT, help="Video codec. Default: {encode.codec}."),
-    ] = None,
-    crf: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", rich_help_panel=OUTPUT, help="Video quality, lower is better. Default: that of the codec."
-        ),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=OUTPUT,
-            help="Speed of the encoder, such as veryfast. Default: that of the codec.",
-        ),
-    ] = None,
-    audio: Annotated[
-        str | None,
-        typer.Option(metavar="copy|drop", rich_help_panel=OUTPUT, help="Audio tracks. Default: {encode.audio}."),
-    ] = None,
+    encode: Encode = None,
+    codec: Codec = None,
+    crf: Crf = None,
+    preset: Preset = None,
+    audio: Audio = None,
     overwrite: Annotated[
         bool | None, typer.Option("--overwrite", rich_help_panel=OUTPUT, help="Replace output files that exist.")
     ] = None,
