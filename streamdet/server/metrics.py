@@ -61,6 +61,7 @@ class Metrics(Collector):
         for stage in self._session.stats.stages:
             busy.add_metric([stage.name], stage.busy_share)
         yield busy
+        yield from self._inference()
         yield GaugeMetricFamily("streamdet_viewers", "Pages that look", value=self._live.viewers)
         yield CounterMetricFamily("streamdet_pictures_encoded", "Pictures encoded for pages", value=self._live.encoded)
 
@@ -84,6 +85,12 @@ class Metrics(Collector):
                 if "inside" in counts:
                     inside.add_metric([stream.name, zone], counts["inside"])
         yield from (frames, dropped, reconnects, up, fps, objects, inside)
+
+    def _inference(self) -> Iterator[Metric]:
+        detect = next((stage for stage in self._session.stats.stages if stage.name == "detect"), None)
+        if detect is not None:
+            yield CounterMetricFamily("streamdet_inference_seconds", "Time that detect has worked", value=detect.busy_s)
+            yield CounterMetricFamily("streamdet_inference_frames", "Frames out of detect", value=detect.items_out)
 
     def _counts(self) -> Iterator[Metric]:
         latency = HistogramMetricFamily("streamdet_latency_seconds", "From capture to result", labels=["stream"])

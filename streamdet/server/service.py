@@ -21,6 +21,7 @@ from streamdet.server.live import Live
 from streamdet.server.metrics import Metrics
 from streamdet.server.status import Watch
 from streamdet.server.store import EventStore
+from streamdet.server.traces import traces_of_environment
 from streamdet.stages.clips import ClipSettings
 from streamdet.zones.options import ZoneOptions
 
@@ -73,7 +74,8 @@ class Service:
         self.crash: Exception | None = None
         self._locations = {job.name: job.spec.location for job in session.jobs}
         self._changing = threading.Lock()
-        for each in (self.live, self.watch, figures, self.store, self._hear, listener):
+        self._traces = traces_of_environment()
+        for each in (self.live, self.watch, figures, self.store, self._hear, self._traces, listener):
             if each is not None:
                 session.listen(each)
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
@@ -96,6 +98,8 @@ class Service:
             self.session.cancel()
             self._thread.join(_JOIN_S)
         self.live.close()
+        if self._traces is not None:
+            self._traces.close()
         self.store.close()
 
     def _run(self) -> None:

@@ -1,10 +1,12 @@
 """The REST interface over a real socket: streams, areas and lines, events, figures, and who is not let in."""
 
+import http.client
 import io
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -286,3 +288,30 @@ def test_the_demo_is_served_until_it_is_told_to_end(tmp_path):
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def test_tls_by_files_of_a_certificate(serve, tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    words = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    words += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = subprocess.run(
+        ["openssl", "req", *words, "-keyout", str(key), "-out", str(certificate)], capture_output=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    served = serve("yard", certificate=certificate, key=key)
+    port = int(served.url.rpartition(":")[2])
+    trust = ssl.create_default_context(cafile=certificate)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=60)
+    connection.request("GET", f"/?token={TOKEN}")
+    answer = connection.getresponse()
+    cookie = answer.getheader("Set-Cookie")
+    connection.close()
+    assert (answer.status, "; Secure" in cookie, "HttpOnly" in cookie) == (303, True, True)
+    headers = {**BEARER, "Origin": f"https://127.0.0.1:{port}"}
+    with connect(f"wss://127.0.0.1:{port}/live", ssl=trust, additional_headers=headers) as live:
+        assert json.loads(live.recv(60))["type"] == "status"
+    stranger, plain = (kind("127.0.0.1", port) for kind in (http.client.HTTPSConnection, http.client.HTTPConnection))
+    for connection, error in ((stranger, ssl.SSLCertVerificationError), (plain, http.client.RemoteDisconnected)):
+        with pytest.raises(error):
+            connection.request("GET", "/health") or connection.getresponse()
+        connection.close()

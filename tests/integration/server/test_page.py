@@ -167,3 +167,14 @@ def test_four_points_give_speeds_and_a_line_counts_the_classes_that_are_chosen(s
     page.evaluate("document.querySelector('.shape[data-name=middle] details').open = true")
     page.evaluate("document.querySelector('.shape[data-name=middle] details input[type=checkbox]').click()")
     wait_until(lambda: zones()["lines"]["middle"].get("classes") == ["square"])
+
+
+def test_twenty_streams_on_one_page(serve, open_page):
+    served = serve(*(f"cam{number}" for number in range(20)))
+    page = open_page(served.start)
+    page.wait("document.querySelectorAll('.tile').length == 20")
+    page.wait("[...document.querySelectorAll('.tile canvas')].every((canvas) => canvas.dataset.frame > 0)")
+    before = page.evaluate("[...document.querySelectorAll('.tile canvas')].map((canvas) => +canvas.dataset.frame)")
+    page.wait(
+        f"[...document.querySelectorAll('.tile canvas')].every((canvas, n) => canvas.dataset.frame > {before}[n])"
+    )
