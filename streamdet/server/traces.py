@@ -48,7 +48,8 @@ class Traces:
         taken = end - round((time.perf_counter() - decoded_s) * 1e9)
         captured_s = result.frame.captured_s
         start = taken if captured_s is None else min(end - round((now_s - captured_s) * 1e9), taken)
-        facts: dict[str, str | int] = {"stream": result.source, "frame": result.index, "objects": len(result.detections)}
+        facts: dict[str, str | int] = {"stream": result.source, "frame": result.index}
+        facts["objects"] = len(result.detections)
         frame = self._tracer.start_span("frame", attributes=facts, start_time=start)
         inside = set_span_in_context(frame)
         if captured_s is not None:
