@@ -116,7 +116,7 @@ def test_jobs_and_recipes_are_in_the_wheel(tmp_path):
     assert expected <= packed
 
 
-@pytest.mark.parametrize("page", ["docs/install.md", "docs/Dockerfile"])
+@pytest.mark.parametrize("page", ["docs/install.md", "docs/Dockerfile", "deploy/Dockerfile"])
 def test_the_installation_without_torch_lists_all_other_dependencies(page):
     text = (REPOSITORY / page).read_text(encoding="utf-8").replace("\\\n", " ")
     [listed] = re.findall(r"pip install [-a-z ]*(av numpy .*)", text)

@@ -342,6 +342,15 @@ def run(
             "this machine. Without an address: a Ray that is started here for this job. Needs streamdet[ray].",
         ),
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="90s|10m|1h",
+            rich_help_panel=MANY,
+            help="Do one long video in parts of this length, side by side on all processors or with --ray; each starts "
+            "128 frames early. Close to a run in one piece, and it says how close. Default: in one piece.",
+        ),
+    ] = None,
     progress: Progress = None,
     log_format: LogFormat = "text",
     verbose: Verbose = False,
@@ -371,6 +380,12 @@ def run(
     if file is not None and not options["sources"]:
         watched = SourcesFile(file, lambda: load_job(file, overrides).sources)
     inputs = [] if file is None else [file]
+    if split is not None:
+        from streamdet.cli.files import run_split_job
+
+        if show:
+            raise ConfigError("--show needs the pictures here; not with --split")
+        return run_split_job(config, split, ray, inputs)
     if ray is not None or needs_pieces(config):
         from streamdet.cli.files import run_files
 

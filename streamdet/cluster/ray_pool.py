@@ -1,6 +1,7 @@
 """Workers of a Ray cluster, or of a Ray that is started here for this job alone."""
 
 import logging
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -11,7 +12,7 @@ from ray.exceptions import NodeDiedError, RayError, RayTaskError
 from streamdet.cluster.attempt import Piece
 from streamdet.cluster.driver import Lost
 from streamdet.cluster.work import do_piece, facts_of
-from streamdet.errors import ConfigError
+from streamdet.errors import ConfigError, PipelineError
 from streamdet.jobs.config import PipelineConfig
 from streamdet.version import __version__
 
@@ -38,6 +39,11 @@ def connect(address: str | None) -> None:
         said = " ".join(str(error).split())[:300]
         where = "cannot be started here" if address is None else f"{address}: no Ray cluster answers"
         raise ConfigError(f"--ray: {where}: {said}") from error
+
+
+def close() -> None:
+    """Leave the cluster; one that was started here ends."""
+    ray.shutdown()
 
 
 class _Board:
@@ -144,10 +150,6 @@ class RayPool:
             ray.cancel(ref, force=True)
         self._flying.clear()
 
-    def close(self) -> None:
-        """Leave the cluster; one that was started here ends."""
-        ray.shutdown()
-
     def _result(self, ref: Any) -> dict[str, Any] | Lost:
         try:
             row: dict[str, Any] = ray.get(ref)
@@ -179,6 +181,23 @@ class RayPool:
         places = _resources()
         slots = places.get("GPU", 0) / _GPU_SHARE if self._on_gpu else places.get("CPU", 0)
         self._window = max(1, round(_PER_CPU * slots))
+
+
+def in_tasks(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Call a function with each of these, side by side in the cluster; what a machine takes along is done again.
+
+    Raises:
+        PipelineError: a worker is gone for good.
+        StreamdetError: what the function raised.
+    """
+    task = ray.remote(num_cpus=1, max_retries=3, runtime_env={"env_vars": _ONE_THREAD})(function)
+    try:
+        found: list[Any] = ray.get([task.remote(*each) for each in arguments])
+    except RayTaskError as error:
+        raise error.cause from None
+    except RayError as error:
+        raise PipelineError(f"--ray: {_line(error)}") from error
+    return found
 
 
 def _resources() -> dict[str, float]:
