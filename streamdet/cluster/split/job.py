@@ -112,8 +112,9 @@ def _checked(config: PipelineConfig, jobs: Sequence[SourceJob]) -> list[SourceJo
     wrong += [each for each in outputs if each.stage == "record" and Path(str(each.target)).suffix.lower() != ".jsonl"]
     if not outputs or wrong:
         raise ConfigError("--split writes a video file, JSON Lines, or both; expected -o x.mp4 or --detections x.jsonl")
-    if config.settings_of("encode").segment_s is not None:
-        raise ConfigError("--split: not with --segment")
+    encode = config.settings_of("encode")
+    if encode.segment_s is not None or encode.pictures == "changed":
+        raise ConfigError("--split: not with --segment and --encode changed")
     return list(jobs)
 
 
