@@ -127,11 +127,11 @@ def open_clips(text: str, data: Path, model: Any, cache: Path, min_px: float) ->
             truth = _truth(part, labelled.classes, group, min_px)
             clip = Clip(part, labelled.classes, truth, whole[first:last], group)
             shared = set(GROUPS[group]).intersection(model.spec.classes, labelled.classes)
-            clips.append(clip if shared else _of_one_class(clip))
+            clips.append(clip if shared else of_one_class(clip))
     return clips
 
 
-def _of_one_class(clip: Clip) -> Clip:
+def of_one_class(clip: Clip) -> Clip:
     """For a detector that knows none of the set's classes, but their group: all of them are the group."""
     known = np.isin(clip.classes, GROUPS[clip.group])
     labels = tuple(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_transformers import write_model
 from torchvision.models import get_model
 
 import streamdet
@@ -116,3 +117,22 @@ def test_it_is_not_exported(folder, monkeypatch, capsys):
     model = "runs/ssd-street/ssd-street.safetensors"
     assert main(["export", "--format", "onnx", "-o", "x.onnx", "--model", model]) == 2
     assert "is a detector of another library with a memory" in capsys.readouterr().err
+
+
+def test_one_of_transformers_is_trained_and_run(folder, monkeypatch):
+    pytest.importorskip("transformers", reason="needs transformers: pip install 'streamdet[hf]'")
+    monkeypatch.chdir(folder)
+    tiny = write_model("rt_detr_v2", folder / "rtdetr")
+    recipe = RECIPE.replace("torchvision/ssdlite320_mobilenet_v3_large", f"hf:{tiny}").replace("ssd.pth", "DEFAULT")
+    recipe = recipe.replace("ssd-street", "rtdetr-street").replace("[64, 96]", "[64, 64]")
+    (folder / "rtdetr.yaml").write_text(recipe)
+    assert main(["train", "rtdetr.yaml", "-q"]) == 0
+    model = "runs/rtdetr-street/rtdetr-street.safetensors"
+    assert (
+        main(["eval", "street.labels.json", "--model", model, "--memory", "carry", "--json", "judged.json", "-q"]) == 0
+    )
+    detector = streamdet.load(model, device="cpu")
+    assert detector.spec.classes == ("person", "car", "motorcycle", "bus", "truck")
+    _, state = detector.step(np.zeros((1, 2, 3, 64, 64), np.uint8))
+    assert state.ages.tolist() == [2]
+    assert set(state.to_arrays()) == {"age", "hidden.0", "cell.0", "hidden.1", "cell.1"}

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from hand_rule import HandRule
-from object_memory import Plain, methods
+from labelled_videos import CLASSES, labels, video
+from object_memory import Clip, Plain, identities, methods, of_one_class
 from steadiness import Matches, Output, mark_fast, truth_of
 
 from streamdet.detections import Detections
@@ -75,3 +76,14 @@ def test_every_method_takes_a_frame_and_forgets():
         assert len(method.update(found, 0.0, SIZE)) == 1
         method.reset()
     assert Plain().update(found, 0.0, SIZE) is found
+
+
+def test_a_detector_that_knows_groups_alone_is_judged_by_them():
+    """Of the labels' car and person, one that finds vehicles is asked for vehicles, identities included."""
+    marked = video([labels([(100, 100, 150, 200, 0, 1), (300, 100, 350, 200, 1, 2)]) for _ in range(3)])
+    seen = [Detections.of([(100, 100, 150, 200)], [0.9], [0], ("vehicle",))] * 3
+    clip = of_one_class(Clip(marked, CLASSES, [truth(100)] * 3, seen, "vehicle"))
+    assert clip.classes == clip.found[0].classes == ("vehicle", "other")
+    assert clip.video.labels[0].class_ids.tolist() == [0, 1]
+    best = identities([clip])["byte"]
+    assert (best["hota"], best["idf1"]) == (pytest.approx(1.0), pytest.approx(1.0))
