@@ -2,12 +2,12 @@
 
 import asyncio
 import json
+import pathlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import Body, FastAPI, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import Body, FastAPI, HTTPException, Path, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -18,12 +18,13 @@ from streamdet.server.live import Viewer, jpeg
 from streamdet.server.service import Service
 from streamdet.version import __version__
 
-_STATIC = Path(__file__).with_name("static")
+_STATIC = pathlib.Path(__file__).with_name("static")
 _STATUS_EVERY_S = 1.0
 _MAX_VIEWERS = 64
 _NO_CACHE = {"Cache-Control": "no-store"}
 
 Document = dict[str, Any]
+EventId = Annotated[int, Path(ge=0, lt=2**63)]
 
 
 def build_app(service: Service, guard: dict[str, Any]) -> Guard:
@@ -64,6 +65,10 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(ValueError)
     def refused(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"error": str(error)}, status_code=422)
+
+    @app.exception_handler(RuntimeError)
+    def over(request: Request, error: RuntimeError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, status_code=409)
 
     @app.exception_handler(KeyError)
     def missing(request: Request, error: KeyError) -> JSONResponse:
@@ -170,7 +175,7 @@ def _add_events(app: FastAPI, service: Service) -> None:
         return service.store.find(before=before, limit=limit, since=since, until=until, **wanted)
 
     @app.get("/api/events/{event}/picture.jpg")
-    def event_picture(event: int) -> Response:
+    def event_picture(event: EventId) -> Response:
         """The object of an event."""
         found = service.store.picture(event)
         if found is None:
@@ -178,7 +183,7 @@ def _add_events(app: FastAPI, service: Service) -> None:
         return Response(found, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
     @app.get("/api/events/{event}/clip.mp4")
-    def event_clip(event: int) -> FileResponse:
+    def event_clip(event: EventId) -> FileResponse:
         """The video of an event, once it is complete; in parts, where they are asked for."""
         path = service.store.clip(event)
         if path is None:

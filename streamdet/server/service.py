@@ -162,8 +162,11 @@ class Service:
 
         Raises:
             KeyError: there is no such source.
+            ConfigError: there is no other one.
         """
         with self._changing:
+            if self.session.sources == {name}:
+                raise ConfigError(f"{name} is the only stream, and the job would end with it; add another one first")
             self.session.remove(name)
             del self._locations[name]
             self._save_sources()

@@ -51,6 +51,8 @@ def test_streams_are_shown_paused_added_and_removed_and_their_credentials_stay_h
     assert yaml.safe_load(served.job.read_text())["sources"] == [served.camera.url("yard"), served.camera.url("gate")]
     assert ask(served, "DELETE", f"/api/streams/{name}").status == 204
     assert [each["name"] for each in ask(served, "GET", "/api/streams").body] == [gate]
+    refused = ask(served, "DELETE", f"/api/streams/{gate}")
+    assert (refused.status, "the only stream" in refused.body["error"]) == (422, True)
     text = served.job.read_text()
     assert yaml.safe_load(text)["sources"] == [served.camera.url("gate")]
     assert text.startswith("# My cameras\n")
@@ -116,6 +118,7 @@ def test_an_event_has_a_clip_that_is_fetched_in_parts(serve, ask):
         frames = list(file.decode(video=0))
     assert (frames[0].width, len(frames) > 5) == (320, True)
     assert ask(served, "GET", "/api/events/999999/clip.mp4").status == 404
+    assert ask(served, "GET", f"/api/events/{2**63}/clip.mp4").status == 422
     assert ask(served, "GET", path, token=None).status == 401
 
 
@@ -288,6 +291,15 @@ def test_the_demo_is_served_until_it_is_told_to_end(tmp_path):
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def test_a_stream_cannot_join_what_is_over(serve, ask):
+    served = serve("yard")
+    served.service.session.stop()
+    wait_until(lambda: not served.service.running)
+    refused = ask(served, "POST", "/api/streams", {"source": served.camera.url("gate")})
+    assert (refused.status, "run" in refused.body["error"]) == (409, True)
+    assert ask(served, "GET", "/health").status == 503
 
 
 def test_tls_by_files_of_a_certificate(serve, tmp_path):
