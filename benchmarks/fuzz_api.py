@@ -1,6 +1,6 @@
 """Whether any request makes the REST interface fail: schemathesis over /openapi.json of a server with a demo camera.
 
-    pip install -e '.[dev]'
+    pip install schemathesis
     python benchmarks/fuzz_api.py [--examples 50]
 
 A status of 5xx is a failure; so is a server that has ended.

@@ -56,7 +56,9 @@ class Viewer:
         self._thread.join(10)
 
     def _run(self) -> None:
-        with connect(self._address, additional_headers=_HEADERS, compression=None, max_size=None) as socket:
+        with connect(
+            self._address, additional_headers=_HEADERS, compression=None, max_size=None, ping_interval=None
+        ) as socket:
             socket.send(json.dumps({"watch": {name: {"width": 480, "fps": 5} for name in self._names}}))
             if not self._reads:
                 self._over.wait()
