@@ -1,5 +1,10 @@
 """Who is anonymised is looked for, by their pixels, in every file that a job has written."""
 
+import base64
+import http.server
+import json
+import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +21,9 @@ from streamdet.jobs.plan import plan
 from streamdet.jobs.session import Session
 from streamdet.models.contract import DetectorSpec, InputSpec
 from streamdet.models.per_frame import PerFrameDetector
+from streamdet.result import Result
+from streamdet.server.live import jpeg
+from streamdet.server.store import EventStore
 
 WIDTH, HEIGHT, SIDE, MISSED = 320, 192, 64, (12, 13, 14)
 FACE = cv2.resize(
@@ -77,7 +85,11 @@ def run(*settings):
 
 def pictures_of(path):
     if path.suffix == ".jpg":
-        return [cv2.imread(str(path))]
+        picture = cv2.imread(str(path))
+        if path.name.startswith(("alert", "event")):  # 320 pixels for 1.8 times the box
+            side = round(1.8 * SIDE)
+            return [cv2.resize(picture, (side, round(side * picture.shape[0] / 320)), interpolation=cv2.INTER_AREA)]
+        return [picture]
     with av.open(str(path)) as file:
         return [frame.to_ndarray(format="bgr24") for frame in file.decode(video=0)]
 
@@ -93,6 +105,56 @@ def likeness(path):
 
 def written():
     return [path for path in Path().rglob("*") if path.suffix in (".mp4", ".jpg") and path.name != "walk.mp4"]
+
+
+@pytest.fixture
+def hook():
+    """A webhook that keeps the pictures that come."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            alert = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            Path(f"alert-{alert['id']}.jpg").write_bytes(base64.b64decode(alert["picture"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *values):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("anonymised", [True, False])
+def test_nor_in_clips_alerts_and_pictures_and_events_of_the_page(clip, hook, anonymised):
+    store = EventStore(Path("events.sqlite"))
+
+    def page(event):
+        store(event)
+        if isinstance(event, Result):
+            Path(f"page-{event.index}.jpg").write_bytes(jpeg(event, 960))
+
+    settings = [
+        "sources=[walk.mp4]",
+        "stages=[decode, batch, detect, track, zones, clips, alert]",
+        "zones={hold_s: 0.0, areas: {all: {polygon: [[0, 0], [1, 0], [1, 1], [0, 1]]}}}",
+        "clips={kinds: null, before_s: 1.0, after_s: 0.5}",
+        f"alert.to={hook}",
+        *(["anonymise=[person]"] if anonymised else []),
+    ]
+    jobs = plan(load_job(None, settings))
+    assert Session(jobs, detector(), [page]).wait().failures == ()
+    store.close()
+    store = EventStore(Path("events.sqlite"))
+    for event in store.find():
+        Path(f"event-{event['id']}.jpg").write_bytes(store.picture(event["id"]))
+    store.close()
+    kinds = {re.match("[a-z]+", str(path))[0] for path in written()}
+    assert kinds == {"clips", "alert", "page", "event"}
+    seen = {kind: max(likeness(path) for path in written() if str(path).startswith(kind)) for kind in kinds}
+    assert max(seen.values()) < 0.5 if anonymised else min(seen.values()) > 0.7, seen
 
 
 @pytest.mark.parametrize("tracker", ["byte", "memory"])
