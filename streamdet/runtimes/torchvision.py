@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models import detection, get_model, get_model_weights, list_models
 
-from streamdet.errors import CheckpointError
+from streamdet.errors import CheckpointError, ConfigError
 from streamdet.models.contract import DetectorSpec, InputSpec
 from streamdet.models.foreign.config import ForeignConfig
 from streamdet.models.foreign.memory import LevelMemory
@@ -165,6 +165,12 @@ def _with_weights(name: str, builder: str, weights: str, labels: int) -> tuple[A
         return model, hashlib.sha256(file.read_bytes()).hexdigest()
     if weights not in published.__members__:
         raise CheckpointError(f"{name}: expected {', '.join(published.__members__)}, or a .pth file, got {weights}")
+    known = len(published[weights].meta["categories"])
+    if labels != known:
+        raise ConfigError(
+            f"{name}: has {known - 1} labels behind the background, --class-names names {labels - 1}: for another "
+            f"number of classes its weights are those of a file, {PREFIX}{builder}:FILE.pth"
+        )
     torch.set_num_threads(inference_threads())
     try:
         return get_model(builder, weights=weights).eval(), ""

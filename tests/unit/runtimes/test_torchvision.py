@@ -1,5 +1,7 @@
 """torchvision's detectors give what they give without streamdet."""
 
+from urllib.error import URLError
+
 import numpy as np
 import pytest
 import torch
@@ -128,12 +130,26 @@ def test_it_stretches_where_torchvision_does(model_of, clip):
             {"runtime": "onnxruntime"},
             r"runs with runtime torch or openvino in fp32, not onnxruntime auto",
         ),
+        (
+            "fcos_resnet50_fpn",
+            {"class_names": "a,b"},
+            r"has 90 labels behind the background, --class-names names 2: .* torchvision/fcos_resnet50_fpn:FILE\.pth",
+        ),
         ("fcos_resnet50_fpn", {"layout": "yolox"}, r"said of \.onnx files, not of torchvision/fcos"),
     ],
 )
 def test_what_cannot_be_is_refused(name, options, message):
     with pytest.raises((CheckpointError, ConfigError), match=message):
         streamdet.load(f"torchvision/{name}", **options)
+
+
+def test_without_network_it_says_what_works(monkeypatch):
+    def fail(*names, **options):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr("streamdet.runtimes.torchvision.get_model", fail)
+    with pytest.raises(CheckpointError, match=r"cannot be had .*; a local file works: .*fcos_resnet50_fpn:FILE"):
+        streamdet.load("torchvision/fcos_resnet50_fpn")
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
