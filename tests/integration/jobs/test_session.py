@@ -185,6 +185,7 @@ def test_a_job_needs_no_command_line(make_clip, tmp_path):
 
 
 def test_carried_frames_need_the_memory_of_objects(tmp_path) -> None:
-    config = load_job(None, ["sources=[nothing.mp4]", "detect.every=3", "track.tracker=byte"])
+    (tmp_path / "clip.mp4").touch()
+    config = load_job(None, [f"sources=[{tmp_path / 'clip.mp4'}]", "detect.every=3", "track.tracker=byte"])
     with pytest.raises(ConfigError, match="--every: the object memory carries"):
         plan(config)
