@@ -2,8 +2,8 @@
 
 A camera (gst-rtsp-server, x264 zerolatency, in a process of its own) burns its wall clock into every picture. The job
 decode, batch, detect, track, record runs as `streamdet run` puts it together; once a frame's line is written, the clock
-is read from its picture. Up to four streams are of one camera, which is encoded once: eight encoders would measure
-themselves, and a server that eight read at once holds its pictures back.
+is read from its picture. Up to four streams (--readers) are of one camera, which is encoded once: eight encoders would
+measure themselves, and a server that eight read at once holds its pictures back.
 
     python benchmarks/live.py [--streams 1 4 8] [--seconds 30] [--model street] [--set detect.image_size=320]
     python benchmarks/live.py --device cuda --size 1920x1080 --rate 30 --streams 16 32
@@ -13,6 +13,7 @@ row also has the share of the time that it was at work, as nvidia-smi says, whoe
 """
 
 import argparse
+import json
 import os
 import re
 import resource
@@ -23,6 +24,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -41,7 +43,6 @@ from streamdet.runtimes.loading import load
 from streamdet.runtimes.torch import resolve_device
 
 _WARM_UP_S = 8.0
-_READERS_OF_A_CAMERA = 4
 
 
 def camera_of(size: str, rate: int) -> Live:
@@ -78,10 +79,41 @@ class GpuLoad:
             if answer.isdigit():
                 self._percent.append(int(answer))
 
-    def share(self, since_s: float) -> str:
-        """The mean of the last seconds, as a percentage; a dash where nvidia-smi did not say."""
+    def percent(self, since_s: float) -> float | None:
+        """The mean of the last seconds; None where nvidia-smi did not say."""
         percent = self._percent[-max(1, round(since_s)) :]
-        return f"{np.mean(percent):.0f}%" if percent else "-"
+        return float(np.mean(percent)) if percent else None
+
+
+class Row(NamedTuple):
+    """What came of so many streams.
+
+    Attributes:
+        p50_ms, p95_ms, max_ms: from the camera's clock to the line of JSON.
+        fps: of the slowest and of the fastest stream.
+        dropped: share of the frames.
+        cpu_of_a_stream: cores.
+        gpu_busy_percent: of the time; None without a GPU, or where it does not say.
+        load: of the machine.
+    """
+
+    streams: int
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    fps: tuple[float, float]
+    dropped: float
+    cpu_of_a_stream: float
+    gpu_busy_percent: float | None
+    load: float
+
+    def __str__(self) -> str:
+        busy = "" if self.gpu_busy_percent is None else f"{self.gpu_busy_percent:7.0f}% | "
+        return (
+            f"{self.streams:7} | {self.p50_ms:7.0f} | {self.p95_ms:6.0f} | {self.max_ms:6.0f} | "
+            f"{self.fps[0]:5.1f} to {self.fps[1]:4.1f} | {self.dropped:7.0%} | {self.cpu_of_a_stream:10.0%} | "
+            f"{busy}{self.load:.1f}"
+        )
 
 
 def cpu_s() -> float:
@@ -90,8 +122,10 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(urls: list[str], seconds: float, config: PipelineConfig, detector: Detector, gpu: GpuLoad | None) -> str:
-    """Run streams of these cameras, and describe what came out as a row."""
+def measure(
+    urls: list[str], seconds: float, config: PipelineConfig, detector: Detector, gpu: GpuLoad | None
+) -> Row | None:
+    """Run streams of these cameras; None where no frame came."""
     specs = [SourceSpec(url, f"cam-{number}", "network") for number, url in enumerate(urls)]
     count = len(urls)
     nowhere = SourceOutput("record", "detections", Path(os.devnull))
@@ -111,15 +145,20 @@ def measure(urls: list[str], seconds: float, config: PipelineConfig, detector: D
         counts[result.source] += 1
         drops += result.frame.dropped_before
     if begins_s is None:
-        return f"{count} | no frame came"
+        return None
     lasted_s, used_s = time.monotonic() - begins_s, cpu_s() - used_s
     p50, p95, worst = np.percentile(ages_ms, (50, 95, 100))
     rates = sorted(counts[name] / lasted_s for name in session.sources)
-    dropped = drops / (drops + counts.total())
-    busy = "" if gpu is None else f"{gpu.share(lasted_s):>8} | "
-    return (
-        f"{count:7} | {p50:7.0f} | {p95:6.0f} | {worst:6.0f} | {rates[0]:5.1f} to {rates[-1]:4.1f} | {dropped:7.0%} | "
-        f"{used_s / lasted_s / count:10.0%} | {busy}{os.getloadavg()[0]:.1f}"
+    return Row(
+        streams=count,
+        p50_ms=float(p50),
+        p95_ms=float(p95),
+        max_ms=float(worst),
+        fps=(rates[0], rates[-1]),
+        dropped=drops / (drops + counts.total()),
+        cpu_of_a_stream=used_s / lasted_s / count,
+        gpu_busy_percent=None if gpu is None else gpu.percent(lasted_s),
+        load=os.getloadavg()[0],
     )
 
 
@@ -132,6 +171,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--size", default="1280x720", metavar="WxH", help="of the camera's picture, pixels")
     parser.add_argument("--rate", type=int, default=25, help="of the camera, frames a second")
+    parser.add_argument("--readers", type=int, default=4, help="streams of one camera")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures as well")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
     stages = "stages=[decode, batch, detect, track, record]"
@@ -143,13 +184,18 @@ def main() -> None:
     print(f"{live.width}x{live.height} at {live.fps} fps, {detector.spec.name} with {detector.runtime}")
     busy = "GPU busy | " if on_gpu else ""
     print(f"streams | p50, ms | p95 ms | max ms | fps of a stream | dropped | CPU/stream | {busy}load")
+    rows: list[Row] = []
     for count in options.streams:
         with ExitStack() as stack:
-            cameras = [RtspServer({"/camera": live}) for _ in range(0, count, _READERS_OF_A_CAMERA)]
+            cameras = [RtspServer({"/camera": live}) for _ in range(0, count, options.readers)]
             addresses = [stack.enter_context(camera).url("/camera") for camera in cameras]
-            urls = [addresses[number // _READERS_OF_A_CAMERA] for number in range(count)]
+            urls = [addresses[number // options.readers] for number in range(count)]
             gpu = stack.enter_context(GpuLoad(device)) if on_gpu else None
-            print(measure(urls, options.seconds, config, detector, gpu), flush=True)
+            row = measure(urls, options.seconds, config, detector, gpu)
+            print(row or f"{count} | no frame came", flush=True)
+            rows += [] if row is None else [row]
+    if options.json is not None:
+        options.json.write_text(json.dumps([row._asdict() for row in rows], indent=2) + "\n")
 
 
 if __name__ == "__main__":

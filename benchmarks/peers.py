@@ -2,8 +2,9 @@
 
     python benchmarks/peers.py --source CLIP
 
-measures what `streamdet run` does, also with --annotate overlay, and with that and --every 2; decoding and encoding
-alone, with the same settings; and, with cv2.VideoCapture before and cv2.VideoWriter behind it, the same model in plain
+measures what `streamdet run` does, also with --encode changed, with --annotate overlay, and with that and --every 2;
+decoding and encoding alone, with the same settings; supervision's process_video with the same model and its annotators;
+and, with cv2.VideoCapture before and cv2.VideoWriter behind it, the same model in plain
 torch, torchvision's SSDLite and Ultralytics' YOLO11n. The peers' weights are random, so they have hardly a box to draw.
 Ultralytics is installed into an environment of its own in a temporary folder, and sees the packages of this one. All
 look at 320 pixels. The times begin when libraries and models are loaded and the first frames have been seen.
@@ -100,6 +101,24 @@ def of_streamdet(clip: Path) -> tuple[int, float, float]:
     return timed(work)
 
 
+def of_changed(clip: Path) -> tuple[int, float, float]:
+    """`streamdet run --encode changed`: the more is copied, the less happens in the clip."""
+    from streamdet.cli.bench import annotate_clip, job_of
+    from streamdet.media.locations import expand_sources
+    from streamdet.runtimes.loading import load
+
+    [spec] = expand_sources([str(clip)])
+    detector = load("street")
+
+    def work(most: int) -> int:
+        job = job_of(clip, "street", IMAGE_SIZE, most)
+        encode = job.settings_of("encode").model_copy(update={"pictures": "changed"})
+        job = job.model_copy(update={"encode": encode})
+        return annotate_clip(job, spec, detector, Path("changed.mp4")).consumer.items_in - 2
+
+    return timed(work)
+
+
 def of_overlay(clip: Path, every: int = 1) -> tuple[int, float, float]:
     """`streamdet run --annotate overlay`, looking at every N-th frame."""
     from streamdet.cli.bench import annotate_clip, job_of
@@ -131,18 +150,60 @@ def of_transcode(clip: Path) -> tuple[int, float, float]:
 def of_plain_loop(clip: Path) -> tuple[int, float, float]:
     """The same model in torch, frame by frame in one loop, with both cores for torch."""
     import cv2
+    import torch
+
+    from streamdet.runtimes.loading import load
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    find = frame_by_frame(load("street", device="cpu", runtime="torch", precision="fp32"))
+
+    def look(picture: Any) -> None:
+        found = find(picture)
+        for box, name in zip(found.boxes.astype(int).tolist(), found.class_names, strict=True):
+            cv2.rectangle(picture, box[:2], box[2:], (0, 255, 0), 2)
+            cv2.putText(picture, name, box[:2], cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 255, 0), 1, cv2.LINE_AA)
+
+    return timed(lambda frames: opencv_loop(clip, frames, look))
+
+
+def of_supervision(clip: Path) -> tuple[int, float, float]:
+    """supervision's process_video with its annotators, and the same model on the runtime that is fastest here."""
+    import supervision as sv
+
+    from streamdet.runtimes.loading import load
+
+    find = frame_by_frame(load("street"))
+    boxes, labels = sv.BoxAnnotator(), sv.LabelAnnotator()
+    frames = 0
+
+    def callback(picture: Any, _: int) -> Any:
+        nonlocal frames
+        found = find(picture)
+        detections = found.to_supervision()
+        frames += 1
+        return labels.annotate(boxes.annotate(picture, detections), detections, found.class_names.tolist())
+
+    def work(most: int) -> int:
+        nonlocal frames
+        frames = 0
+        sv.process_video(str(clip), "supervision.mp4", callback, max_frames=most)
+        return frames
+
+    return timed(work)
+
+
+def frame_by_frame(detector: Any) -> Callable[[Any], Any]:
+    """What finds objects in one picture after another, (H, W, 3) uint8 BGR."""
+    import cv2
     import numpy as np
     import torch
 
     from streamdet.frames import RgbPicture
     from streamdet.runtimes.letterbox import shrink
-    from streamdet.runtimes.loading import load
 
-    detector = load("street", device="cpu", runtime="torch", precision="fp32")
-    torch.set_num_threads(os.cpu_count() or 1)
     state = None
 
-    def look(picture: Any) -> None:
+    def find(picture: Any) -> Any:
         nonlocal state
         letterbox = detector.spec.input.letterbox(picture.shape[1], picture.shape[0], IMAGE_SIZE)
         image = np.empty((letterbox.model_height, letterbox.model_width, 3), np.uint8)
@@ -150,11 +211,9 @@ def of_plain_loop(clip: Path) -> tuple[int, float, float]:
         shrink(RgbPicture(rgb), letterbox, detector.spec.input.padding, image)
         outputs, state = detector.step(torch.from_numpy(image).permute(2, 0, 1)[None, None], state)
         [[found]] = outputs.detections()
-        for box, name in zip(letterbox.restore(found.boxes).astype(int).tolist(), found.class_names, strict=True):
-            cv2.rectangle(picture, box[:2], box[2:], (0, 255, 0), 2)
-            cv2.putText(picture, name, box[:2], cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 255, 0), 1, cv2.LINE_AA)
+        return found.restored(letterbox)
 
-    return timed(lambda frames: opencv_loop(clip, frames, look))
+    return find
 
 
 def of_ssdlite(clip: Path) -> tuple[int, float, float]:
@@ -219,10 +278,12 @@ def of_ultralytics(clip: Path) -> tuple[int, float, float]:
 
 CONTENDERS: dict[str, Callable[[Path], tuple[int, float, float]]] = {
     "streamdet": of_streamdet,
+    "streamdet, changed": of_changed,
     "streamdet, overlay": of_overlay,
     "streamdet, overlay, every 2": partial(of_overlay, every=2),
     "transcode": of_transcode,
     "plain loop, torch": of_plain_loop,
+    "supervision": of_supervision,
     "SSDLite": of_ssdlite,
     "YOLO11n": of_ultralytics,
 }
