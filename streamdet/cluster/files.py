@@ -86,7 +86,7 @@ class FilesJob:
             self._planned = plan_pieces(with_absolute_model(config), Path(scratch), inputs)
         self._config = with_absolute_model(config)
         self._driver: Driver | None = None
-        self._stopped = False
+        self._stopped = self._starts = False
         if self._planned.pieces and not (config.resume or config.overwrite) and storage.exists(self._ledger_place):
             raise ConfigError(f"{self._planned.place}: an interrupted run left its outputs unfinished{_HINT}")
 
@@ -155,6 +155,7 @@ class FilesJob:
                 ledger.close()
                 raise
             return ledger
+        self._starts = True
         if self._config.overwrite:
             storage.remove_tree(place)
         known = facts(self._config)
@@ -179,10 +180,9 @@ class FilesJob:
                 with suppress(KeyError):
                     del ledger.rows[piece.name]
                 storage.remove(piece.claim)
-        fresh = not ledger.rows and self._config.resume
-        there = _complete(self._planned, fresh=fresh)
-        for name in there:
-            ledger.add({"source": name, "frames": 0, "failures": []})
+        if self._config.resume and self._starts:
+            for name in _complete(self._planned):
+                ledger.add({"source": name, "frames": 0, "failures": []})
         return [piece for piece in pieces if piece.name not in ledger.rows]
 
 
@@ -206,14 +206,12 @@ def with_absolute_model(config: PipelineConfig) -> PipelineConfig:
     return config.model_copy(update={"detect": detect.model_copy(update={"model": str(path.absolute())})})
 
 
-def _complete(planned: Planned, *, fresh: bool) -> Sequence[str]:
+def _complete(planned: Planned) -> Sequence[str]:
     """Files of which an earlier job has written all outputs, and taken its ledger back.
 
     Raises:
         ConfigError: of one, only some are there.
     """
-    if not fresh:
-        return []
     done = []
     for piece in planned.pieces:
         found = [storage.exists(final) for final in piece.finals]

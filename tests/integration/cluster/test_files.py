@@ -76,6 +76,18 @@ def test_a_driver_that_dies_is_continued_and_nothing_is_done_twice(job, clips, w
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
 
+def test_what_has_failed_is_tried_again_although_something_of_it_was_written(job, streamdet):
+    Path("bad").mkdir()
+    Path("bad/a.mp4").write_text("this is no video" * 100)
+    summary, _ = _run(job("bad/*.mp4"))
+    assert summary.progress.failed == 1
+    for name in ("a.jsonl", "a.annotated.mp4"):
+        Path("out", name).touch()
+    summary, said = _run(job("bad/*.mp4", "resume=true"))
+    assert summary.progress.failed == 1
+    assert "not a video" in said[-1]
+
+
 def test_another_job_does_not_continue_it(job, clips):
     class Dying(HerePool):
         def wait(self, seconds):
