@@ -5,7 +5,6 @@ The packets of a camera are copied: nothing is encoded, and the clip has its ful
 """
 
 import json
-import logging
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -29,10 +28,7 @@ from streamdet.sinks.jsonl import event_line
 from streamdet.stages.entry import OutputEntry, OutputPlan, StageContext, StageEntry
 from streamdet.stages.event_filter import EventFilter, Kind
 
-_log = logging.getLogger(__name__)
-
 _MORE_S = 2.0  # of packets than a clip starts before its event: results come later than packets
-_SWEEP_EVERY_S = 60.0
 
 
 class ClipSettings(EventFilter):
@@ -73,7 +69,6 @@ class _Folder:
 
     def __init__(self, settings: ClipSettings, delivery: Delivery) -> None:
         self.path, self._settings, self._delivery = Path(settings.path), settings, delivery
-        self._swept_s = float("-inf")
         with suppress(OSError, SinkError):
             adopt_interrupted(self.path)
 
@@ -81,9 +76,7 @@ class _Folder:
         """A clip is there."""
         self._delivery.sent += 1
         self._delivery.recover()
-        if time.monotonic() - self._swept_s > _SWEEP_EVERY_S or self._settings.keep_gb is not None:
-            self._swept_s = time.monotonic()
-            self.sweep()
+        self.sweep()
 
     def failed(self, error: Exception) -> None:
         """A clip could not be written: a full disk, say."""
