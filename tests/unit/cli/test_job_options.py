@@ -13,6 +13,7 @@ NONE = {
     "detections": None,
     "csv": None,
     "save_crop": None,
+    "classify": None,
     "annotate": None,
     "audio": None,
 }
@@ -32,6 +33,7 @@ START = ("decode", "batch", "detect")
         (("annotate", "encode"), {"detections": "x.jsonl"}, ("annotate", "encode", "record")),
         (("encode",), {"output": "x.mp4", "detections": "-"}, ("encode", "record")),
         (("encode",), {"csv": "x.csv", "detections": "-"}, ("encode", "record", "table")),
+        (("track", "annotate", "encode"), {"classify": "x"}, ("track", "classify", "annotate", "encode")),
         (("track", "annotate", "encode"), {"save_crop": "x"}, ("track", "crops", "annotate", "encode")),
         (("track", "annotate", "encode"), {"save_crop": "x", "no_video": True}, ("track", "crops")),
         (("annotate", "encode", "record"), {"no_video": True, "detections": "-"}, ("record",)),
