@@ -6,12 +6,13 @@ Shapes: B streams, T frames, H, W pixels.
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from threading import Lock
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from streamdet.models.contract import check_images, check_state
 from streamdet.models.recurrent.detector import Outputs, RecurrentDetector
@@ -39,6 +40,15 @@ def step_in(
     return outputs.each(Tensor.float), state
 
 
+def with_weights_in(dtype: torch.dtype, model: RecurrentDetector) -> RecurrentDetector:
+    """A copy of a model whose weights are in the dtype of its convolutions: `step_in` casts them at every step else."""
+    cast = deepcopy(model)
+    for module in cast.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.to(dtype)
+    return cast
+
+
 class CudaStep:
     """A model's step on its GPU; a call takes and gives what contract.Detector.step does.
 
@@ -55,7 +65,7 @@ class CudaStep:
             dtype: of convolutions, see step_in.
         """
         self._model, self._device = model, model.device
-        self._step = partial(step_in, dtype, model)
+        self._step = partial(step_in, dtype, model if dtype is None else with_weights_in(dtype, model))
         self._graphs: OrderedDict[torch.Size, _Graph] = OrderedDict()  # the one not used for the longest time first
         self._seen: set[torch.Size] = set()
         self._steps, self._graphs_work = 0, True

@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from streamdet.runtimes.cuda import step_in
+from streamdet.runtimes.cuda import step_in, with_weights_in
 
 DTYPES = [None, torch.bfloat16, torch.float16]
 
@@ -129,3 +129,32 @@ def test_step_run_again_on_the_same_memory_is_a_step(make_model, clip, dtype, st
         assert torch.equal(outputs.scores, fresh.scores)
         for x, value in zip(values(after), values(expected), strict=True):
             assert torch.equal(x, value)
+
+
+class Casts(TorchDispatchMode):
+    """Counts how often weights are cast."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.count, self._weights = 0, {weight.data_ptr() for weight in model.parameters() if weight.ndim > 1}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket in (torch.ops.aten._to_copy, torch.ops.aten.to):
+            self.count += args[0].data_ptr() in self._weights
+        return func(*args, **(kwargs or {}))
+
+
+def test_weights_are_cast_once_and_not_at_every_step(make_model):
+    model = make_model().eval()
+    images = torch.randint(0, 255, (1, 1, 3, 32, 32), dtype=torch.uint8)
+    counts, results = [], []
+    for each in (model, with_weights_in(torch.bfloat16, model)):
+        with torch.inference_mode(), Casts(each) as casts:
+            results.append(step_in(torch.bfloat16, each, images, None, torch.full((1, 1), 0.04)))
+        counts.append(casts.count)
+    assert counts[0] > 10
+    assert counts[1] == 0
+    (one, one_after), (other, other_after) = results
+    torch.testing.assert_close([one.boxes, one.scores], [other.boxes, other.scores], rtol=0, atol=0)
+    torch.testing.assert_close(values(one_after), values(other_after), rtol=0, atol=0)
+    assert next(model.parameters()).dtype == torch.float32
