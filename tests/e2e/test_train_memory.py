@@ -52,7 +52,7 @@ def test_a_second_run_in_the_folder_is_continued_or_refused(folder, monkeypatch,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--task", "dog"], "--task: expected detector or object-memory, got dog"),
+        (["--task", "dog"], "--task: expected detector, object-memory or classify, got dog"),
         (["--task", "object-memory", "--set", "initialise=no.safetensors", "-o", "b"], "no.safetensors does not exist"),
     ],
 )

@@ -3,13 +3,14 @@ from pathlib import Path
 import pytest
 
 from streamdet.errors import ConfigError
+from streamdet.training.classify.config import ClassifyConfig
 from streamdet.training.config import TrainingConfig
 from streamdet.training.object_memory.config import MemoryConfig
 from streamdet.yaml_file import load_yaml
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
-DETECTOR_RECIPES = sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "object_memory.yaml"})
+DETECTOR_RECIPES = sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "object_memory.yaml", CONFIGS / "classify.yaml"})
 
 
 @pytest.mark.parametrize("path", DETECTOR_RECIPES, ids=lambda path: path.name)
@@ -21,6 +22,11 @@ def test_shipped_recipe_is_valid(path):
 def test_shipped_recipe_of_the_object_memory_is_valid():
     config = load_yaml(CONFIGS / "object_memory.yaml", MemoryConfig)
     assert any(part.hold_out for part in config.sets)
+
+
+def test_shipped_recipe_of_clips_is_valid():
+    config = load_yaml(CONFIGS / "classify.yaml", ClassifyConfig)
+    assert (config.backbone, config.forgetful) == ("mobilenet_v3_small", False)
 
 
 def test_fine_tuning_starts_from_the_embedded_model_as_it_is_built():

@@ -29,7 +29,7 @@ def test_a_recipe_is_read_as_it_stands():
 def test_a_name_is_a_recipe_in_the_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert read_recipe(Path("finetune")) == load_yaml(CONFIGS / "finetune.yaml", TrainingConfig)
-    with pytest.raises(ConfigError, match=r"finetun: .*one of finetune, object_memory, street"):
+    with pytest.raises(ConfigError, match=r"finetun: .*one of classify, finetune, object_memory, street"):
         read_recipe(Path("finetun"))
 
 
