@@ -255,6 +255,10 @@ def header(result: Result, *, drawn: bool = False) -> dict[str, Any]:
     if result.frame.captured_s is not None:
         head["age_ms"] = round(1000 * (monotonic() - result.frame.captured_s))
     head |= _shapes(found)
+    if found.support is not None:
+        head["support"] = found.support.round(2).tolist()
+    if found.carried is not None:
+        head["carried"] = found.carried.tolist()
     if found.speeds_mps is not None:
         head["speeds"] = [None if v != v else round(v, 2) for v in found.speeds_mps.tolist()]  # noqa: PLR0124
     if zones.heat is not None:

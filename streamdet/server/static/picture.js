@@ -4,7 +4,7 @@ import { colour } from "./page.js";
 
 const TRAIL_S = 3;
 const SURE = 0.3; // score from which a keypoint is drawn
-export const LAYERS = { boxes: true, names: true, trails: true, zones: true, masks: true, heat: false };
+export const LAYERS = { boxes: true, names: true, trails: true, zones: true, masks: true, memory: false, heat: false };
 
 export class Picture {
   // shapes(): {areas: [[name, shape]], lines: [[name, shape]], grounds: [[name, shape]]} of this stream.
@@ -72,6 +72,7 @@ export class Picture {
     if (this.layers.trails) this.drawTrails();
     if (this.layers.masks && !this.head.drawn) this.drawMasks();
     if (!this.head.drawn) this.drawBoxes();
+    if (this.layers.memory) this.drawMemory();
     this.over?.(c, width, height, this.unit);
   }
 
@@ -149,6 +150,27 @@ export class Picture {
         const text = [this.head.classes[n], track >= 0 ? track : "", speed == null ? "" : `${Math.round(3.6 * speed)} km/h`];
         this.label(text.filter((part) => part !== "").join(" "), x1 * sx, y1 * sy, tint);
       }
+    });
+  }
+
+  // How much of each box is due to the past: a bar at its left, filled from below; held boxes are dashed.
+  drawMemory() {
+    const c = this.context;
+    const [sx, sy] = [this.canvas.width / this.head.width, this.canvas.height / this.head.height];
+    const width = 4 * this.unit;
+    this.head.support?.forEach((support, n) => {
+      const [x1, y1, x2, y2] = this.head.boxes[n];
+      const height = (y2 - y1) * sy;
+      c.fillStyle = "rgb(0 0 0 / 0.6)";
+      c.fillRect(x1 * sx - width, y1 * sy, width, height);
+      c.fillStyle = "rgb(255 140 0)";
+      c.fillRect(x1 * sx - width, y1 * sy + height * (1 - support), width, height * support);
+      if (!this.head.carried?.[n]) return;
+      c.setLineDash([6 * this.unit, 5 * this.unit]);
+      c.lineWidth = 3 * this.unit;
+      c.strokeStyle = "rgb(255 140 0)";
+      c.strokeRect(x1 * sx, y1 * sy, (x2 - x1) * sx, height);
+      c.setLineDash([]);
     });
   }
 

@@ -6,7 +6,7 @@ import { eventCards } from "./events.js";
 import { LAYERS, Picture } from "./picture.js";
 import { describe } from "./streams.js";
 
-const KEYS = { b: "boxes", n: "names", t: "trails", z: "zones", m: "masks", h: "heat" };
+const KEYS = { b: "boxes", n: "names", t: "trails", z: "zones", m: "masks", p: "memory", h: "heat" };
 const chosen = { ...LAYERS };
 
 export function stream(live, main, name) {

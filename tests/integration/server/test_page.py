@@ -5,6 +5,13 @@ import yaml
 from waiting import wait_until
 
 BIG = "canvas.big"
+ORANGE = """(() => {
+  const big = document.querySelector("canvas.big");
+  const copy = new OffscreenCanvas(big.width, big.height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(big, 0, 0);
+  const { data } = copy.getImageData(0, 0, big.width, big.height);
+  return data.some((red, n) => n % 4 == 0 && red > 245 && Math.abs(data[n + 1] - 140) < 8 && data[n + 2] < 8);
+})()"""
 MOVES = "document.querySelector('canvas')?.dataset.frame > 0"
 
 
@@ -41,6 +48,9 @@ def test_pictures_move_with_their_boxes_and_an_area_is_drawn_dragged_and_fires(s
     assert page.evaluate("document.cookie") == "", "no script can read it"
     page.click_on("a.tile")
     page.wait(f"document.querySelector('{BIG}')?.dataset.boxes == 1")
+    assert not page.evaluate(ORANGE)
+    page.key("p")  # what is due to the past
+    page.wait(ORANGE)
     page.click_on("#draw-area")
     for x, y in ((0.5, 0.1), (0.9, 0.1), (0.9, 0.9)):
         page.click(*page.place_in(BIG, x, y))

@@ -10,6 +10,17 @@ from streamdet.server.live import header
 from streamdet.skeleton import Skeleton
 
 
+def test_it_is_told_what_is_due_to_the_past(make_result):
+    result = make_result([(10, 5, 38, 33, 0.9, 0, 3), (50, 5, 78, 33, 0.8, 0, 4)])
+    found = result.detections
+    columns = found.boxes, found.scores, found.class_ids, found.classes, found.track_ids
+    held = Detections.of(*columns, support=[0.256, 1.0], carried=[False, True])
+    head = json.loads(json.dumps(header(result.with_detections(held)), allow_nan=False))
+    assert head["support"] == pytest.approx([0.26, 1.0])
+    assert head["carried"] == [False, True]
+    assert not {"support", "carried"} & set(header(result))
+
+
 def test_masks_are_outlines_and_keypoints_have_their_lines(make_result):
     result = make_result([(10, 5, 38, 33, 0.9, 0, 3)])
     found = result.detections
