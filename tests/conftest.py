@@ -19,7 +19,7 @@ os.environ["XDG_CACHE_HOME"] = _cache.name
 
 # No deadlines: a busy machine is no failure. .ci/run takes the thorough profile.
 settings.register_profile("quick", max_examples=40, deadline=None)
-settings.register_profile("thorough", max_examples=300, deadline=None)
+settings.register_profile("thorough", max_examples=150, deadline=None)
 settings.load_profile("quick")
 
 _SERVER_FIXTURES = {"rtsp_server", "rtsp_servers", "rtmp_server", "mosquitto", "chromium"}

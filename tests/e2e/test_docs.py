@@ -122,7 +122,7 @@ def test_page(execute, page):
 @pytest.mark.parametrize("page", pages("soak"))
 def test_page_with_what_takes_minutes(execute, checkout, page):
     recipe = checkout / "configs" / "finetune.yaml"
-    recipe.write_text(recipe.read_text().replace("steps: 250", "steps: 50"))
+    recipe.write_text(recipe.read_text().replace("steps: 250", "steps: 15"))
     execute(page, blocks(page, "", "soak"))
 
 
