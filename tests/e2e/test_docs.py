@@ -123,7 +123,7 @@ def test_page(execute, page):
 def test_page_with_what_takes_minutes(execute, checkout, page):
     recipe = checkout / "configs" / "finetune.yaml"
     recipe.write_text(recipe.read_text().replace("steps: 250", "steps: 15"))
-    execute(page, blocks(page, "", "soak"))
+    execute(page, blocks(page, "", "soak"), lambda text: text.replace("--seconds 60", "--seconds 6"))
 
 
 @pytest.mark.server
