@@ -24,7 +24,7 @@ seed: 3
 sets:
   - {name: street, path: street.labels.json, hold_out: {street: [12, 16]}}
 phases:
-  - {name: per-frame, steps: 110, frames: 1, lanes: 2, canvases: [[64, 64]], learning_rate: 1e-3}
+  - {name: per-frame, steps: 60, frames: 1, lanes: 2, canvases: [[64, 64]], learning_rate: 1e-3}
   - {name: temporal, steps: 20, frames: 2, lanes: 2, streaming_lanes: 1, canvases: [[64, 64]], learning_rate: 1e-3,
      backbone_rate: 0, alpha: [0, 1]}
 """
@@ -65,7 +65,7 @@ def test_interrupted_run_ends_as_if_nothing_had_been(start, here, recipe, killed
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
     assert "stopping" in stderr
-    step = re.search(r"saved: per-frame step (\d+) of 110", stderr)
+    step = re.search(r"saved: per-frame step (\d+) of 60", stderr)
     assert step is not None
     assert int(step[1]) >= 10
     assert "continue with: streamdet train recipe.yaml --output runs/tiny --resume" in stderr
@@ -73,7 +73,7 @@ def test_interrupted_run_ends_as_if_nothing_had_been(start, here, recipe, killed
 
     if killed:
         process = start("train", "recipe.yaml", "--resume", "--progress")
-        wait_for_step(process, run, 110)
+        wait_for_step(process, run, 60)
         process.kill()
         process.communicate()
     assert main(["train", "recipe.yaml", "--resume", "-q"]) == 0
@@ -88,7 +88,7 @@ def test_interrupted_run_ends_as_if_nothing_had_been(start, here, recipe, killed
 def test_two_processes_train_what_one_does(here, recipe):
     """By torch's own launcher. The memory's start is that of a process, so there is none."""
     steady = RECIPE.replace("alpha: [0, 1]", "alpha: [1, 1]")
-    recipe.write_text(steady.replace("steps: 110", "steps: 20"))
+    recipe.write_text(steady.replace("steps: 60", "steps: 20"))
     assert main(["train", "recipe.yaml", "-o", "one", "-q"]) == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     done = subprocess.run(
