@@ -162,7 +162,7 @@ def run(clip: Clip, make: Make, *, shuffled: bool = False) -> list[Detections]:
 def figures(clips: Sequence[Clip], outputs: Sequence[Sequence[Detections]], precision: float) -> dict[str, float]:
     """All figures of one method, at the precision of the detector alone at 0.25."""
     truths = [clip.truth for clip in clips]
-    judged = [_judged(clip, found) for clip, found in zip(clips, outputs, strict=True)]
+    judged = [judged_as(clip, found) for clip, found in zip(clips, outputs, strict=True)]
     matches = Matches(truths, judged)
     score = matches.threshold(precision)
     rest = [Matches(truths, judged, iou).ap() for iou in np.arange(0.55, 1, 0.05)]
@@ -182,7 +182,7 @@ def figures(clips: Sequence[Clip], outputs: Sequence[Sequence[Detections]], prec
 def intervals(clips: Sequence[Clip], outputs: Mapping[str, Sequence[Sequence[Detections]]]) -> dict[str, list[float]]:
     """Paired bootstrap over pieces of 30 frames: the memory's AP50 minus that of the others, [mean, low, high]."""
     matches = {
-        name: Matches([clip.truth for clip in clips], [_judged(c, f) for c, f in zip(clips, found, strict=True)])
+        name: Matches([clip.truth for clip in clips], [judged_as(c, f) for c, f in zip(clips, found, strict=True)])
         for name, found in outputs.items()
     }
     pieces = [(i, j) for i, clip in enumerate(clips) for j in range(-(-len(clip.found) // _PIECE))]
@@ -235,7 +235,8 @@ def _truth(video: LabelledVideo, classes: Sequence[str], group: str, min_px: flo
     return out
 
 
-def _judged(clip: Clip, found: Sequence[Detections]) -> list[Output]:
+def judged_as(clip: Clip, found: Sequence[Detections]) -> list[Output]:
+    """What is found of the classes that are judged."""
     chosen = (each[np.isin(each.class_names, GROUPS[clip.group])] for each in found)
     return [
         Output(each.boxes.astype(np.float64), each.scores.astype(np.float64), each.class_ids, each.track_ids)
@@ -280,7 +281,7 @@ def main() -> None:
                 label: [run(clip, make, shuffled=shuffled) for clip in clips]
                 for label, (make, shuffled) in methods(weights, stateless).items()
             }
-            plain = [_judged(clip, found) for clip, found in zip(clips, outputs["per frame"], strict=True)]
+            plain = [judged_as(clip, found) for clip, found in zip(clips, outputs["per frame"], strict=True)]
             precision = Matches([clip.truth for clip in clips], plain).precision_recall(0.25)[0]
             report[f"{name}, {text}"] = {
                 "precision": precision,

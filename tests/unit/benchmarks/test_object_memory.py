@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fewer_looks import looked_at
 from hand_rule import HandRule
 from labelled_videos import CLASSES, labels, video
 from object_memory import Clip, Plain, identities, methods, of_one_class
@@ -87,3 +88,19 @@ def test_a_detector_that_knows_groups_alone_is_judged_by_them():
     assert clip.video.labels[0].class_ids.tolist() == [0, 1]
     best = identities([clip])["byte"]
     assert (best["hota"], best["idf1"]) == (pytest.approx(1.0), pytest.approx(1.0))
+
+
+@pytest.mark.parametrize(("every", "looks"), [(1, 12), (3, 4)])
+def test_between_looks_the_memory_follows_what_moves_and_last_boxes_stay_behind(every, looks):
+    lefts = [100.0 + 12 * n for n in range(12)]
+    found = [Detections.of([[left, 100, left + 50, 200]], [0.9], [0], CLASSES) for left in lefts]
+    marked = video([labels([(left, 100, left + 50, 200, 0, 1)]) for left in lefts])
+    clip = Clip(marked, CLASSES, [truth(left) for left in lefts], found, "vehicle")
+    carried, kept, count = looked_at(clip, every)
+    assert count == looks
+    errors = [
+        np.mean([abs(each.boxes[0, 0] - left) for each, left in zip(out, lefts, strict=True)][6:])
+        for out in (carried, kept)
+    ]
+    assert errors[0] < 4
+    assert errors[1] == pytest.approx(0 if every == 1 else 12)
