@@ -161,10 +161,6 @@ class GroupedEncoder:
         self._waits = bool(state["waits"])
         self._waiting = [Moment(*map(int, moment)) for moment in state["waiting"]]
 
-    def close(self) -> None:
-        """Close the source."""
-        self._reader.close()
-
     def _enter(self, pts: int) -> list[VideoPacket]:
         """Find the group of a frame; gives the packets of the one before."""
         if self._is_at_end or (self._group is not None and pts <= self._group.times[-1]):

@@ -1,6 +1,7 @@
 """A source's video as groups of pictures that can be copied into another file, or be left out of it."""
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -21,7 +22,7 @@ from streamdet.media.write.nal_units import SYNTAX, header_units, split_units, w
 # What is held of a group until it is known whether it is copied.
 MOST_PACKETS, MOST_BYTES = 600, 2**26
 
-_LONG, _OPEN = "is too long", "depends on pictures before it"
+_LONG, _OPEN, _DAMAGED = "is too long", "depends on pictures before it", "is hidden or damaged in part"
 _PROGRESSIVE = (0, 1)  # not said, or said
 _FORMATS = ("yuv420p", "yuvj420p")
 
@@ -132,19 +133,22 @@ class GroupReader:
         """Decode the first pictures of a group, in the order in which they are shown.
 
         Raises:
-            SinkError: they cannot be decoded, or come out otherwise than the first time.
+            SinkError: other pictures come out than the first time.
         """
-        context = self.stream.codec_context
-        decoded = (frame for packet in (*group.packets, None) for frame in context.decode(packet))
+        decoded = self._decoded(group.packets)
         try:
-            for time, frame in zip(group.times[:number], decoded, strict=False):
-                if frame.pts != time:
-                    raise SinkError("its pictures come out otherwise when they are decoded again")
+            for time in group.times[:number]:
+                frame = next(decoded, None)
+                if frame is None or frame.pts != time:
+                    raise SinkError("other pictures come out when it is decoded again; use --encode all")
                 yield frame
-        except av.FFmpegError as error:
-            raise SinkError("its pictures cannot be decoded again") from error
         finally:
-            context.flush_buffers()
+            self.stream.codec_context.flush_buffers()
+
+    def _decoded(self, packets: Sequence[VideoPacket]) -> Iterator[VideoFrame]:
+        for packet in (*packets, None):
+            with suppress(av.FFmpegError):  # a damaged packet gives no frame; those before it are still inside
+                yield from self.stream.codec_context.decode(packet)
 
     def copied(self, group: Group) -> Iterator[tuple[bytes, VideoPacket]]:
         """The packets of a group in decoding order, with start codes, and as they were."""
@@ -166,22 +170,35 @@ class GroupReader:
 
     def _groups(self) -> Generator[Group]:
         held: list[VideoPacket] = []
-        held_bytes, restarts, missing = 0, False, list[bytes]()
-        for packet in demux(self._container, self.stream):
-            if not packet.size:
-                continue
-            units = split_units(bytes(packet), self._length_size)
-            is_first = packet.is_keyframe and self._is_first(units)
-            if held and (is_first or len(held) >= MOST_PACKETS or held_bytes >= MOST_BYTES):
-                yield self._group(held, missing, None if restarts and is_first else _LONG if restarts else _OPEN)
-                held, held_bytes = [], 0
-            if not held:
-                restarts, missing = is_first, self._missing(units)
-            self._sets.update((self._syntax.set_key(unit), unit) for unit in self._sets_in(units))
-            held.append(packet)
-            held_bytes += packet.size
+        held_bytes, problem, missing = 0, None, list[bytes]()
+        with suppress(av.FFmpegError):  # what cannot be read from here on is encoded
+            for packet in demux(self._container, self.stream):
+                if not packet.size:
+                    continue
+                units = self._units(packet)
+                is_first = packet.is_keyframe and self._is_first(units)
+                if held and (is_first or len(held) >= MOST_PACKETS or held_bytes >= MOST_BYTES):
+                    yield self._group(held, missing, problem or (None if is_first else _LONG))
+                    held, held_bytes = [], 0
+                if not held:
+                    problem, missing = None if is_first else _OPEN, self._missing(units)
+                if not units:
+                    problem = problem or _DAMAGED
+                self._sets.update((self._syntax.set_key(unit), unit) for unit in self._sets_in(units))
+                held.append(packet)
+                held_bytes += packet.size
         if held:
-            yield self._group(held, missing, None if restarts else _OPEN)
+            yield self._group(held, missing, problem)
+
+    def _units(self, packet: VideoPacket) -> list[bytes]:
+        """What a packet is made of; nothing where that cannot be told."""
+        try:
+            units = split_units(bytes(packet), self._length_size)
+            for unit in self._sets_in(units):
+                self._syntax.set_key(unit)
+        except (ValueError, IndexError):
+            return []
+        return units
 
     def _group(self, packets: Sequence[VideoPacket], missing: Sequence[bytes], problem: str | None) -> Group:
         known = [packet.pts for packet in packets if packet.pts is not None]
@@ -195,7 +212,7 @@ class GroupReader:
         if len(set(times)) < len(packets) or (after is not None and times[0] <= after):
             return "has no times that ascend"
         if any(packet.is_discard or packet.is_corrupt for packet in packets):
-            return "is hidden or damaged in part"
+            return _DAMAGED
         return "uses all numbers of parameter sets" if self.free_id in (number for _, number in self._sets) else None
 
     def _is_first(self, units: Sequence[bytes]) -> bool:

@@ -226,8 +226,6 @@ class Recording:
             self._output.close()
         finally:
             self._audio.close()
-            if isinstance(self._encoder, GroupedEncoder):
-                self._encoder.close()
 
     def _mux(self, packets: Sequence[VideoPacket]) -> None:
         for packet in packets:

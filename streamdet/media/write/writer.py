@@ -155,6 +155,13 @@ class VideoWriter:
         if self._closed:
             return
         self._closed = True
+        try:
+            self._close()
+        finally:
+            if self._groups is not None:
+                self._groups.close()
+
+    def _close(self) -> None:
         recording, self._recording = self._recording, None
         if recording is None:
             self._part.discard()
@@ -237,7 +244,7 @@ class VideoWriter:
                 recording.finish()
             finally:
                 recording.close()
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError, SinkError) as error:
             # FFmpeg remembers a failed write: after one, these fail as well and say nothing new.
             self._failure = self._failure or write_error(self.path, error)
             return False

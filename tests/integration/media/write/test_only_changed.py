@@ -148,6 +148,33 @@ def test_a_group_that_is_too_long_is_encoded(make_source, tmp_path, monkeypatch,
     assert_changed(source, tmp_path / "out.mkv", changed=(), encoded=range(FRAMES))
 
 
+def test_a_group_with_a_torn_packet_is_encoded(make_source, tmp_path):
+    """The decoder leaves that packet out; all others come as they would without copying."""
+    source, torn = make_source(), 33
+    with av.open(str(source)) as container:
+        place = [packet.pos for packet in container.demux(video=0) if packet.size][torn]
+    data = bytearray(source.read_bytes())
+    data[place : place + 4] = (2**24).to_bytes(4, "big")  # a unit that is longer than its packet
+    source.write_bytes(data)
+    copied, encoded = annotate(source, tmp_path / "out.mp4", changed=())
+    assert (copied, encoded) == (FRAMES - GROUP, GROUP - 1)
+    assert len(decoded(tmp_path / "out.mp4")) == FRAMES - 1
+
+
+def test_frames_that_wait_and_cannot_be_decoded_again_do_not_cost_the_others(make_source, tmp_path, monkeypatch):
+    """The file is given up, yet what is in it before them stays, as after any other failure."""
+    monkeypatch.setattr(groups.GroupReader, "_decoded", lambda self, packets: iter(()))
+    with open_source(make_source()) as opened:
+        frames, info = [frame for frame, _ in zip(opened, range(15), strict=False)], opened.info
+    writer = VideoWriter(tmp_path / "out.mp4", info, QUICK, only_changed=True)
+    for frame in frames:
+        writer.write(frame.picture, frame.pts, frame.time_base, frame.duration, changed=False)
+    with pytest.raises(SinkError, match=r"out.mp4: cannot be written: other pictures come out .* use --encode all"):
+        writer.close()
+    assert len(decoded(tmp_path / "out.mp4")) == GROUP
+    assert list(tmp_path.glob(".*")) == []
+
+
 def test_frames_that_an_edit_list_hides_stay_hidden(make_hiding_clip, tmp_path):
     source = make_hiding_clip(13)
     with open_source(source) as opened:
