@@ -6,7 +6,8 @@ Four events happen on streets that training has seen, by cars and people that it
 person runs across before or after a car passes. The two clips of a pair consist of the same pictures in another order,
 so that a classifier without memory can only guess between two.
 
-The backbone stays as it is and needs trained weights: random features do not tell cars and people from the street.
+The backbone stays as it is. That of the detector, which is in the package, says in which part of the picture something
+is; the features of random weights do not tell cars and people from the street.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from streamdet.training.classify.fit import ClipFit
 from streamdet.training.classify.judge import Validation
 
 FRAMES, FPS = 12, 4
-HEIGHT, WIDTH = 48, 80
+HEIGHT, WIDTH = 96, 160
 CLASSES = ("car_turns_in", "car_backs_out", "person_then_car", "car_then_person")
 
 
@@ -62,8 +63,8 @@ def main() -> None:
     parser.add_argument("--streets", type=int, default=4)
     parser.add_argument("--takes", type=int, default=24, help="on each street; a quarter of them to validate on")
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--backbone", default="resnet18", help="it stays as it is")
-    parser.add_argument("--weights", default="DEFAULT", help="DEFAULT, which is downloaded, or a .pth file")
+    parser.add_argument("--backbone", default="street", help="street, or one of torchvision")
+    parser.add_argument("--weights", default="DEFAULT", help="see configs/classify.yaml")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     streets = clips_of(arguments.streets, arguments.takes, arguments.cache)

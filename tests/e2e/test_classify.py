@@ -7,7 +7,7 @@ import pytest
 
 from streamdet.cli import main
 
-TINY = ("size=[64, 96]", "fps=4.0", "frames=4", "hidden=16", "dense=[24, 12]", "epochs=1", "batch=2", "weights=null")
+TINY = ("size=[64, 96]", "fps=4.0", "frames=4", "hidden=16", "dense=[24, 12]", "epochs=1", "batch=2", "backbone=street")
 
 
 @pytest.fixture(scope="module")

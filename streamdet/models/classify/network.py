@@ -20,8 +20,6 @@ from streamdet.models.classify.spec import CLIPS, ClassifierSpec, read_spec
 from streamdet.models.recurrent.lstm import LstmState, PeepholeLSTM
 from streamdet.models.safetensors_file import FORMAT, file_sha256, write_file
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which torchvision's weights expect
-
 
 class ClipClassifier(nn.Module):
     """Says after every frame of a stream what is going on.
@@ -30,9 +28,6 @@ class ClipClassifier(nn.Module):
         spec: what it is.
         weights: of the backbone, see `Backbone`.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, spec: ClassifierSpec, weights: str | None = None) -> None:
         super().__init__()
@@ -45,8 +40,11 @@ class ClipClassifier(nn.Module):
         for inputs, outputs in pairwise(sizes):
             layers += [nn.Dropout(spec.dropout), nn.Linear(inputs, outputs), nn.ReLU()]
         self.head = nn.Sequential(*layers, nn.Dropout(spec.dropout), nn.Linear(sizes[-1], len(spec.classes)))
-        self.register_buffer("mean", 255 * torch.tensor(_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(_STD)[:, None, None], persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.norm.weight.device
 
     def forward(self, images_BTCHW: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
         """Look at the next frames.
@@ -63,7 +61,7 @@ class ClipClassifier(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) uint8 RGB to (N, F)."""
-        return cast(Tensor, self.backbone((images.float() - self.mean) / self.std))
+        return cast(Tensor, self.backbone(images))
 
     def classify(self, features: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
         """(B, T, F) to logits (B, T, K), and the state after the last frame."""

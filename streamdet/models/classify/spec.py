@@ -23,7 +23,7 @@ class ClassifierSpec(Section):
     Attributes:
         name: of the model.
         classes: their names.
-        backbone: name of a torchvision classification model, whose last layer is left out.
+        backbone: street, or the name of a torchvision classification model, whose last layer is left out.
         size: (height, width) in pixels that pictures are scaled to, their proportions lost.
         fps: frames a second that it looks at.
         frames: of a clip in training.

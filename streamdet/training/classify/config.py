@@ -34,8 +34,7 @@ class ClassifyConfig(Section):
             each folder of pictures and each picture is a clip.
         hold_out: fraction of each class's clips that is kept for validation where there is no val.
         backbone, size, fps, frames, hidden, dense, dropout, forgetful: see `ClassifierSpec`.
-        weights: of the backbone: DEFAULT, which torchvision downloads once; a .pth file of its state dict, relative to
-            data; null: random ones.
+        weights: of the backbone, see `Backbone`; a file is relative to data.
         freeze: leave the backbone as it is.
         copies: of a frozen backbone: how many changed versions of each clip have their features computed, once; 0: new
             ones every epoch.

@@ -100,7 +100,7 @@ class ClipFit:
         """
         if not saved_run(folder).exists():
             return False
-        saved = read_run(folder, self._config, self.model.mean.device)
+        saved = read_run(folder, self._config, self.model.device)
         self.model.load_state_dict(saved["model"])
         self._optimiser.load_state_dict(saved["optimiser"])
         self._schedule.load_state_dict(saved["schedule"])
@@ -147,7 +147,7 @@ class ClipFit:
     def _batches(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Images (B, T, 3, H, W) uint8, or features (B, T, F); and classes (B,)."""
         clips, batch = self._clips.train, self._config.batch
-        device = self.model.mean.device
+        device = self.model.device
         order = rng.permutation(len(clips))
         for first in range(0, len(order), batch):
             chosen = order[first : first + batch]
@@ -178,7 +178,7 @@ class ClipFit:
                 for first in range(0, len(clips), _FEATURE_BATCH):
                     images = self._images(clips[first : first + _FEATURE_BATCH], rng)
                     with torch.no_grad():
-                        found = self.model.features(images.flatten(0, 1).to(self.model.mean.device))
+                        found = self.model.features(images.flatten(0, 1).to(self.model.device))
                     parts.append(found.view(len(images), images.shape[1], -1).cpu())
                 rows.append(torch.cat(parts))
             self._copies = torch.stack(rows)

@@ -90,7 +90,7 @@ class Validation:
         pieces = self._pieces(frames)
         for first in range(0, len(pieces), self._batch):
             windows = [clip.window(start, frames) for clip, start in pieces[first : first + self._batch]]
-            images = torch.from_numpy(np.stack(windows)).permute(0, 1, 4, 2, 3).to(model.mean.device)
+            images = torch.from_numpy(np.stack(windows)).permute(0, 1, 4, 2, 3).to(model.device)
             features = model.features(images.flatten(0, 1)).view(len(images), frames, -1)
             if self._frozen:
                 self._features.append(features)
