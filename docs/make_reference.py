@@ -75,7 +75,7 @@ JSON_LINES = {
     "gap": {
         "source": "name of the source",
         "session": "the session that starts here",
-        "reason": "why there is a gap, such as `reconnected`, `stale` or `resumed`",
+        "reason": "why there is a gap, such as `reconnected`, `stale`, `resumed` or `moved` (to another machine)",
         "lost_s": "length of the gap in seconds; null where it is unknown",
     },
     "end": {
@@ -148,7 +148,7 @@ def _cell(text: str) -> str:
 def _commands() -> Iterator[str]:
     group: Any = typer.main.get_command(app)
     yield from ("## Commands", "")
-    for name, command in group.commands.items():
+    for name, command in _leaves("", group.commands):
         context = command.make_context(name, [], resilient_parsing=True)
         yield from (f"### streamdet {name}", "", " ".join(inspect.cleandoc(command.help).split()), "")
         records = (
@@ -164,6 +164,15 @@ def _commands() -> Iterator[str]:
             for record, parameter in records
         )
         yield from _table(("option", "meaning"), rows)
+
+
+def _leaves(before: str, commands: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """All commands, those of groups by their whole names."""
+    for name, command in commands.items():
+        if hasattr(command, "commands"):
+            yield from _leaves(f"{before}{name} ", command.commands)
+        else:
+            yield f"{before}{name}", command
 
 
 def _comments() -> dict[str, str]:

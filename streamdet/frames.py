@@ -177,6 +177,24 @@ class StateSection:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """How far a live stream was when another process read it.
+
+    Attributes:
+        session, index: of its last frame.
+        last_s: presentation time of that frame in seconds.
+        at: when that frame was taken, seconds since 1970.
+        exact: all state of the stream at that frame comes with it, so that no gap is needed where little time is lost.
+    """
+
+    session: int
+    index: int
+    last_s: float
+    at: float
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """All stages have done what came before this: each adds its section, with what it needs to continue from here.
 
@@ -188,6 +206,7 @@ class Checkpoint:
         step_s: seconds from its last frame to the one that is due next; 0 where unknown.
         last: no frame follows: outputs add nothing.
         sections: by name of the stage.
+        place: of a live stream, for another process that continues it; None of files.
     """
 
     source: str
@@ -197,6 +216,7 @@ class Checkpoint:
     step_s: float = 0.0
     last: bool = False
     sections: dict[str, StateSection] = field(default_factory=dict)
+    place: Place | None = None
 
 
 Saved = TypeVar("Saved", bound=StateSection)

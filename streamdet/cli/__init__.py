@@ -12,6 +12,7 @@ import typer
 
 # Not under their own names, which are those of their modules.
 from streamdet.cli.bench import bench as bench_command
+from streamdet.cli.cluster import cluster as cluster_commands
 from streamdet.cli.convert import convert as convert_command
 from streamdet.cli.demo import demo as demo_command
 from streamdet.cli.doctor import doctor as doctor_command
@@ -48,6 +49,7 @@ for command in (
 app.command(cls=GroupedCommand)(train)
 app.command("eval", cls=GroupedCommand)(evaluate)
 app.command(cls=GroupedCommand)(export)
+app.add_typer(cluster_commands)
 
 
 def _show_version(wanted: bool) -> None:

@@ -54,7 +54,7 @@ def assemble(
     )
     stages = [stage for name in config.stages if (stage := _built(name, config, context)) is not None]
     if streams.live:  # what waits gets old; but results of a clip of several streams come all at once
-        most = 1 if len(streams.stages) > 1 else 0
+        most = 1 if streams.lasting or len(streams.stages) > 1 else 0
         stages = [replace(stage, capacity=min(stage.capacity, most)) for stage in stages]
     run = Run(streams.stages, stages, mode)
     streams.join(run)

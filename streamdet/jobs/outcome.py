@@ -1,6 +1,6 @@
 """How a job went."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +8,8 @@ from pathlib import Path
 from streamdet.flow import RunStats
 from streamdet.jobs.tally import Tally
 from streamdet.media.write.delivery import Delivery
+from streamdet.stages.outputs import OutputFailed
+from streamdet.stages.registry import stage_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +62,14 @@ class Outcome:
     def never_worked(self) -> bool:
         """True where every source failed before its first frame."""
         return not self.tally.frames and all(source.error for source in self.tally.sources.values())
+
+
+def failures_of(tally: Tally, outputs: Iterable[OutputFailed]) -> Iterator[Failure]:
+    """Failures of sources, and of outputs."""
+    for source in tally.sources.values():
+        if source.error:
+            yield Failure("source", source.name, source.error)
+    for failed in outputs:
+        output = stage_entry(failed.stage).output
+        expected = isinstance(failed.error.__cause__, BrokenPipeError)
+        yield Failure(output.kind if output else failed.stage, failed.source, str(failed.error), expected)

@@ -117,6 +117,15 @@ def plan_joining(config: PipelineConfig, spec: SourceSpec, beside: Sequence[Sour
     return job
 
 
+def make_folders(jobs: Iterable[SourceJob]) -> None:
+    """Make the folders of outputs; raises ConfigError."""
+    try:
+        for folder in sorted({folder for job in jobs for folder in job.folders}):
+            folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make folder {error.filename}: {error.strerror}") from error
+
+
 def _jobs(config: PipelineConfig, specs: Sequence[SourceSpec], planned: PlannedOutputs) -> list[SourceJob]:
     return [
         SourceJob(

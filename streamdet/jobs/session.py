@@ -9,11 +9,12 @@ from time import sleep
 from types import TracebackType
 from typing import Literal, Self
 
-from streamdet.errors import ConfigError, SinkError, StageError
+from streamdet.errors import SinkError, StageError
 from streamdet.flow import Cancelled, RunStats
 from streamdet.frames import Checkpoint, StreamEnded, StreamGap, StreamStarted
 from streamdet.jobs.adjust import Adjustments
 from streamdet.jobs.assemble import assemble
+from streamdet.jobs.config import PipelineConfig
 from streamdet.jobs.events import (
     Event,
     JobFailed,
@@ -26,15 +27,15 @@ from streamdet.jobs.events import (
     SourceLeft,
     SourceResumed,
 )
-from streamdet.jobs.outcome import Failure, Outcome
-from streamdet.jobs.plan import SourceJob, plan_joining
+from streamdet.jobs.outcome import Failure, Outcome, failures_of
+from streamdet.jobs.plan import SourceJob, make_folders, plan_joining
 from streamdet.jobs.privacy import packets_of
 from streamdet.jobs.resume.checkpoints import write_checkpoint
 from streamdet.jobs.resume.journals import Journals
 from streamdet.jobs.resume.resuming import about_state, read_state, same_runtime
 from streamdet.jobs.streams import Streams
 from streamdet.jobs.tally import Tally
-from streamdet.media.locations import expand_sources
+from streamdet.media.locations import SourceSpec, expand_sources
 from streamdet.models.contract import Detector
 from streamdet.result import Result
 from streamdet.runtimes.loading import load
@@ -75,8 +76,10 @@ class Session:
         detector: what detect runs.
         listeners: are told what happens.
         on_error: what happens when a source fails: "end" ends that source alone, "raise" the session.
+        config: see `LastingSession`; None: that of the jobs.
 
     Attributes:
+        config: of the job.
         streams, adjustments: what is read, where a source can be paused; and what can be changed.
 
     Raises:
@@ -91,9 +94,11 @@ class Session:
         *,
         on_error: OnError = "end",
         mode: Literal["threaded", "inline"] = "threaded",
+        config: PipelineConfig | None = None,
     ) -> None:
-        config = jobs[0].config
-        self._config, self._jobs, self._listeners = config, {job.name: job for job in jobs}, tuple(listeners)
+        lasting = config is not None
+        self.config = config = config or jobs[0].config
+        self._jobs, self._listeners = {job.name: job for job in jobs}, tuple(listeners)
         self._telling = RLock()
         self._about = about_state(config, detector)
         memory = read_state(config, self._about)
@@ -111,6 +116,7 @@ class Session:
             on_error=on_error,
             packets=packets_of(config),
             watch=self._journals.started_by,
+            lasting=lasting,
         )
         self.adjustments = Adjustments(config, detector)
         self._run = assemble(config, self.streams, detector, self._log, self.adjustments.changes, mode)
@@ -129,11 +135,7 @@ class Session:
         """
         if self._started is not None:
             return
-        try:
-            for folder in sorted({folder for job in self._jobs.values() for folder in job.folders}):
-                folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"cannot make folder {error.filename}: {error.strerror}") from error
+        make_folders(self._jobs.values())
         self._journals.start()
         self._tell_what_was_there()
         self._before = {path: _version(path) for path in self._files()}
@@ -243,18 +245,8 @@ class Session:
             ValueError: a live source cannot join files.
             RuntimeError: the session has not started, or is over.
         """
-        specs = expand_sources(sources, self.streams.all_names)
-        for spec in specs:
-            job = plan_joining(self._config, spec, [self._jobs[name].spec for name in self.streams.names])
-            self._tally.add(spec)
-            self._jobs[spec.name] = job
-            try:
-                self.streams.add(self._input(job))
-            except (ValueError, RuntimeError):
-                self._tally.discard(spec.name)
-                del self._jobs[spec.name]
-                raise
-            self.tell(SourceJoined(spec.name))
+        for spec in (specs := expand_sources(sources, self.streams.all_names)):
+            self._join(plan_joining(self.config, spec, self._specs()))
         return [spec.name for spec in specs]
 
     def remove(self, name: str) -> None:
@@ -266,15 +258,29 @@ class Session:
         self.streams.remove(name)
         self.tell(SourceLeft(name))
 
+    def _specs(self) -> list[SourceSpec]:
+        return [self._jobs[name].spec for name in self.streams.names]
+
+    def _join(self, job: SourceJob, before: Checkpoint | None = None) -> None:
+        self._tally.add(job.spec)
+        self._jobs[job.name] = job
+        try:
+            self.streams.add(self._input(job, before))
+        except (ValueError, RuntimeError):
+            self._tally.discard(job.name)
+            del self._jobs[job.name]
+            raise
+        self.tell(SourceJoined(job.name))
+
     def _input(self, job: SourceJob, memory: Checkpoint | None = None) -> Input:
         checkpoint = self._journals.checkpoint_of(job.name)
         return Input(
             job.spec,
             {output.stage: output.target for output in job.outputs},
             checkpoint or memory,
-            other_file=checkpoint is None and memory is not None,
+            other_file=checkpoint is None and memory is not None and memory.place is None,
             checkpoint_frames=self._journals.checkpoint_frames(job.name),
-            checkpoint_at_end=self._config.state_out is not None,
+            checkpoint_at_end=self.config.state_out is not None,
         )
 
     def _take(self, item: object) -> None:
@@ -286,23 +292,23 @@ class Session:
             self._journals.finish(item.source, self._tally.counted(item.source))
         if isinstance(item, StreamStarted | Result | StreamGap | StreamEnded):
             self.tell(item)
-        if self._log.failures and self._writes_nothing_more():
+        if self._log.failures and not self.streams.lasting and self._writes_nothing_more():
             self._run.stop()
 
     def _keep(self, checkpoint: Checkpoint) -> None:
         if not checkpoint.last:
             if self._is_whole(checkpoint):
                 self._journals.commit(checkpoint, self._tally.counted(checkpoint.source))
-        elif self._config.state_out is not None:
+        elif self.config.state_out is not None:
             self._state_written = True
             try:
-                write_checkpoint(Path(self._config.state_out), checkpoint, self._about)
+                write_checkpoint(Path(self.config.state_out), checkpoint, self._about)
             except SinkError as error:
                 self._state_failure = error
 
     def _is_whole(self, checkpoint: Checkpoint) -> bool:
         """Whether all stages have added what is needed: an output that failed does not."""
-        entries = [stage_entry(name) for name in self._config.stages]
+        entries = [stage_entry(name) for name in self.config.stages]
         written = {output.stage for output in self._jobs[checkpoint.source].outputs}
         wanted = {each.name for each in entries if each.state and (each.output is None or each.name in written)}
         return wanted <= set(checkpoint.sections)
@@ -314,7 +320,7 @@ class Session:
                 listener(event)
 
     def _tell_what_was_there(self) -> None:
-        if not self._config.resume:
+        if not self.config.resume:
             return
         earlier = self._journals.earlier
         for name, found in earlier.items():
@@ -367,19 +373,13 @@ class Session:
         )
 
     def _failures(self, crash: StageError | None) -> Iterator[Failure]:
-        for source in self._tally.sources.values():
-            if source.error:
-                yield Failure("source", source.name, source.error)
-        for failed in self._log.failures:
-            output = stage_entry(failed.stage).output
-            expected = isinstance(failed.error.__cause__, BrokenPipeError)
-            yield Failure(output.kind if output else failed.stage, failed.source, str(failed.error), expected)
+        yield from failures_of(self._tally, self._log.failures)
         if crash is not None:
             yield Failure("run", None, str(crash))
         if self._state_failure is not None:
             yield Failure("state", None, str(self._state_failure))
         elif not self._state_written:
-            path = self._config.state_out
+            path = self.config.state_out
             yield Failure("state", None, f"{path}: not written: the source was not read to its end")
 
     def _files(self) -> list[Path]:

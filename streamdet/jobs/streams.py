@@ -9,7 +9,7 @@ from streamdet.flow import Run, Stage
 from streamdet.media.live.kind import is_live
 from streamdet.media.packets import PacketLimits, PacketRing
 from streamdet.media.read.hwaccel import choose_device
-from streamdet.stages.decode import DecodeSettings, Input, OnError, decode, decode_live
+from streamdet.stages.decode import DecodeSettings, Input, OnError, decode, decode_live, keep_open
 
 
 class Streams:
@@ -23,9 +23,12 @@ class Streams:
             its part ends without a frame.
         packets: how much of the packets of each live source is kept; None: nothing.
         watch: wraps every source's stage, to look at what it gives.
+        lasting: the run is for live sources, which join and leave until it is stopped; there may be none.
 
     Attributes:
-        live: True where one of the sources at the start is live: then frames are taken one each and must be new.
+        lasting: as it was given.
+        live: True where the run is lasting, or one of the sources at the start is live: then frames are taken one each
+            and must be new.
 
     Raises:
         ConfigError: mode freshest, where none of the sources is live; a kind of hwaccel that there is not.
@@ -40,6 +43,7 @@ class Streams:
         on_error: OnError = "end",
         packets: PacketLimits | None = None,
         watch: Callable[[Stage], Stage] | None = None,
+        lasting: bool = False,
     ) -> None:
         self._settings = settings
         self._hwaccel = choose_device(settings.hwaccel)
@@ -50,11 +54,12 @@ class Streams:
         self._inputs = {source.spec.name: source for source in inputs}
         live = [source for source in inputs if is_live(source.spec)]
         files = [source for source in inputs if source not in live]
-        self.live = bool(live)
+        self.live, self.lasting = lasting or bool(live), lasting
         if settings.mode == "freshest" and files and not live:
             raise ConfigError("mode freshest is for cameras and live streams; files are read frame by frame")
-        together = max(min(side_by_side, len(files)), not live)
-        self.stages = [self._decode_live(source) for source in live]
+        together = max(min(side_by_side, len(files)), not self.live)
+        self.stages = [keep_open()] if lasting else []
+        self.stages += [self._decode_live(source) for source in live]
         self.stages += [self._decode(files[first::together]) for first in range(together)]
 
     def join(self, run: Run) -> None:
@@ -105,6 +110,16 @@ class Streams:
             if self._inputs[name].leaving.is_set():
                 raise KeyError(name)
             self._inputs[name].leaving.set()
+
+    def hand_over(self, name: str) -> None:
+        """The same for a live stream that another process continues: a `Checkpoint` comes before its end."""
+        self._there(name).handing_over.set()
+        self.remove(name)
+
+    def forget(self, name: str) -> None:
+        """Let the name of a stream that has ended be taken again."""
+        with self._changing:
+            del self._inputs[name]
 
     def pause(self, name: str) -> None:
         """Read nothing of a stream until `resume`; a camera is not connected to meanwhile. From any thread.

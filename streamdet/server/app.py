@@ -43,8 +43,8 @@ def build_app(service: Service, guard: dict[str, Any]) -> Guard:
 
     app = FastAPI(title="streamdet", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     guarded = Guard(app, **guard)
-    _add_errors(app)
-    _add_page(app, guarded)
+    add_errors(app)
+    add_page(app, guarded)
     _add_streams(app, service)
     _add_zones(app, service)
     _add_events(app, service)
@@ -60,7 +60,9 @@ async def _tell_status(service: Service) -> None:
         await asyncio.sleep(_STATUS_EVERY_S)
 
 
-def _add_errors(app: FastAPI) -> None:
+def add_errors(app: FastAPI) -> None:
+    """Answer what is wrong with a request as JSON."""
+
     @app.exception_handler(StreamdetError)
     @app.exception_handler(ValueError)
     def refused(request: Request, error: Exception) -> JSONResponse:
@@ -75,7 +77,8 @@ def _add_errors(app: FastAPI) -> None:
         return JSONResponse({"error": f"there is no {error.args[0]}"}, status_code=404)
 
 
-def _add_page(app: FastAPI, guard: Guard) -> None:
+def add_page(app: FastAPI, guard: Guard) -> None:
+    """The page, its files, and how one gets in."""
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
 
     @app.get("/", include_in_schema=False)

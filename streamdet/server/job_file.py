@@ -1,4 +1,4 @@
-"""The file of a job, in which single sections are written again and everything else stays as it is, comments too."""
+"""The job that is served, and its file: single sections are written again, all else stays, comments too."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,25 @@ from typing import Any
 import yaml
 
 from streamdet.errors import ConfigError
+from streamdet.jobs.config import PipelineConfig
 from streamdet.media.write.part_file import write_at_once
+
+_STAGES = ("decode", "batch", "detect", "track", "zones", "clips")
+
+
+def served_job(config: PipelineConfig, data: Path) -> PipelineConfig:
+    """A job with what a page shows: areas and lines, and clips in the folder of the data."""
+    stages = list(config.stages) if "stages" in config.model_fields_set else list(_STAGES)
+    if "track" in stages and "zones" not in stages:
+        stages.insert(stages.index("track") + 1, "zones")
+    changes: dict[str, Any] = {"stages": tuple(stages)}
+    clips = config.settings_of("clips")
+    if "path" not in clips.model_fields_set:
+        changes["clips"] = clips.model_copy(update={"path": str(data / "clips")})
+    alerts = config.settings_of("alert")
+    if "outbox" not in alerts.model_fields_set:
+        changes["alert"] = alerts.model_copy(update={"outbox": str(data / "alerts.sqlite")})
+    return config.model_copy(update=changes)
 
 
 def write_section(path: Path, name: str, value: Any) -> None:

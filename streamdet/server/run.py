@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from streamdet.errors import ConfigError
-from streamdet.server.app import build_app
-from streamdet.server.service import Service
+from streamdet.server.guard import Guard
 
 _HEAD_TIMEOUT_S = 10.0
 _MAX_CONNECTIONS = 256
@@ -93,11 +92,11 @@ class Server(uvicorn.Server):
     """Serves until `stop`; signals are left to who starts it.
 
     Args:
-        service: what is served.
+        build: makes the application, from the arguments of its `Guard`.
         address: where.
     """
 
-    def __init__(self, service: Service, address: Address) -> None:
+    def __init__(self, build: Callable[[dict[str, Any]], Guard], address: Address) -> None:
         guard: dict[str, Any] = {
             "token": address.token,
             "hosts": (*address.names, address.host),
@@ -106,7 +105,7 @@ class Server(uvicorn.Server):
         }
         super().__init__(
             uvicorn.Config(
-                build_app(service, guard),
+                build(guard),
                 host=address.host,
                 port=address.port,
                 http=_Protocol,

@@ -29,7 +29,7 @@ _JOIN_S = 10.0
 
 
 def _clips_of(session: Session) -> Path | None:
-    config = session.jobs[0].config
+    config = session.config
     return Path(config.settings(ClipSettings).path) if "clips" in config.stages else None
 
 
@@ -63,7 +63,7 @@ class Service:
     def __init__(self, session: Session, files: Files, listener: Listener | None = None) -> None:
         self.session, self._files = session, files
         self._crashed: Callable[[], None] = lambda: None
-        stages = session.jobs[0].config.stages
+        stages = session.config.stages
         self.live = Live(drawn="annotate" in stages)
         self.watch = Watch(session)
         self.store = EventStore(files.data / "events.sqlite", clips=_clips_of(session))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from streamdet.frames import StreamGap
-from streamdet.jobs.events import Event
+from streamdet.jobs.events import Event, SourceLeft
 from streamdet.jobs.session import Session
 from streamdet.result import Result
 
@@ -74,6 +74,9 @@ class Watch:
             self._objects[event.source] = len(event.detections)
         elif isinstance(event, StreamGap):
             self._gaps[event.source] = event.reason
+        elif isinstance(event, SourceLeft):
+            for each in (self._times, self._objects, self._gaps, self._states):
+                each.pop(event.source, None)
 
     def streams(self) -> list[StreamStatus]:
         """Of all streams that were asked for and not removed, in their order."""

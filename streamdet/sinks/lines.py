@@ -113,6 +113,10 @@ class LastingFile:
             self._delivery.sent += 1
             self._delivery.recover()
 
+    def checkpoint(self) -> dict[str, Any]:
+        """See DetectionFile."""
+        return self._file.checkpoint()
+
     def close(self) -> None:
         """See Lines; fails where lines are missing."""
         self._file.close()
@@ -139,7 +143,7 @@ class Stdout:
 
 def checkpoint_of(lines: Lines) -> dict[str, Any]:
     """Of files; what was sent or read cannot be taken back."""
-    return lines.checkpoint() if isinstance(lines, GrowingFile) else {}
+    return lines.checkpoint() if isinstance(lines, GrowingFile | LastingFile) else {}
 
 
 def start_file(file: Lines, data: bytes) -> None:

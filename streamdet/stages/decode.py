@@ -103,6 +103,7 @@ class Input:
             size.
         checkpoint_frames: a Checkpoint after so many frames, again and again; None for none.
         checkpoint_at_end: one before its end.
+        handing_over: of a live source, set before `leaving`: a Checkpoint with its place comes before its end.
         leaving: set from any thread: it ends now.
         paused: set from any thread: nothing is read until it is cleared; a live source hangs up meanwhile.
         problem: of a live source: why there is no connection right now.
@@ -115,6 +116,7 @@ class Input:
     other_file: bool = False
     checkpoint_frames: int | None = None
     checkpoint_at_end: bool = False
+    handing_over: Event = field(default_factory=Event)
     leaving: Event = field(default_factory=Event)
     paused: Event = field(default_factory=Event)
     problem: list[str] = field(default_factory=list)
@@ -252,11 +254,12 @@ def decode_live(source: Input, options: LiveOptions, part: Part | None = None, *
                 continue
             if life.frames == 0 and isinstance(item, Frame):
                 yield source.started(opened.info, part)
-            for each in joined.place(item):
+            for each in joined.placed(item):
                 yield life.count(each)
 
     def process(inbox: Inbox[Item]) -> Iterator[Item]:
-        life, joined, over = _Life(), Joined(spec.name), False
+        before = None if source.continues is None else source.continues.place
+        life, joined, over = _Life(), Joined(spec.name, before, options.stale_after_s), False
         drops: Counter[str] = Counter()
         with life.may_fail(on_error):
             while not over:
@@ -273,7 +276,21 @@ def decode_live(source: Input, options: LiveOptions, part: Part | None = None, *
                         sleep(_LOOK_UP_S)
                 over |= inbox.stopping or source.leaving.is_set()
         life.drops, life.dropped = drops, drops.total()
+        if source.handing_over.is_set() and life.frames > 0:
+            yield replace(life.checkpoint(spec.name), place=joined.place)
         yield life.ended(spec.name)
+
+    return Stage("decode", process, capacity=0, stops_itself=True)
+
+
+def keep_open() -> Stage:
+    """Give nothing until the run is stopped, so that it lasts without sources, and others may join it at any time."""
+
+    def process(inbox: Inbox[Item]) -> Iterator[Item]:
+        while not inbox.stopping:
+            with inbox.waiting():
+                sleep(_LOOK_UP_S)
+        yield from ()
 
     return Stage("decode", process, capacity=0, stops_itself=True)
 

@@ -37,6 +37,7 @@ class _Zones(StreamWorker[ZoneState]):
         self._latest = latest
         self._zones: StreamZones | None = None  # from the first frame on, which names the stream
         self._saved: SavedState[ZoneState] | None = None
+        self._lost = False  # time, between what was saved and the first frame
 
     def start(self, info: StreamInfo, saved: SavedState[ZoneState] | None) -> None:
         self._saved = saved
@@ -56,9 +57,12 @@ class _Zones(StreamWorker[ZoneState]):
             zones.load_state_dict(self._saved.section.counted, self._saved.section.heat)
             if self._saved.step_s is not None:
                 zones.continue_at(result.pts_s - self._saved.step_s)
+            if self._lost:
+                zones.forget()
         return zones
 
     def gap(self, gap: StreamGap) -> None:
+        self._lost = True
         if self._zones is not None:
             self._zones.forget()
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from streamdet.errors import ConfigError
-from streamdet.frames import Checkpoint, StateSection
+from streamdet.frames import Checkpoint, Place, StateSection
 from streamdet.media.write.part_file import write_at_once
 from streamdet.stages.registry import stage_entry
 
@@ -49,6 +49,11 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, about: Mapping[str, Any
     Raises:
         SinkError: it cannot be written.
     """
+    write_at_once(path, packed(checkpoint, about))
+
+
+def packed(checkpoint: Checkpoint, about: Mapping[str, Any]) -> bytes:
+    """What a file holds of a checkpoint; arguments are those of `write_checkpoint`."""
     tensors: Arrays = {}
     facts: dict[str, Any] = {}
     for stage, section in checkpoint.sections.items():
@@ -62,11 +67,12 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, about: Mapping[str, Any
         "last_s": checkpoint.last_s,
         "step_s": checkpoint.step_s,
         "sections": facts,
+        "place": None if checkpoint.place is None else asdict(checkpoint.place),
         "about": dict(about),
     }
     tensors[_ABOUT] = np.frombuffer(json.dumps(described, allow_nan=False).encode(), np.uint8)
     data = save(tensors)
-    write_at_once(path, hashlib.sha256(data).digest() + data)
+    return hashlib.sha256(data).digest() + data
 
 
 def read_checkpoint(path: Path) -> SavedCheckpoint:
@@ -81,6 +87,19 @@ def read_checkpoint(path: Path) -> SavedCheckpoint:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    return unpacked(data, str(path))
+
+
+def unpacked(data: bytes, path: str) -> SavedCheckpoint:
+    """The checkpoint of `packed`.
+
+    Args:
+        data: whatever was read.
+        path: where, for messages.
+
+    Raises:
+        ConfigError: as in `read_checkpoint`.
+    """
     digest, data = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
     if hashlib.sha256(data).digest() != digest:
         raise ConfigError(f"{path}: is damaged, or not a checkpoint of streamdet")
@@ -100,6 +119,7 @@ def read_checkpoint(path: Path) -> SavedCheckpoint:
                 stage: _joined(stage, facts, _arrays_of(stage, tensors))
                 for stage, facts in described["sections"].items()
             },
+            place=None if described.get("place") is None else Place(**described["place"]),
         )
         return SavedCheckpoint(checkpoint, dict(described["about"]))
     except (SafetensorError, LookupError, TypeError, ValueError) as error:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from streamdet.jobs.plan import plan
 from streamdet.jobs.session import Session
 from streamdet.models.contract import DetectorSpec, InputSpec
 from streamdet.models.per_frame import PerFrameDetector
+from streamdet.server.app import build_app
 from streamdet.server.run import Address, Server
 from streamdet.server.service import Files, Service
 
@@ -124,7 +126,7 @@ def serve(tmp_path: Path, camera: SquareCamera) -> Iterator[Callable[..., Served
             session = Session(plan(config, [file]), PerFrameDetector(spec, "numpy", find_square))
             service = Service(session, Files(data, job, sources=True))
             stack.callback(service.close)
-            server = Server(service, Address("127.0.0.1", 0, TOKEN, **address))
+            server = Server(partial(build_app, service), Address("127.0.0.1", 0, TOKEN, **address))
             ports: list[int] = []
             thread = threading.Thread(target=server.serve_until_stopped, args=(ports.append,))
             service.start(server.stop)

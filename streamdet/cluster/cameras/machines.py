@@ -1,0 +1,165 @@
+"""The machines of a Ray cluster, and the runner on each: an actor that outlives its driver."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import ray
+from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from streamdet.cluster.cameras.runner import Runner, RunnerJob
+from streamdet.errors import ConfigError, PipelineError
+
+_NAMESPACE = "streamdet"
+_AT_ONCE = 16  # calls of one runner
+
+
+class RunnerLost(PipelineError):
+    """The process of a runner, or its machine, is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of the cluster.
+
+    Attributes:
+        id: differs each time that it joins.
+        hostname, address: of the machine.
+        cpus, gpus: that Ray has there.
+        labels: `key=value`.
+    """
+
+    id: str
+    hostname: str
+    address: str
+    cpus: float
+    gpus: float
+    labels: frozenset[str]
+
+
+class Handle(Protocol):
+    """A runner, from afar."""
+
+    def ask(self, method: str, *arguments: Any, timeout_s: float) -> Any:
+        """Call a method of `Runner`.
+
+        Raises:
+            RunnerLost: it is gone.
+            TimeoutError: it does not answer.
+            StreamdetError: what the method raised.
+        """
+        ...
+
+    def end(self) -> None:
+        """End its process at once."""
+        ...
+
+
+class Machines(Protocol):
+    """Where runners may be."""
+
+    def alive(self) -> list[Node]:
+        """Machines with processors that are there now."""
+        ...
+
+    def find(self, node: Node) -> Handle | None:
+        """The runner that a driver before has started there."""
+        ...
+
+    def start(self, node: Node, job: RunnerJob) -> Handle:
+        """Start one there."""
+        ...
+
+
+class _RayHandle:
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def ask(self, method: str, *arguments: Any, timeout_s: float) -> Any:
+        """See Handle."""
+        try:
+            return ray.get(getattr(self._actor, method).remote(*arguments), timeout=timeout_s)
+        except (GetTimeoutError, ActorUnavailableError) as error:
+            raise TimeoutError(f"the runner does not answer within {timeout_s:g} s") from error
+        except RayActorError as error:
+            cause = getattr(error, "cause", None)
+            said = cause if cause is not None else error
+            raise RunnerLost(" ".join(str(said).split())[:300]) from None
+        except RayTaskError as error:
+            raise error.cause from None
+        except RayError as error:
+            raise RunnerLost(" ".join(str(error).split())[:300]) from None
+
+    def end(self) -> None:
+        """See Handle."""
+        ray.kill(self._actor)
+
+
+class RayMachines:
+    """The machines of the cluster that `connect` has joined.
+
+    Args:
+        cpus: processors that a runner takes; None: all of its machine.
+    """
+
+    def __init__(self, cpus: int | None) -> None:
+        self._cpus = cpus
+
+    def alive(self) -> list[Node]:
+        """See Machines."""
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        found = [_node(each) for each in nodes if each["Alive"]]
+        return [node for node in found if node.cpus >= 1]
+
+    def find(self, node: Node) -> Handle | None:
+        """See Machines."""
+        try:
+            return _RayHandle(ray.get_actor(_name(node), namespace=_NAMESPACE))
+        except ValueError:
+            return None
+
+    def start(self, node: Node, job: RunnerJob) -> Handle:
+        """See Machines."""
+        cpus = min(self._cpus or node.cpus, node.cpus)
+        actor = ray.remote(_Actor)
+        options: dict[str, Any] = {
+            "name": _name(node),
+            "namespace": _NAMESPACE,
+            "lifetime": "detached",
+            "num_cpus": cpus,
+            "num_gpus": min(node.gpus, 1),
+            "max_concurrency": _AT_ONCE,
+            "scheduling_strategy": NodeAffinitySchedulingStrategy(node.id, soft=False),
+            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(int(cpus))}},
+        }
+        try:
+            return _RayHandle(actor.options(**options).remote(job))
+        except (RayError, ValueError) as error:
+            raise ConfigError(f"no runner can be started: {' '.join(str(error).split())[:300]}") from error
+
+
+class _Actor(Runner):
+    """A runner that ends with the Ray of its machine."""
+
+    def __init__(self, job: RunnerJob) -> None:
+        import os
+
+        super().__init__(job)
+        self.end_with(os.getppid())
+
+
+def _name(node: Node) -> str:
+    return f"cameras-{node.id}"
+
+
+def _node(values: dict[str, Any]) -> Node:
+    there = values.get("Resources", {})
+    labels = frozenset(f"{key}={value}" for key, value in (values.get("Labels") or {}).items())
+    return Node(
+        values["NodeID"],
+        values["NodeManagerHostname"],
+        values["NodeManagerAddress"],
+        float(there.get("CPU", 0)),
+        float(there.get("GPU", 0)),
+        labels,
+    )
