@@ -46,12 +46,13 @@ def imported(node: ast.AST, in_function: bool = False) -> set[tuple[str, bool]]:
 @cache
 def third_party() -> set[tuple[str, bool]]:
     package = REPOSITORY / "streamdet"
-    # The server and Ray's part of the cluster are imported by their commands alone.
+    # The server, Ray's part of the cluster and its cameras are imported by their commands alone.
+    optional = {package / "server", package / "cluster" / "cameras"}
     found = set(
         chain.from_iterable(
             imported(
                 ast.parse(path.read_text(encoding="utf-8")),
-                path.parent == package / "server" or path.stem.startswith("ray_"),
+                path.parent in optional or path.stem.startswith("ray_"),
             )
             for path in package.rglob("*.py")
         )
