@@ -103,7 +103,7 @@ def build_front(front: Front, guard: Document) -> Guard:
         return JSONResponse({"error": str(error)}, status_code=502)
 
     add_page(app, guarded)
-    live = LiveRelay(front.fleet)
+    live = LiveRelay(front.fleet, front.settings.bounds)
     _add_streams(app, front)
     _add_zones(app, front)
     _add_events(app, front.fleet)
@@ -232,7 +232,7 @@ def _add_observation(app: FastAPI, front: Front, live: LiveRelay) -> None:
     @app.get("/api/status")
     def status() -> Document:
         """Streams, stages and viewers."""
-        return status_of(fleet, live.viewers)
+        return status_of(fleet, front.settings.bounds, live.viewers)
 
     @app.get("/api/cluster")
     def cluster() -> Document:

@@ -13,6 +13,7 @@ from websockets.exceptions import WebSocketException
 from streamdet.cluster.cameras.fleet import Fleet
 from streamdet.cluster.cameras.member import Member
 from streamdet.cluster.cameras.overview import status_of
+from streamdet.cluster.cameras.placing import Bounds
 
 _EVERY_S = 1.0
 _MAX_MESSAGE = 2**24
@@ -27,10 +28,14 @@ class LiveRelay:
 
     Args:
         fleet: what they look at.
+        bounds: of its machines.
+
+    Attributes:
+        viewers: how many look.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, fleet: Fleet, bounds: Bounds) -> None:
+        self._fleet, self._bounds = fleet, bounds
         self.viewers = 0
 
     async def serve(self, socket: WebSocket) -> None:
@@ -55,6 +60,10 @@ class LiveRelay:
             telling.cancel()
             page.close()
 
+    def status(self) -> dict[str, Any]:
+        """What pages are told every second."""
+        return status_of(self._fleet, self._bounds, self.viewers)
+
 
 class _Page:
     def __init__(self, socket: WebSocket, fleet: Fleet, relay: LiveRelay) -> None:
@@ -67,7 +76,7 @@ class _Page:
         """Say how all streams are, again and again, and follow those that move."""
         with suppress(WebSocketDisconnect, RuntimeError, OSError):
             while True:
-                status = await asyncio.to_thread(status_of, self._fleet, self._relay.viewers)
+                status = await asyncio.to_thread(self._relay.status)
                 await self.send(json.dumps({"type": "status", **status}))
                 self._follow()
                 await asyncio.sleep(_EVERY_S)

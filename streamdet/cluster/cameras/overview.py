@@ -25,7 +25,7 @@ def streams_of(fleet: Fleet) -> list[Document]:
     ]
 
 
-def status_of(fleet: Fleet, viewers: int) -> Document:
+def status_of(fleet: Fleet, bounds: Bounds, viewers: int) -> Document:
     """What the page shows of all machines together."""
     stages = [
         {"name": f"{member.name}: {stage['name']}", "busy": stage["busy"]}
@@ -38,6 +38,7 @@ def status_of(fleet: Fleet, viewers: int) -> Document:
         "time": round(time.time(), 1),
         "running": True,
         "streams": streams_of(fleet),
+        "machines": _machines(fleet, bounds),
         "stages": stages,
         "bound_by": "nothing" if busiest is None else busiest["name"],
         "viewers": viewers,
@@ -47,9 +48,14 @@ def status_of(fleet: Fleet, viewers: int) -> Document:
 
 def cluster_of(fleet: Fleet, bounds: Bounds) -> Document:
     """Machines and cameras, for `cluster status`."""
-    members, rows = fleet.members(), _rows(fleet)
-    cameras = Counter(row.machine for row, _ in rows)
-    machines = [
+    needs = {row.name: label for row, label in _rows(fleet)}
+    streams = [{**stream, "needs": needs.get(stream["name"])} for stream in streams_of(fleet)]
+    return {"machines": _machines(fleet, bounds), "cameras": streams}
+
+
+def _machines(fleet: Fleet, bounds: Bounds) -> list[Document]:
+    cameras = Counter(row.machine for row, _ in _rows(fleet))
+    return [
         {
             "name": member.name,
             "state": member.state,
@@ -62,11 +68,8 @@ def cluster_of(fleet: Fleet, bounds: Bounds) -> Document:
             "dropped": member.report.get("dropped", 0.0),
             "over": member.machine.load(bounds) > 1,
         }
-        for member in members
+        for member in fleet.members()
     ]
-    needs = {row.name: label for row, label in rows}
-    streams = [{**stream, "needs": needs.get(stream["name"])} for stream in streams_of(fleet)]
-    return {"machines": machines, "cameras": streams}
 
 
 def _rows(fleet: Fleet) -> list[tuple[Row, str | None]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from streamdet.cluster.cameras.fleet import Fleet, Make
 from streamdet.cluster.cameras.front import Front, build_front
@@ -14,8 +15,10 @@ from streamdet.cluster.cameras.machines import RayMachines
 from streamdet.cluster.cameras.runner import RunnerJob
 from streamdet.cluster.cameras.settings import ClusterSettings, load_cluster_job
 from streamdet.cluster.files import with_absolute_model
+from streamdet.errors import ConfigError
 from streamdet.jobs.config import PipelineConfig
 from streamdet.jobs.privacy import with_privacy
+from streamdet.jobs.resume.journal import locked
 from streamdet.server.job_file import served_job
 from streamdet.server.run import Address, Server
 from streamdet.server.service import Files
@@ -42,6 +45,7 @@ def serve_cluster(
     Raises:
         ConfigError: something of it is wrong.
     """
+    held = _held(data)
     config = with_absolute_model(config)
     make = _maker(config, settings, data)
     fleet = Fleet(make("-").config, config.sources, settings, RayMachines(settings.cpus), make, data / "cameras.json")
@@ -49,11 +53,20 @@ def serve_cluster(
     files = Files(data, file, sources=named == {row.source for row in fleet.table.rows.values()})
     front = Front(fleet, settings, files)
     server = Server(partial(build_front, front), address)
-    fleet.start()
+    with held:
+        fleet.start()
+        try:
+            yield server
+        finally:
+            fleet.close()
+
+
+def _held(data: Path) -> IO[bytes]:
+    """The folder, held against a second driver until this is closed; raises ConfigError."""
     try:
-        yield server
-    finally:
-        fleet.close()
+        return locked(data)
+    except OSError as error:
+        raise ConfigError(f"{data}: cannot be written: {error.strerror}") from error
 
 
 def _maker(config: PipelineConfig, settings: ClusterSettings, data: Path) -> Make:

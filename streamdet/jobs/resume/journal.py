@@ -97,7 +97,7 @@ class Journal:
         self._counted = None
         with self._may_fail():
             self.folder.mkdir(exist_ok=True)
-            self._lock = _locked(self.folder)
+            self._lock = locked(self.folder)
             if not self._continues:
                 for path in (*self.folder.glob("*.checkpoint"), self.folder / _JOB):
                     path.unlink(missing_ok=True)
@@ -223,7 +223,7 @@ def check_free(folder: Path) -> None:
     """
     if (folder / "lock").exists():
         try:
-            _locked(folder).close()
+            locked(folder).close()
         except OSError:
             return
 
@@ -293,7 +293,7 @@ def _boot() -> str | None:
         return None
 
 
-def _locked(folder: Path) -> IO[bytes]:
+def locked(folder: Path) -> IO[bytes]:
     """A file that is locked until it is closed, or its process ends.
 
     Raises:

@@ -58,6 +58,7 @@ export function describe(stream, { element, state, facts, reason }) {
   state.dataset.state = stream.state;
   state.title = STATES[stream.state];
   const parts = [`${stream.fps} fps`, stream.objects === 1 ? "1 object" : `${stream.objects} objects`];
+  if (stream.node) parts.unshift(stream.node);
   if (stream.latency_s) parts.push(`${Math.round(1000 * stream.latency_s.p50)} ms`);
   const since = ago(Date.now() / 1000 - stream.since);
   facts.textContent = stream.state === "live" ? parts.join(" · ") : `for ${since}`;
