@@ -24,9 +24,18 @@ def camera(rtsp_server):
     return SourceSpec(rtsp_server({"/yard": Live(160, 96, 10, keyframe_every=5)}).url("/yard"), "yard", "network")
 
 
+class Heard(LastingSession):
+    """A session; `heard` keeps what it tells."""
+
+    def __init__(self, config, detector):
+        super().__init__(config, detector)
+        self.heard = []
+        self.listen(self.heard.append)
+
+
 @pytest.fixture
 def start(tmp_path):
-    """Start a session; `heard` keeps what it tells."""
+    """Start a session."""
     detector = TorchDetector(lively_detector(channels=16, recurrent_channels=8), "cpu", "fp32")
     settings = [
         "stages=[decode, batch, detect, track, zones, record]",
@@ -37,9 +46,7 @@ def start(tmp_path):
     with ExitStack() as stack:
 
         def run():
-            session = LastingSession(load_job(None, settings), detector)
-            session.heard = []
-            session.listen(session.heard.append)
+            session = Heard(load_job(None, settings), detector)
             session.start()
             thread = threading.Thread(target=session.wait)
             thread.start()

@@ -1,0 +1,331 @@
+"""Cameras on a real Ray cluster here, with a real RTSP server: they move, and machines, runners and the driver die."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from lively_detector import lively_detector
+from rtsp_server import Live
+from waiting import wait_until
+from websockets.sync.client import connect
+
+from streamdet.errors import ConfigError
+from streamdet.models.recurrent.checkpoint import save_checkpoint
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.soak
+
+REPOSITORY = Path(__file__).parents[3]
+TOKEN = "0123456789abcdef-cluster"
+PATIENCE_S = 200.0
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without processors and two machines with one each, which are missed after some seconds."""
+    from streamdet.cluster.environment import prepare_ray
+
+    prepare_ray(local=False)
+    os.environ.update({"RAY_worker_niceness": "0", "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"})
+    from ray.cluster_utils import Cluster
+
+    health = {"initial_delay_ms": 1000, "period_ms": 1000, "failure_threshold": 5}
+    system = {f"health_check_{name}": value for name, value in health.items()}
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": system}
+    )
+    nodes = [cluster.add_node(num_cpus=1, labels={"site": site}) for site in ("north", "south")]
+    yield SimpleNamespace(ray=cluster, nodes=nodes)
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def served(cluster, rtsp_servers, tmp_path_factory):
+    """Three cameras that are served; `start` starts the driver again."""
+    folder = tmp_path_factory.mktemp("served")
+    save_checkpoint(folder / "tiny.safetensors", lively_detector(channels=16, recurrent_channels=8), {})
+    mounts = {f"/{name}": Live(160, 96, 5, keyframe_every=5) for name in "abcd"}
+    server = rtsp_servers(mounts, user="cam", password="s3cret")
+    urls = [server.url(f"/{name}") for name in "abcd"]
+    (folder / "cameras.yaml").write_text(
+        f"# Mine\nsources: {urls[:3]}\n"
+        "stages: [decode, batch, detect, track, record]\n"
+        "detect: {model: tiny.safetensors, conf: 0.0, max_detections: 5, runtime: torch, precision: fp32}\n"
+        "decode: {stale_after_s: 30.0}\n"
+        "record: {path: out/}\n"
+        "cluster: {p95_s: 60.0, max_dropped: 1.0}\n"
+    )
+    served = Served(folder, cluster.ray.address, urls)
+    served.start()
+    wait_until(lambda: len(served.live()) == 3, PATIENCE_S)
+    yield served
+    served.end()
+
+
+class Served:
+    """The driver, as a process of its own."""
+
+    def __init__(self, folder, address, urls):
+        self.folder, self.urls, self._address, self._port = folder, urls, address, 0
+        self.process = None
+
+    def start(self):
+        options = ["--ray", self._address, "--port", str(self._port), "--log-format", "json"]
+        with (self.folder / "said.txt").open("a") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streamdet", "cluster", "serve", "cameras.yaml", *options],
+                cwd=self.folder,
+                stderr=said,
+                env={**os.environ, "STREAMDET_TOKEN": TOKEN},
+            )
+        before = self.said.count('"port"')
+        wait_until(lambda: self.said.count('"port"') > before or self.process.poll() is not None, PATIENCE_S)
+        assert self.process.poll() is None, self.said
+        self._port = [json.loads(line)["port"] for line in self.said.splitlines() if '"port"' in line][-1]
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def said(self):
+        return (self.folder / "said.txt").read_text()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self._port}"
+
+    def ask(self, method, path, body=None, token=TOKEN):
+        from streamdet.cluster.cameras.client import ask
+
+        return ask(self.url, token, method, path, body)
+
+    def command(self, *words, token=TOKEN):
+        done = subprocess.run(
+            [sys.executable, "-m", "streamdet", "cluster", *words, "--url", self.url],
+            cwd=self.folder,
+            env={**os.environ, "STREAMDET_TOKEN": token},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def status(self):
+        return self.ask("GET", "/api/cluster")
+
+    def where(self):
+        return {each["name"]: each["node"] for each in self.status()["cameras"]}
+
+    def live(self):
+        return {each["name"] for each in self.status()["cameras"] if each["state"] == "live"}
+
+    def machines(self):
+        return [each["name"] for each in self.status()["machines"] if each["state"] == "ready"]
+
+    def lines(self, name):
+        text = (self.folder / f"out/{name}.jsonl").read_text()
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def frames(self, name):
+        return [line for line in self.lines(name) if line["type"] == "frame"]
+
+    def gaps(self, name):
+        return [line for line in self.lines(name) if line["type"] == "gap"]
+
+    def read_more(self, name, frames=5):
+        before = len(self.frames(name))
+        wait_until(lambda: len(self.frames(name)) >= before + frames, PATIENCE_S)
+
+    def check_file(self, name):
+        """Nothing is there twice, out of order, or torn."""
+        lines = self.lines(name)
+        assert [line["type"] for line in lines].count("run") == 1
+        places = [(line["session"], line["frame"]) for line in lines if line["type"] == "frame"]
+        assert places == sorted(set(places))
+        numbers = [number for _, number in places]
+        assert numbers == sorted(set(numbers))
+        times = [line["time_s"] for line in lines if line["type"] == "frame"]
+        assert times == sorted(times)
+        assert [line["session"] for line in lines if line["type"] == "gap"] == list(range(1, places[-1][0] + 1))
+
+
+NAMES = ["127.0.0.1-a", "127.0.0.1-b", "127.0.0.1-c"]
+
+
+def other(served, name):
+    here = served.where()[name]
+    return next(machine for machine in served.machines() if machine != here)
+
+
+def children(raylet):
+    """Pids of the runners that a Ray of a machine has started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == raylet and (entry / "cmdline").read_bytes().startswith(b"ray::_Actor"):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def raylet_of(node):
+    return node.all_processes["raylet"][0].process.pid
+
+
+def test_one_page_shows_the_cameras_of_all_machines(served):
+    assert set(served.where()) == set(NAMES)
+    assert len(set(served.where().values())) == 2
+    status = served.ask("GET", "/api/status")
+    assert {stream["name"]: stream["node"] for stream in status["streams"]} == served.where()
+    with connect(f"ws{served.url[4:]}/live", additional_headers={"Authorization": f"Bearer {TOKEN}"}) as page:
+        page.send(json.dumps({"watch": {name: {"width": 160, "fps": 5} for name in NAMES}}))
+        seen = set()
+        while seen != set(NAMES):
+            message = page.recv(60)
+            if isinstance(message, bytes):
+                length = struct.unpack_from(">I", message)[0]
+                head = json.loads(message[4 : 4 + length])
+                seen.add(head["stream"])
+                assert message[4 + length :][:2] == b"\xff\xd8"
+                page.send(json.dumps({"seen": head["stream"]}))
+
+
+def test_requests_about_a_stream_go_to_its_machine(served):
+    import urllib.request
+
+    for name in NAMES:
+        request = urllib.request.Request(f"{served.url}/api/streams/{name}/picture.jpg?width=100")
+        request.add_header("Authorization", f"Bearer {TOKEN}")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.headers["Content-Type"] == "image/jpeg"
+            assert answer.read()[:2] == b"\xff\xd8"
+    for path in (
+        "/api/streams/nix/picture.jpg",
+        "/api/streams/..%2Fsettings/picture.jpg",
+        "/api/events/1-2-nix/clip.mp4",
+    ):
+        with pytest.raises(ConfigError, match=r"there is no|Not Found"):
+            served.ask("GET", path)
+    assert served.ask("GET", "/api/events") == []
+    assert served.ask("GET", "/api/timeline?start=0&hours=2") == [0, 0]
+    assert served.ask("PATCH", "/api/settings", {"conf": 0.001})["conf"] == 0.001
+    with pytest.raises(ConfigError, match="expected one of conf"):
+        served.ask("PATCH", "/api/settings", {"model": "/etc/passwd"})
+
+
+def test_who_does_not_know_the_token_gets_nothing(served):
+    with pytest.raises(ConfigError, match="token"):
+        served.ask("GET", "/api/cluster", token="another-token-of-16")
+    status, said = served.command("status", token="another-token-of-16")
+    assert (status, "this is not its token" in said) == (2, True)
+
+
+def test_cameras_join_and_leave(served):
+    status, said = served.command("add", served.urls[3], "--needs", "site=east")
+    assert status == 0, said
+    assert "s3cret" not in said
+    wait_until(lambda: "127.0.0.1-d" in served.where())
+    status, said = served.command("status")
+    assert (status, "no machine has the label site=east" in said) == (0, True)
+    assert served.command("add", served.urls[3])[0] == 2
+    assert served.command("add", "/etc/passwd")[0] == 2
+    status, said = served.command("remove", "127.0.0.1-x")
+    assert (status, "there is no camera 127.0.0.1-x" in said) == (2, True)
+    assert served.command("remove", "127.0.0.1-d")[0] == 0
+    assert set(served.where()) == set(NAMES)
+    text = (served.folder / "cameras.yaml").read_text()
+    assert text.startswith("# Mine\nsources:")
+    assert served.urls[2] in text
+    assert served.urls[3] not in text
+
+
+def test_a_camera_moves_with_its_tracks_and_without_a_gap(served):
+    target = other(served, NAMES[0])
+    served.read_more(NAMES[0])
+    status, said = served.command("move", NAMES[0], target)
+    assert status == 0, said
+    before = len(served.frames(NAMES[0]))
+    served.read_more(NAMES[0])
+    wait_until(lambda: served.where()[NAMES[0]] == target)
+    served.check_file(NAMES[0])
+    assert served.gaps(NAMES[0]) == []
+    tracks = [{each["track"] for each in line["detections"]} for line in served.frames(NAMES[0])[before - 3 :]]
+    assert all(first & second for first, second in pairwise(tracks))
+    for words in ((NAMES[0], "nix"), ("nix", target)):
+        assert served.command("move", *words)[0] == 2
+
+
+def test_a_driver_that_is_killed_finds_its_cameras_again(served):
+    served.read_more(NAMES[0])
+    before = served.where()
+    served.process.kill()
+    served.process.wait()
+    for name in NAMES:
+        served.read_more(name)  # the machines go on
+    served.start()
+    wait_until(lambda: served.live() == set(NAMES), PATIENCE_S)
+    assert served.where() == before
+    for name in NAMES:
+        served.check_file(name)
+        assert served.gaps(name) == []
+
+
+def machine_of(served, node):
+    """Its name, by the label that only it has."""
+    site = f"site={node.node_labels['site']}"
+    return next(each["name"] for each in served.status()["machines"] if site in each["labels"])
+
+
+def kill(served, pid, machine, gone):
+    """End a process; its cameras run elsewhere then, each behind one gap."""
+    gaps = {name: len(served.gaps(name)) for name in NAMES}
+    lost = {name for name, where in served.where().items() if where == machine}
+    assert lost
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: all(len(served.gaps(name)) > gaps[name] for name in lost), PATIENCE_S)
+    wait_until(gone, PATIENCE_S)
+    wait_until(lambda: served.live() == set(NAMES), PATIENCE_S)
+    assert machine not in {served.where()[name] for name in lost}
+    for name in NAMES:
+        served.read_more(name)
+        served.check_file(name)
+        assert len(served.gaps(name)) == gaps[name] + (name in lost)
+        assert {gap["reason"] for gap in served.gaps(name)} <= {"moved"}
+
+
+def test_a_machine_dies(served, cluster):
+    cluster.nodes.append(cluster.ray.add_node(num_cpus=1, labels={"site": "east"}))  # for the next test
+    node = cluster.nodes.pop(0)
+    [orphan] = children(raylet_of(node))
+    machine = machine_of(served, node)
+    kill(served, raylet_of(node), machine, lambda: machine not in served.machines())
+    assert not Path(f"/proc/{orphan}").exists()  # nobody could have told it to leave its cameras
+
+
+def test_a_runner_dies(served, cluster):
+    wait_until(lambda: len(served.machines()) == 2, PATIENCE_S)
+    node = cluster.nodes[0]
+    [runner] = children(raylet_of(node))
+    kill(served, runner, machine_of(served, node), lambda: True)
+
+
+def test_it_ends_with_all_of_it(served, cluster):
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(PATIENCE_S) == 130
+    for name in NAMES:
+        assert served.lines(name)[-1]["type"] == "end"
+        served.check_file(name)
+    wait_until(lambda: not any(children(raylet_of(node)) for node in cluster.nodes))
+    assert "s3cret" not in served.said
