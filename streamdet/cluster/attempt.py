@@ -1,9 +1,10 @@
 """One attempt at one file: it writes under its own names, and what it wrote is published once, whoever else tries.
 
-An attempt's outputs are in a folder of its own, `.<key>.<attempt>` beside their final place; of outputs in buckets the
-folder is in the machine's scratch, and is sent to such a place in the bucket when it is complete. Then the attempt
-claims the file: it creates `claims/<key>`, which only one can, and which says what is to be moved where. Whoever finds
-a claim finishes these moves, so an end between claim and move, or an attempt that was taken for dead, changes nothing.
+An attempt's outputs are in a folder of its own, `.<key>.<run>.<attempt>` beside their final place; of outputs in
+buckets the folder is in the machine's scratch, and is sent to such a place in the bucket when it is complete. Then the
+attempt claims the file: it creates `claims/<key>`, which only one can, and which says what is to be moved where.
+Whoever finds a claim finishes these moves, so an end between claim and move, or an attempt that was taken for dead,
+changes nothing.
 """
 
 import hashlib
@@ -31,7 +32,7 @@ class Piece:
     Attributes:
         job: what is done with it. Outputs that go to buckets have a path here that only tells their names.
         finals: final places of the outputs, in their order: paths or addresses.
-        claims: the folder of the claims.
+        claims: the folder of the claims of this run, named by it; a run that continues another one has its name.
         fetch: the address that it is fetched from before; None for a file that the worker can open.
     """
 
@@ -49,6 +50,11 @@ class Piece:
     def key(self) -> str:
         """A file name that stands for the source."""
         return hashlib.sha256(self.name.encode()).hexdigest()[:24]
+
+    @property
+    def run(self) -> str:
+        """The name of the run."""
+        return self.claims.rpartition("/")[2]
 
     @property
     def claim(self) -> str:
@@ -81,8 +87,10 @@ class Attempt:
 
     def __init__(self, piece: Piece, scratch: Path) -> None:
         self._piece, self._scratch = piece, scratch
-        self._mark = f".{piece.key}.{secrets.token_hex(6)}"
+        self._series = f".{piece.key}.{piece.run}"
+        self._mark = f"{self._series}.{secrets.token_hex(6)}"
         self._folders = {folder: self._folder_of(folder) for folder in map(_parent, piece.finals)}
+        self._claimed = False
 
     @property
     def shown(self) -> dict[str, str]:
@@ -118,19 +126,24 @@ class Attempt:
         Raises:
             SinkError: the place cannot be written, or another attempt took this one for dead and is complete.
         """
-        moves = list(self._sent())
-        claim = {"row": dict(row), "moves": moves}
-        if not storage.create(self._piece.claim, json.dumps(claim, ensure_ascii=False).encode()):
-            self.discard()
-            earlier = claimed(self._piece)
-            if earlier is None:
-                raise SinkError(f"{self._piece.claim}: is gone")
-            return earlier
-        _finish(self._piece, claim)
-        return dict(row)
+        claim = {"row": dict(row), "moves": list(self._sent())}
+        data = json.dumps(claim, ensure_ascii=False).encode()
+        gone = next((final for final, folder in self._folders.items() if not folder.is_dir()), None)
+        self._claimed = gone is None and storage.create(self._piece.claim, data)
+        if self._claimed:
+            _finish(self._piece, claim)
+            return dict(row)
+        self.discard()
+        earlier = claimed(self._piece)
+        if earlier is None:
+            what = f"{redact(gone)}/: what was written for {self._piece.name}" if gone else self._piece.claim
+            raise SinkError(f"{what}: was removed meanwhile")
+        return earlier
 
     def discard(self) -> None:
-        """Forget what was written."""
+        """Forget what was written, unless it is the result: then whoever finds the claim finishes its moves."""
+        if self._claimed:
+            return
         for folder in self._folders.values():
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -156,7 +169,7 @@ class Attempt:
     def _continue(self, journal: Path) -> bool:
         """Copy what the furthest attempt before this one has left; it may be at work still, and keeps its own."""
         mine = journal.parent
-        others = (folder for folder in _attempts(mine.parent, self._piece.key) if folder != mine)
+        others = (folder for folder in _attempts(mine.parent, self._series) if folder != mine)
         journals = [folder / journal.name for folder in others]
         reached = {each: files[0].name for each in journals if (files := checkpoint_files(each))}
         if not reached:
@@ -202,7 +215,7 @@ def _finish(piece: Piece, claim: Mapping[str, Any]) -> None:
             for staged in {staged.rpartition("/")[0] for staged, _ in claim["moves"] if staged.startswith(parent)}:
                 storage.remove_tree(staged)
             continue
-        for folder in _attempts(Path(parent), piece.key):
+        for folder in _attempts(Path(parent), f".{piece.key}"):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -210,8 +223,8 @@ def _parent(final: str) -> str:
     return final.rstrip("/").rpartition("/")[0] or "."
 
 
-def _attempts(folder: Path, key: str) -> list[Path]:
-    return [path for path in folder.glob(f".{key}.*") if path.is_dir()]
+def _attempts(folder: Path, series: str) -> list[Path]:
+    return [path for path in folder.glob(f"{series}.*") if path.is_dir()]
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -35,7 +35,7 @@ class Pool(Protocol):
         ...
 
     def submit(self, piece: Piece, *, last: bool) -> None:
-        """Start with a piece; `last`: also what has failed is published."""
+        """Start with a piece; `last`: what there is of a video that fails is published."""
         ...
 
     def wait(self, seconds: float) -> list[tuple[Piece, dict[str, Any] | Lost]]:

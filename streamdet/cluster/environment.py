@@ -5,16 +5,17 @@ import secrets
 
 
 def prepare_ray(*, local: bool) -> None:
-    """No usage reports; and one that is started here is closed to all who do not know its token, and not nice.
+    """No usage reports, nothing of Ray's own on standard output, and a token for one that is started here.
 
-    Ray listens on all addresses of the machine, and whoever reaches it may run code. Its workers have niceness 15: on a
-    busy machine they get next to nothing.
+    Ray prints what it knows of lost workers, which the driver reports itself. It listens on all addresses of the
+    machine, and whoever reaches it may run code. Its workers have niceness 15: on a busy machine they get little.
 
     Args:
         local: one will be started here.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     if local:
         os.environ.setdefault("RAY_worker_niceness", "0")
     if local and "RAY_AUTH_MODE" not in os.environ:

@@ -1,17 +1,19 @@
 """What a job over many files has done: a line for each file, written by the driver alone.
 
-It saves the driver from asking for every file again. The truth are the claims, see `attempt`: where the last lines are
-lost, the claims say the same.
+It saves the driver from asking for every file again. The truth is in the claims, see `attempt`: where the last lines
+are lost, as on a full disk, the claims say the same.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
 from streamdet.cluster import storage
 from streamdet.errors import ConfigError, SinkError
+from streamdet.media.write.standard_output import write_all
 
 FORMAT = 1
 _HINT = "; --overwrite starts again"
@@ -29,8 +31,9 @@ class Ledger:
 
     def __init__(self, place: str, head: Mapping[str, Any], rows: dict[str, dict[str, Any]]) -> None:
         self.place, self.head, self.rows = place, dict(head), rows
-        self._pending = 0
+        self._pending: list[bytes] = []
         self._file = None if storage.is_bucket(place) else _held(Path(place))
+        self._end = 0 if self._file is None else self._file.tell()
 
     @classmethod
     def start(cls, place: str, head: Mapping[str, Any]) -> Self:
@@ -63,32 +66,29 @@ class Ledger:
             raise ConfigError(f"{place}: is not a ledger of streamdet{_HINT}") from error
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Note what became of a file; `source` names it.
-
-        Raises:
-            SinkError: it cannot be written.
-        """
+        """Note what became of a file; `source` names it. A line that cannot be written is, with a later one."""
         self.rows[row["source"]] = dict(row)
-        if self._file is not None:
-            try:
-                self._file.write(_line(row))
-            except OSError as error:
-                raise SinkError(f"{self.place}: cannot be written: {error.strerror}") from error
-            return
-        self._pending += 1
-        if self._pending >= _PUT_EVERY:
-            self._put()
+        self._pending.append(_line(row))
+        if self._file is not None or len(self._pending) >= _PUT_EVERY:
+            self._write()
 
     def close(self) -> None:
         """Nothing is added any more."""
+        if self._pending:
+            self._write()
         if self._file is not None:
             self._file.close()
-        elif self._pending:
-            self._put()
 
-    def _put(self) -> None:
-        self._pending = 0
-        storage.write(self.place, b"".join(map(_line, [self.head, *self.rows.values()])))
+    def _write(self) -> None:
+        with suppress(OSError, SinkError):
+            if self._file is None:
+                storage.write(self.place, b"".join(map(_line, [self.head, *self.rows.values()])))
+            else:
+                data = b"".join(self._pending)
+                self._file.seek(self._end)
+                write_all(self._file.write, data)
+                self._end += len(data)
+            self._pending.clear()
 
 
 def _held(path: Path) -> IO[bytes]:

@@ -1,6 +1,7 @@
 """Workers of a Ray cluster, or of a Ray that is started here for this job alone."""
 
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -8,6 +9,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import NodeDiedError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from streamdet.cluster.attempt import Piece
 from streamdet.cluster.driver import Lost
@@ -91,9 +93,11 @@ class RayPool:
         self._board: Any = ray.remote(num_cpus=0, max_restarts=-1)(_Board).remote()
         self._flying: dict[Any, Piece] = {}
         self._at: dict[str, tuple[str, int]] = {}
+        self._failed_at: dict[str, str] = {}
         self._looked_s = -_LOOK_EVERY_S
         self._window = 1
         self._alive: set[str] = set()
+        self._workers: set[str] = set()
 
     def facts(self, config: PipelineConfig) -> dict[str, Any]:
         """`facts_of` on one of the machines.
@@ -116,8 +120,11 @@ class RayPool:
         return self._window
 
     def submit(self, piece: Piece, *, last: bool) -> None:
-        """Queue a piece."""
-        self._flying[self._do.remote(piece, self._board, __version__, last)] = piece
+        """Queue a piece; one that has failed on a machine, for another one: that disk may be full."""
+        task = self._do
+        if other := self._other_than(self._failed_at.pop(piece.name, None)):
+            task = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(other, soft=True))
+        self._flying[task.remote(piece, self._board, __version__, last)] = piece
 
     def wait(self, seconds: float) -> list[tuple[Piece, dict[str, Any] | Lost]]:
         """What is done; of what is lost, where it was."""
@@ -128,6 +135,8 @@ class RayPool:
         if ready:
             ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)
         done = [(self._flying.pop(ref), self._result(ref)) for ref in ready]
+        if any(isinstance(result, Lost) or result["failures"] for _, result in done):
+            self._read_board()
         found = [(piece, self._located(piece, result)) for piece, result in done]
         if done:
             self._board.forget.remote([piece.name for piece, _ in done])
@@ -162,11 +171,18 @@ class RayPool:
         return row
 
     def _located(self, piece: Piece, result: dict[str, Any] | Lost) -> dict[str, Any] | Lost:
-        if not isinstance(result, Lost) or result.node is not None:
-            return result
-        self._read_board()
-        node = self._at.get(piece.name, (None, 0))[0]
-        return Lost(result.reason, node)
+        node, _ = self._at.get(piece.name, (None, 0))
+        if isinstance(result, Lost):
+            return Lost(result.reason, node) if result.node is None else result
+        if result["failures"] and node is not None:
+            self._failed_at[piece.name] = node
+        return result
+
+    def _other_than(self, node: str | None) -> str | None:
+        """A machine that works, other than this one; None where there is none, or no matter."""
+        self._look()
+        others = [] if node is None else sorted(self._workers - {node})
+        return secrets.choice(others) if others else None
 
     def _read_board(self) -> None:
         with suppress(RayError):
@@ -178,6 +194,7 @@ class RayPool:
         self._looked_s = monotonic()
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         self._alive = {node["NodeID"] for node in nodes if node["Alive"]}
+        self._workers = {node["NodeID"] for node in nodes if node["Alive"] and node["Resources"].get("CPU", 0) >= 1}
         places = _resources()
         slots = places.get("GPU", 0) / _GPU_SHARE if self._on_gpu else places.get("CPU", 0)
         self._window = max(1, round(_PER_CPU * slots))

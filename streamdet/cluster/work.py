@@ -65,7 +65,7 @@ def do_piece(piece: Piece, tell: Tell, version: str, *, last: bool) -> dict[str,
         piece: the file.
         tell: is told its name and how many frames are done, once a second.
         version: of the streamdet that has sent it.
-        last: also what has failed is published, as far as it came.
+        last: also of a video that cannot be read to its end what there is is published.
 
     Returns:
         Its row in ledger and report; `failures` says what failed.
@@ -92,9 +92,12 @@ def _attempt(piece: Piece, scratch: Path, tell: Tell, *, last: bool) -> dict[str
         outcome = run_source(job, detector_of(job.config), [listener])
         row = _row_of(piece, outcome, {job.spec.location: redact(piece.fetch or job.spec.location), **attempt.shown})
         row["warnings"] = listener.warnings
-        if row["failures"] and not last:
-            return row
-        return attempt.publish(row)
+        failed = {failure["what"] for failure in row["failures"]}
+        if failed - {"source"}:  # an output lacks something, so it is none; on a full disk, its room is wanted
+            attempt.discard()
+        elif last or not failed:
+            return attempt.publish(row)
+        return row
     except Exception:
         attempt.discard()
         raise

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -154,7 +154,7 @@ def in_processes(function: Callable[..., Any], arguments: Sequence[tuple[Any, ..
         PipelineError: a process ended.
     """
     os.environ["OMP_NUM_THREADS"] = "1"
-    context = get_context("spawn")
+    context, others = get_context("spawn"), set(active_children())
     with ProcessPoolExecutor(min(cores(), len(arguments)), mp_context=context) as pool:
         futures = [pool.submit(function, *each) for each in arguments]
         try:
@@ -164,5 +164,7 @@ def in_processes(function: Callable[..., Any], arguments: Sequence[tuple[Any, ..
             raise PipelineError("--split: a process ended before its part was done; is there enough memory?") from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for child in set(active_children()) - others:  # what they are at is of no use now
+                child.terminate()
             raise
         return [future.result() for future in futures]

@@ -1,18 +1,23 @@
 """A job over many files without a cluster: continued where a worker or the driver has died, byte for byte."""
 
 import pickle
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from streamdet.cluster import storage
+from streamdet.cluster.attempt import Attempt
 from streamdet.cluster.driver import Lost
 from streamdet.cluster.files import FilesJob
 from streamdet.cluster.pools import HerePool
 from streamdet.cluster.work import facts_of
-from streamdet.errors import ConfigError
+from streamdet.errors import ConfigError, SinkError
 from streamdet.jobs.config import load_job
 
 
@@ -140,6 +145,67 @@ def test_a_lost_worker_costs_what_is_behind_its_last_checkpoint(job, streamdet, 
     assert summary.complete
     assert summary.rows["a"]["resumed_frames"] == 240
     assert files_of(Path("out")) == files_of(Path("alone"))
+
+
+def test_a_file_that_does_not_fit_on_the_disk(job, whole, clips, write_clip, files_of):
+    write_clip(Path("in/b.mp4"), 60)
+    shutil.copy(clips / "a.mp4", "in/a.mp4")
+    with largest_file(max(map(len, whole.values())) + 10_000):
+        summary, said = _run(job("in/*.mp4"))
+    assert summary.progress.failed == 1
+    [failure] = summary.report(1)["failures"]
+    assert failure["message"].endswith("out/b.jsonl: cannot be written: File too large")
+    assert said[-1] == failure["message"]
+    assert set(files_of(Path("out"))) >= {"a.jsonl", "a.annotated.mp4"}
+    assert not list(Path("out").glob("b.*"))
+    summary, said = _run(job("in/*.mp4", "resume=true"))
+    assert said == []
+    assert summary.complete
+    assert {"a.jsonl", "a.annotated.mp4", "b.jsonl", "b.annotated.mp4"} == set(files_of(Path("out")))
+    assert Path("out/a.jsonl").read_bytes() == whole["a.jsonl"]
+
+
+@contextmanager
+def largest_file(size):
+    """As a disk on which nothing larger fits."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_result_that_cannot_get_its_name_keeps_what_was_written(job, clips, whole, monkeypatch, files_of):
+    move, failing = storage.move, ["a.jsonl"]
+
+    def fails_once(source, target):
+        if Path(target).name in failing:
+            failing.clear()
+            raise SinkError(f"{target}: cannot be written: No space left on device")
+        move(source, target)
+
+    monkeypatch.setattr(storage, "move", fails_once)
+    summary, said = _run(job(f"{clips}/**/*.mp4"))
+    assert "No space left" in said[0]
+    assert summary.complete
+    assert files_of(Path("out")) == whole
+
+
+def test_an_attempt_that_was_taken_for_dead_publishes_nothing(job, clips, monkeypatch, files_of):
+    publish = Attempt.publish
+
+    def late(self, row):
+        for folder in Path("out").glob(".*"):
+            if folder.name != ".streamdet":
+                shutil.rmtree(folder)  # as the attempt that was complete before it
+        return publish(self, row)
+
+    monkeypatch.setattr(Attempt, "publish", late)
+    summary, said = _run(job(f"{clips}/a.mp4"))
+    assert summary.progress.failed == 1
+    assert said[-1].endswith("what was written for a: was removed meanwhile")
+    monkeypatch.undo()
+    summary, _ = _run(job(f"{clips}/a.mp4", "resume=true"))
+    assert set(files_of(Path("out"))) == {"a.jsonl", "a.annotated.mp4"}
 
 
 def test_what_cannot_be_taken_back_is_refused(job, clips):

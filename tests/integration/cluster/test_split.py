@@ -1,12 +1,15 @@
 """One video in parts: every frame once, at its own time, with the audio of the source, close to a run in one piece."""
 
 import json
+import time
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+
+from streamdet.cluster.split.job import in_processes
 
 
 @pytest.fixture
@@ -74,3 +77,8 @@ def test_what_needs_the_video_in_one_piece_is_refused(streamdet, film, settings,
     status, error = streamdet("run", film, *settings, "--no-video", "--split", "4s", *options)
     assert status == 2
     assert said in error
+
+
+def test_what_is_at_work_ends_with_the_part_that_fails():
+    with pytest.raises(TypeError):
+        in_processes(time.sleep, [("a",), (3600,)])

@@ -1,6 +1,7 @@
 """Attempts at one file: published once, whoever else tries, and whatever ends between two steps."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,12 @@ def test_an_earlier_result_is_replaced_at_once(piece):
     attempt.publish({"source": "x/a"})
     assert Path("out/x/a.jsonl").read_text() == "new"
     assert json.loads(storage.read(piece.claim))["row"] == {"source": "x/a"}
+
+
+def test_only_an_attempt_of_the_same_run_is_continued(piece):
+    first = replace(piece, claims=f"{piece.claims}/first")
+    journal = Attempt(first, Path("scratch")).job().journal
+    journal.mkdir()
+    (journal / "000000000240.checkpoint").touch()
+    assert Attempt(first, Path("scratch")).job().config.resume
+    assert not Attempt(replace(piece, claims=f"{piece.claims}/second"), Path("scratch")).job().config.resume

@@ -1,5 +1,7 @@
 """The ledger: what was written is there again, and two drivers cannot share it."""
 
+import resource
+
 import pytest
 
 from streamdet.cluster.ledger import Ledger
@@ -47,3 +49,21 @@ def test_another_file_is_no_ledger(tmp_path):
     path.write_text("[1]\nno\n")
     with pytest.raises(ConfigError, match="is not a ledger"):
         Ledger.load(str(path))
+
+
+def test_lines_that_do_not_fit_are_written_when_they_do(tmp_path):
+    place = tmp_path / "ledger.jsonl"
+    ledger = Ledger.start(str(place), {})
+    ledger.add({"source": "a"})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (place.stat().st_size + 7, before[1]))
+    try:
+        ledger.add({"source": "b"})
+        ledger.add({"source": "c"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    ledger.add({"source": "d"})
+    ledger.close()
+    again = Ledger.load(str(place))
+    assert list(again.rows) == ["a", "b", "c", "d"]
+    again.close()
