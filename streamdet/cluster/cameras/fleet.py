@@ -19,6 +19,7 @@ from streamdet.cluster.cameras.settings import ClusterSettings
 from streamdet.cluster.cameras.table import Row, Table, few
 from streamdet.errors import ConfigError, StreamdetError
 from streamdet.jobs.config import PipelineConfig
+from streamdet.stages.registry import stage_entry
 
 log = logging.getLogger("streamdet")
 
@@ -68,9 +69,12 @@ class Fleet:
         self._members: dict[str, Member] = {}
         self._placer = Placer(settings.bounds)
         self._busy: dict[str, float] = {}  # cameras that are on their way, and until when nothing else is tried
-        self._changes: dict[str, dict[str, Any]] = {}
-        if "zones" in config.stages:  # an earlier driver may have started runners with other ones
-            self._changes["zones"] = config.settings_of("zones").model_dump(mode="json")
+        # An earlier driver may have started runners with other ones.
+        stages = [name for name in ("detect", "zones") if name in config.stages]
+        self._changes: dict[str, dict[str, Any]] = {
+            name: config.settings_of(name).model_dump(mode="json", include=set(stage_entry(name).adjustable))
+            for name in stages
+        }
         self._started_s, self._gathering = monotonic(), True
         self._saved_s = 0.0
         self._over = threading.Event()
@@ -104,8 +108,10 @@ class Fleet:
         while True:
             try:
                 self.tick()
-            except Exception:
-                log.exception("the cluster cannot be looked after; trying again")
+            except Exception as error:  # of Ray, or of the disk with the table
+                said = " ".join(str(error).split())[:300]
+                log.warning("the cluster cannot be looked after; trying again: %s: %s", type(error).__name__, said)
+                log.debug("where", exc_info=True)
             if self._over.wait(TICK_S):
                 return
 

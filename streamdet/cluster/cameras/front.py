@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Body, FastAPI, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from streamdet.cluster.cameras.events import find_events, per_hour, split_id
 from streamdet.cluster.cameras.fleet import Fleet
 from streamdet.cluster.cameras.live_relay import LiveRelay
+from streamdet.cluster.cameras.metrics import ClusterMetrics
 from streamdet.cluster.cameras.overview import cluster_of, status_of, streams_of
 from streamdet.cluster.cameras.relay import Unreachable, ask_all, path_of, relay
 from streamdet.cluster.cameras.settings import ClusterSettings
@@ -238,6 +240,13 @@ def _add_observation(app: FastAPI, front: Front, live: LiveRelay) -> None:
     def cluster() -> Document:
         """Machines and cameras."""
         return {"since": round(started_s, 1), **cluster_of(fleet, front.settings.bounds)}
+
+    registry = CollectorRegistry()
+    registry.register(ClusterMetrics(fleet))
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/health")
     def health() -> Document:

@@ -15,6 +15,7 @@ from streamdet.errors import PipelineError
 
 _TIMEOUT_S = 10.0
 _PIECE = 2**16
+_MOST = 2**26
 _PASSED_ON = ("content-type", "content-length", "content-range", "accept-ranges", "cache-control")
 
 Query = Mapping[str, Any]
@@ -29,29 +30,21 @@ def path_of(*parts: str) -> str:
     return "/api/" + "/".join(quote(part, safe="") if part not in (".", "..") else "-" for part in parts)
 
 
-def ask(member: Member, path: str, query: Query | None = None) -> Any:
-    """What a machine answers to GET, as JSON holds it.
-
-    Raises:
-        Unreachable: it does not answer, or not with that.
-    """
-    connection, answer = _send(member, "GET", path, query, {})
-    try:
-        if answer.status != 200:
-            raise Unreachable(f"{member.name}: answers {answer.status}")
-        return json.loads(answer.read())
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Unreachable(f"{member.name}: does not answer: {type(error).__name__}") from error
-    finally:
-        connection.close()
-
-
 def ask_all(members: list[Member], path: str, query: Query | None = None) -> list[tuple[Member, Any]]:
-    """What each machine answers; one that does not is left out."""
+    """What each machine that is ready answers to GET, as JSON holds it; one that does not is left out."""
+    found = []
+    for member, text in texts_of_all(members, path, query):
+        with suppress(ValueError):
+            found.append((member, json.loads(text)))
+    return found
 
-    def one(member: Member) -> Any:
+
+def texts_of_all(members: list[Member], path: str, query: Query | None = None) -> list[tuple[Member, str]]:
+    """The same as texts."""
+
+    def one(member: Member) -> str | None:
         with suppress(Unreachable):
-            return ask(member, path, query)
+            return _text_of(member, path, query)
         return None
 
     ready = [member for member in members if member.state == "ready"]
@@ -60,6 +53,17 @@ def ask_all(members: list[Member], path: str, query: Query | None = None) -> lis
     with ThreadPoolExecutor(min(len(ready), 32)) as pool:
         answers = list(pool.map(one, ready))
     return [(member, answer) for member, answer in zip(ready, answers, strict=True) if answer is not None]
+
+
+def _text_of(member: Member, path: str, query: Query | None) -> str:
+    connection, answer = _send(member, "GET", path, query, {})
+    with connection:
+        if answer.status != 200:
+            raise Unreachable(f"{member.name}: answers {answer.status}")
+        try:
+            return answer.read(_MOST).decode()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise Unreachable(f"{member.name}: does not answer: {type(error).__name__}") from error
 
 
 def relay(

@@ -221,6 +221,12 @@ def test_requests_about_a_stream_go_to_its_machine(served):
     assert served.ask("GET", "/api/events") == []
     assert served.ask("GET", "/api/timeline?start=0&hours=2") == [0, 0]
     assert served.ask("PATCH", "/api/settings", {"conf": 0.001})["conf"] == 0.001
+    request = urllib.request.Request(f"{served.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        figures = answer.read().decode()
+    for name, where in served.where().items():
+        assert f'streamdet_up{{node="{where}",stream="{name}"}}' in figures
+    assert 'streamdet_machines{state="ready"} 2.0' in figures
     with pytest.raises(ConfigError, match="expected one of conf"):
         served.ask("PATCH", "/api/settings", {"model": "/etc/passwd"})
 

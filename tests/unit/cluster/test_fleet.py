@@ -344,7 +344,7 @@ def test_changes_reach_machines_that_come_later(make_fleet):
     fleet.change("detect", {"conf": 0.7})
     machines.nodes.append(Node("id-m2", "m2", "127.0.0.1", 1.0, 0.0, frozenset()))
     until(fleet, lambda: "detect" in getattr(machines.runners.get("m2"), "changed", {}))
-    assert machines.runners["m2"].changed["detect"] == {"conf": 0.7}
+    assert machines.runners["m2"].changed["detect"]["conf"] == 0.7
     assert "zones" in machines.runners["m2"].changed
 
 
