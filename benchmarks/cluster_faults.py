@@ -19,14 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ray_cluster import clips, cluster_of, environment, files, job, report
 
-FILES, SECONDS = 4, 16
+FILES, SECONDS = 4, 12
 VIDEO = ("--preset", "ultrafast", "--set", "encode.threads=1")
 _ATTEMPT = re.compile(r"/\.([0-9a-f]{24})\.[0-9a-f.]+(?=/|$)")
 
@@ -39,7 +39,7 @@ class Trial:
         cluster: where.
 
     Attributes:
-        whole_s: how long it takes undisturbed; work_s: of that, since the first file was started.
+        whole_s: how long it takes undisturbed.
     """
 
     def __init__(self, folder: Path, cluster: Any) -> None:
@@ -49,14 +49,10 @@ class Trial:
         self._plain()
         self.expected = files(folder / "whole")
         started_s = time.monotonic()
-        self.start()
-        while not workers(self.out):
-            time.sleep(0.1)
-        starting_s = time.monotonic() - started_s
-        self.process.wait()
+        self.start().wait()
         self.whole_s = time.monotonic() - started_s
-        self.work_s = self.whole_s - starting_s
-        self.end()
+        if wrong := self.end():
+            sys.exit(wrong)
 
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         """Start the job."""
@@ -123,57 +119,64 @@ class Trial:
 
 
 def kills(what: str, times: int, nodes: int) -> dict[str, Any]:
-    """Kill at random moments of a job: the driver at any, what works once a worker is at a file. Once in each job."""
+    """Kill at random moments; up to four times in a job, and a worker of each file once."""
     chance = random.Random(f"{what} {nodes}")
     recovered_s: list[float] = []
     wrong: list[str] = []
-    idle = 0
+    done = jobs = 0
     with tempfile.TemporaryDirectory() as name, cluster_of(nodes) as cluster:
         trial = Trial(Path(name), cluster)
         print(f"undisturbed: {trial.whole_s:.1f} s", file=sys.stderr)
-        for number in range(times):
+        while done < times:
             trial.start()
-            while what != "driver" and not workers(trial.out):
-                time.sleep(0.1)
-            moment_s = chance.uniform(0, trial.whole_s if what == "driver" else trial.work_s)
-            with suppress(subprocess.TimeoutExpired):
-                trial.process.wait(moment_s)
-            at_work, before, killed_s = workers(trial.out), set(trial.attempts()), time.monotonic()
-            interrupted = _kill(what, trial, at_work, chance)
-            seconds = trial.recovered(interrupted, before, killed_s)
-            idle += seconds is None
-            recovered_s += [] if seconds is None else [round(seconds, 1)]
+            jobs += 1
+            spared: set[str] = set()
+            for _ in range(FILES):
+                with suppress(subprocess.TimeoutExpired):
+                    trial.process.wait(chance.uniform(0, trial.whole_s / 2))
+                before, killed_s = set(trial.attempts()), time.monotonic()
+                if (interrupted := _kill(what, trial, spared, chance)) is None:
+                    continue
+                done += 1
+                seconds = trial.recovered(interrupted, before, killed_s)
+                recovered_s += [] if seconds is None else [round(seconds, 1)]
+                print(f"{what} {done}: {seconds}", file=sys.stderr, flush=True)
+                for _ in range(nodes - len(cluster.worker_nodes)):
+                    cluster.add_node(num_cpus=1)
             said = trial.end()
             wrong += [said] if said else []
-            print(f"{what} {number}: at {moment_s:.1f} s, {seconds}, {said or 'same'}", file=sys.stderr, flush=True)
-            for _ in range(nodes - len(cluster.worker_nodes)):
-                cluster.add_node(num_cpus=1)
+            print(f"job {jobs}: {said or 'same'}", file=sys.stderr, flush=True)
     recovered_s.sort()
     return {
         "killed": what,
         "nodes": nodes,
-        "times": times,
-        "survived": times - len(wrong),
+        "kills": done,
+        "jobs": jobs,
+        "jobs_as_on_one_machine": jobs - len(wrong),
         "wrong": wrong,
-        "no_file_interrupted": idle,
-        "undisturbed_s": [round(trial.whole_s, 1), round(trial.work_s, 1)],
+        "undisturbed_s": round(trial.whole_s, 1),
         "recovered_s": recovered_s,
         "recovered_median_s": recovered_s[len(recovered_s) // 2] if recovered_s else None,
     }
 
 
-def _kill(what: str, trial: Trial, at_work: dict[int, str], chance: random.Random) -> set[str]:
-    """Kill it; the files that were at work there."""
+def _kill(what: str, trial: Trial, spared: set[str], chance: random.Random) -> set[str] | None:
+    """Kill it; the files that were at work there. None where nothing could be killed."""
+    at_work = workers(trial.out)
+    if trial.process.poll() is not None:
+        return None
     if what == "driver":
         trial.process.kill()
         trial.process.wait()
         trial.start("--resume" if (trial.out / ".streamdet").exists() else "--overwrite")
         return set(at_work.values())
     if what == "worker":
-        if not at_work:
-            return set()
-        pid = chance.choice(sorted(at_work))
+        victims = sorted(pid for pid, key in at_work.items() if key not in spared)
+        if not victims:
+            return None
+        pid = chance.choice(victims)
         os.kill(pid, signal.SIGKILL)
+        spared.add(at_work[pid])
         return {at_work[pid]}
     node = chance.choice(sorted(trial.cluster.worker_nodes, key=id))
     raylet = node.all_processes["raylet"][0].process.pid
@@ -185,6 +188,87 @@ def _kill(what: str, trial: Trial, at_work: dict[int, str], chance: random.Rando
     os.kill(raylet, signal.SIGKILL)
     trial.cluster.worker_nodes.discard(node)
     return {key for pid, key in at_work.items() if pid in children}
+
+
+def slow(times: int) -> dict[str, Any]:
+    """Let one of two machines stand still in the middle of a job, and wake it: soon, late, or when the job is over."""
+    chance = random.Random("slow")
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name, cluster_of(2) as cluster:
+        trial = Trial(Path(name), cluster)
+        for number in range(times):
+            trial.start()
+            while not (at_work := workers(trial.out)) and trial.process.poll() is None:
+                time.sleep(0.05)
+            with suppress(subprocess.TimeoutExpired):
+                trial.process.wait(chance.uniform(0, trial.whole_s / 4))
+            node = chance.choice(sorted(cluster.worker_nodes, key=id))
+            raylet = node.all_processes["raylet"][0].process.pid
+            still = [raylet, *_children(raylet)]
+            at_work = {pid: key for pid, key in workers(trial.out).items() if pid in still}
+            for pid in still:
+                os.kill(pid, signal.SIGSTOP)
+            for_s = (chance.uniform(1, 4), chance.uniform(12, 30), None)[number % 3]
+            with suppress(subprocess.TimeoutExpired):
+                trial.process.wait(for_s)
+            done = {path.name for path in trial.out.glob(".streamdet/claims/*/*")}
+            elsewhere = sum(key in done or trial.process.poll() is not None for key in at_work.values())
+            for pid in still:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+            tried_again = (trial.folder / "said.txt").read_text().count("is tried again")
+            wrong = trial.end()
+            row = {"still_s": for_s and round(for_s, 1), "at_work": len(at_work), "done_elsewhere_before": elsewhere}
+            rows.append({**row, "tried_again": tried_again, "wrong": wrong})
+            print(rows[-1], file=sys.stderr, flush=True)
+            if node.all_processes["raylet"][0].process.poll() is not None:  # it has learnt that it was taken for dead
+                cluster.worker_nodes.discard(node)
+                cluster.add_node(num_cpus=1)
+    return {"times": times, "as_on_one_machine": sum(not row["wrong"] for row in rows), "rows": rows}
+
+
+def full(megabytes: int) -> dict[str, Any]:
+    """Outputs on a disk that is too small; then it gets larger, and the job is continued."""
+    with tempfile.TemporaryDirectory() as name, cluster_of(2) as cluster:
+        trial = Trial(Path(name), cluster)
+        trial.out.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(trial.out)], check=True)
+        try:
+            status = trial.start("--overwrite").wait()
+            names = {path.name for path in trial.out.iterdir() if path.is_file()}
+            half = [each for each in names if (trial.out / each).read_bytes() != trial.expected.get(each)]
+            errors = [row["message"] for row in report(trial.folder, "out")["failures"]]
+            hidden = sorted(path.name for path in trial.out.iterdir() if path.name.startswith("."))
+            subprocess.run(["mount", "-o", "remount,size=1g", str(trial.out)], check=True)
+            trial.start("--resume")
+            again = trial.process.wait()
+            same = files(trial.out) == trial.expected
+        finally:
+            subprocess.run(["umount", str(trial.out)], check=True)
+    first = {"status": status, "complete": len(names), "half": half, "errors": errors, "hidden": hidden}
+    return {"megabytes": megabytes, "of": len(trial.expected), **first, "resumed": again, "as_on_one_machine": same}
+
+
+def tiny(count: int, nodes: int) -> dict[str, Any]:
+    """Many videos of twelve frames."""
+    with tempfile.TemporaryDirectory() as name, cluster_of(nodes) as cluster:
+        folder = Path(name)
+        clips(folder, count, 0.48)
+        process = subprocess.Popen(job(folder, cluster.address, "out", "--no-video"), env=environment())
+        peak_mb = 0.0
+        while process.poll() is None:
+            with suppress(OSError, IndexError, ValueError):
+                peak_mb = int(Path(f"/proc/{process.pid}/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
+            time.sleep(0.2)
+        found, made = report(folder, "out"), files(folder / "out")
+        first = made["0000.jsonl"]
+        expected = {
+            f"{number:04}.jsonl": first.replace(b'"0000"', f'"{number:04}"'.encode()) for number in range(count)
+        }
+        assert made == expected, "files are missing, or have other content"
+        assert found["files_done"] == len({row["source"] for row in found["sources"]}) == count
+    hour = round(3600 * count / found["wall_s"])
+    return {"files": count, "nodes": nodes, "s": found["wall_s"], "an_hour": hour, "driver_peak_mb": round(peak_mb)}
 
 
 def workers(out: Path) -> dict[int, str]:
@@ -218,9 +302,10 @@ def _lines(path: Path) -> int:
     return 0
 
 
+COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"kills": kills, "tiny": tiny, "slow": slow, "full": full}
+
 if __name__ == "__main__":
     command, *words = sys.argv[1:] or ["help"]
-    if command == "kills" and len(words) == 3:
-        print(json.dumps(kills(words[0], int(words[1]), int(words[2]))))
-    else:
+    if command not in COMMANDS:
         sys.exit(__doc__)
+    print(json.dumps(COMMANDS[command](*(int(word) if word.isdigit() else word for word in words))))

@@ -13,6 +13,7 @@ from typing import IO, Any, Self
 
 from streamdet.cluster import storage
 from streamdet.errors import ConfigError, SinkError
+from streamdet.jobs.resume.locking import hold
 from streamdet.media.write.standard_output import write_all
 
 FORMAT = 1
@@ -100,15 +101,7 @@ def _held(path: Path) -> IO[bytes]:
     """
     try:
         file = path.open("r+b", buffering=0)
-        try:
-            import fcntl  # Windows has none
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
-        except BlockingIOError as error:
-            file.close()
-            raise ConfigError(f"{path}: another run of this job is in progress; wait for it to end") from error
+        hold(file, path)
         file.truncate(file.read().rfind(b"\n") + 1)
         file.seek(0, os.SEEK_END)
     except OSError as error:

@@ -1,7 +1,6 @@
 """Sends lines of detections to a server in the background, in order: a queue with a bound, and tries that repeat."""
 
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,6 +8,7 @@ from typing import Protocol
 from streamdet.errors import ConfigError, SinkError
 from streamdet.media.backoff import Backoff
 from streamdet.media.write.delivery import Delivery
+from streamdet.sinks.ending import Ending
 
 _MOST_LINES, _MOST_BYTES = 10_000, 16 * 2**20  # that wait
 _LINES_AT_ONCE, _BYTES_AT_ONCE = 200, 2**20
@@ -59,22 +59,21 @@ class EventSender:
         self._transport = transport
         self._delivery = delivery
         self._close_timeout_s = close_timeout_s
-        self._changed = threading.Condition()  # guards what follows
+        self._end = Ending()  # guards what follows
         self._lines: deque[bytes] = deque()
         self._bytes = 0
-        self._end_s: float | None = None  # until when the rest may take
         self._thread = threading.Thread(target=self._run, name=f"send to {delivery.shown}", daemon=True)
         self._thread.start()
 
     def append(self, data: bytes) -> None:
         """Add a line."""
-        with self._changed:
+        with self._end:
             self._lines.append(data)
             self._bytes += len(data)
             while len(self._lines) > _MOST_LINES or self._bytes > _MOST_BYTES:
                 self._bytes -= len(self._lines.popleft())
                 self._delivery.drop("overflow")
-            self._changed.notify_all()
+            self._end.notify_all()
 
     def close(self) -> None:
         """Send what waits, if that is quick.
@@ -82,11 +81,9 @@ class EventSender:
         Raises:
             SinkError: not everything has arrived.
         """
-        with self._changed:
-            self._end_s = time.monotonic() + self._close_timeout_s
-            self._changed.notify_all()
+        self._end.start(self._close_timeout_s)
         self._thread.join(self._close_timeout_s + 1)
-        with self._changed:
+        with self._end:
             self._delivery.drop("undelivered", len(self._lines))
             self._lines.clear()
         lost = self._delivery.dropped.total()
@@ -101,15 +98,15 @@ class EventSender:
                 if self._deliver(lines, backoff):
                     self._delivery.sent += len(lines)
                 else:
-                    with self._changed:
+                    with self._end:
                         self._delivery.drop("undelivered", len(lines))
         finally:
             self._transport.close()
 
     def _next(self) -> list[bytes]:
         """Lines that wait, in their order; none at the end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._lines or self._end_s is not None)
+        with self._end:
+            self._end.wait_for(lambda: self._lines or self._end.at_s is not None)
             taken: list[bytes] = []
             size = 0
             while self._lines and len(taken) < _LINES_AT_ONCE and (not taken or size < _BYTES_AT_ONCE):
@@ -125,22 +122,12 @@ class EventSender:
                 self._transport.send(lines)
             except DeliveryError as error:
                 self._delivery.fail(f"{self._delivery.shown}: {error}")
-                if self._end_comes_within(_RETRY_REFUSED_S if error.refused else backoff.next_s()) or error.final:
+                if self._end.comes_within(_RETRY_REFUSED_S if error.refused else backoff.next_s()) or error.final:
                     return False
             else:
                 backoff.reset()
                 self._delivery.recover()
                 return True
-
-    def _end_comes_within(self, wait_s: float) -> bool:
-        """Wait; True as soon as the end is nearer than that."""
-        until_s = time.monotonic() + wait_s
-        with self._changed:
-            while (left_s := until_s - time.monotonic()) > 0:
-                if self._end_s is not None and self._end_s < until_s:
-                    return True
-                self._changed.wait(left_s)
-        return False
 
 
 def is_event_address(path: str | None) -> bool:

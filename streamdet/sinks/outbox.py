@@ -11,6 +11,7 @@ from streamdet.errors import ConfigError, SinkError
 from streamdet.media.backoff import Backoff
 from streamdet.media.locations import redact
 from streamdet.media.write.delivery import Delivery
+from streamdet.sinks.ending import Ending
 from streamdet.sinks.events import DeliveryError, Transport
 
 _log = logging.getLogger(__name__)
@@ -44,8 +45,7 @@ class Outbox:
     ) -> None:
         self._path, self._close_timeout_s = path, close_timeout_s
         self._deliveries = {address: delivery for address, (_, delivery) in addresses.items()}
-        self._changed = threading.Condition()  # guards the database and what follows
-        self._end_s: float | None = None  # until when the rest may take
+        self._end = Ending()  # guards the database and what follows
         try:
             self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
             self._database.execute("PRAGMA journal_mode = WAL")
@@ -72,7 +72,7 @@ class Outbox:
 
     def put(self, address: str, line: bytes) -> None:
         """Keep a line for a receiver."""
-        with self._changed:
+        with self._end:
             try:
                 self._database.execute("INSERT INTO main.outbox (address, line) VALUES (?, ?)", (redact(address), line))
             except sqlite3.Error as error:
@@ -80,12 +80,12 @@ class Outbox:
                 self._database.execute(
                     "INSERT INTO spare.outbox (address, line) VALUES (?, ?)", (redact(address), line)
                 )
-            self._changed.notify_all()
+            self._end.notify_all()
 
     @property
     def waiting(self) -> int:
         """How many lines have not arrived."""
-        with self._changed:
+        with self._end:
             return sum(self._count(address) for address in self._deliveries)
 
     def close(self) -> None:
@@ -94,9 +94,7 @@ class Outbox:
         Raises:
             SinkError: something is left, and no database keeps it.
         """
-        with self._changed:
-            self._end_s = time.monotonic() + self._close_timeout_s
-            self._changed.notify_all()
+        self._end.start(self._close_timeout_s)
         for thread in self._threads:
             thread.join(self._close_timeout_s + 10)
         left = {address: count for address in self._deliveries if (count := self._count(address))}
@@ -124,7 +122,7 @@ class Outbox:
                 except DeliveryError as error:
                     delivery.fail(f"{delivery.shown}: {error}")
                     if not error.final:
-                        if self._end_comes_within(_RETRY_REFUSED_S if error.refused else backoff.next_s()):
+                        if self._end.comes_within(_RETRY_REFUSED_S if error.refused else backoff.next_s()):
                             return
                         continue
                     delivery.drop("refused")
@@ -142,34 +140,24 @@ class Outbox:
             f"SELECT * FROM (SELECT '{schema}', id, line FROM {schema}.outbox WHERE address = :to ORDER BY id LIMIT 1)"
             for schema in ("main", "spare")
         )
-        with self._changed:
+        with self._end:
             while True:
-                over = self._end_s is not None and time.monotonic() >= self._end_s
+                over = self._end.at_s is not None and time.monotonic() >= self._end.at_s
                 row: tuple[str, int, bytes] | None = None
                 if not over:
                     row = self._database.execute(query, {"to": redact(address)}).fetchone()
-                if row is not None or self._end_s is not None:
+                if row is not None or self._end.at_s is not None:
                     return row
-                self._changed.wait()
+                self._end.wait()
 
     def _delete(self, schema: str, number: int, delivery: Delivery) -> None:
         """Forget a line that has arrived; a disk that is full is waited for, or it would be sent again and again."""
         while True:
             try:
-                with self._changed:
+                with self._end:
                     self._database.execute(f"DELETE FROM {schema}.outbox WHERE id = ?", (number,))
                 return
             except sqlite3.Error as error:
                 delivery.fail(f"{self._path}: cannot be written: {error}")
-                if self._end_comes_within(1.0):
+                if self._end.comes_within(1.0):
                     return
-
-    def _end_comes_within(self, wait_s: float) -> bool:
-        """Wait; True as soon as the end is nearer than that."""
-        until_s = time.monotonic() + wait_s
-        with self._changed:
-            while (left_s := until_s - time.monotonic()) > 0:
-                if self._end_s is not None and self._end_s < until_s:
-                    return True
-                self._changed.wait(left_s)
-        return False

@@ -70,7 +70,7 @@ def check_overlay(path: Path, source: SourceSpec) -> None:
 
 
 def sidecars_of(path: Path) -> list[Path]:
-    """What is written beside a video whose container has no place for it."""
+    """Files that are written beside a video whose container cannot hold them."""
     container = OUTPUT_FORMATS.get(path.suffix.lower())
     return [path.with_suffix(ending) for ending in (SCRIPT, CUES)] if container and container.is_mp4 else []
 

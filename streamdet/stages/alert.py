@@ -154,9 +154,11 @@ class _Watch:
                 del self._inside[key]
                 yield replace(event, kind="dwell", time_s=result.pts_s, seconds=seconds)
 
-    def forget(self, source: str) -> None:
-        """Time of a stream was lost: its tracks start again."""
+    def forget(self, source: str, *, ended: bool) -> None:
+        """Time of a stream was lost: tracks start again. A stream of the same name after its end has another clock."""
         self._inside = {key: event for key, event in self._inside.items() if key[0] != source}
+        if ended:
+            self._told_s = {key: told_s for key, told_s in self._told_s.items() if key[0] != source}
 
 
 def alert(settings: AlertSettings, log: OutputLog) -> Stage:
@@ -178,7 +180,7 @@ def alert(settings: AlertSettings, log: OutputLog) -> Stage:
             for item in inbox:
                 for name, watch in watches.items():
                     if isinstance(item, StreamGap | StreamEnded):
-                        watch.forget(item.source)
+                        watch.forget(item.source, ended=isinstance(item, StreamEnded))
                     elif isinstance(item, Result):
                         _tell(outbox, item, name, watch)
                 yield item

@@ -13,12 +13,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-import torch
+from tiny_detector import save_tiny_detector
 
 from streamdet.cli import main
-from streamdet.models.recurrent.build import build_detector
-from streamdet.models.recurrent.checkpoint import save_checkpoint
-from streamdet.models.recurrent.config import ModelConfig
 
 REPOSITORY = Path(__file__).parents[2]
 WIDTH, HEIGHT, FPS, AUDIO_RATE = 160, 96, 25, 48000
@@ -91,11 +88,7 @@ def heard() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained detector of people and cars: scores near 0.01 everywhere."""
-    torch.manual_seed(0)
-    config = ModelConfig(name="tiny", classes=("person", "car"), channels=16, recurrent_channels=8, image_size=96)
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_checkpoint(path, build_detector(config).eval(), {})
-    return path
+    return save_tiny_detector(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def parts_of(start_s: float, end_s: float, length_s: float, frame_s: float) -> l
 
 
 def look(job: SourceJob, part: Part, folder: str) -> dict[str, Any]:
-    """Write the detections of a part, its warm-up included; gives where, and how it went.
+    """Write the detections of a part, its warm-up included; returns the path of the file and counts.
 
     Args:
         job: of the whole video, with detections as JSON Lines among its stages.
@@ -90,7 +90,7 @@ def look(job: SourceJob, part: Part, folder: str) -> dict[str, Any]:
 
 
 def draw(job: SourceJob, part: Part, lines: str, folder: str) -> str:
-    """Draw what was found into the pictures of a part, and encode them without audio; gives the file.
+    """Draw the detections into the pictures of a part and encode these without audio; returns the path of the file.
 
     Args:
         job: of the whole video.

@@ -17,6 +17,7 @@ from typing import IO, Any
 from streamdet.errors import ConfigError, SinkError
 from streamdet.frames import Checkpoint
 from streamdet.jobs.resume.checkpoints import write_checkpoint
+from streamdet.jobs.resume.locking import hold
 from streamdet.media.write.part_file import write_at_once
 
 CHECKPOINT_FRAMES = 240
@@ -301,15 +302,5 @@ def locked(folder: Path) -> IO[bytes]:
         ConfigError: another process has locked it.
     """
     file = (folder / "lock").open("ab")
-    try:
-        import fcntl  # Windows has none
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:
-        pass
-    except BlockingIOError as error:
-        file.close()
-        raise ConfigError(
-            f"{folder}: another run of this job is in progress; wait for it to end, or stop it"
-        ) from error
+    hold(file, folder)
     return file

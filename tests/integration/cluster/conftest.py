@@ -3,11 +3,7 @@
 import av
 import numpy as np
 import pytest
-import torch
-
-from streamdet.models.recurrent.build import build_detector
-from streamdet.models.recurrent.checkpoint import save_checkpoint
-from streamdet.models.recurrent.config import ModelConfig
+from tiny_detector import save_tiny_detector
 
 
 def write_clip(path, frames, seed=0):
@@ -27,11 +23,7 @@ def write_clip(path, frames, seed=0):
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
     """Untrained: scores near 0.01 everywhere."""
-    torch.manual_seed(0)
-    config = ModelConfig(name="tiny", classes=("person", "car"), channels=16, recurrent_channels=8, image_size=96)
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_checkpoint(path, build_detector(config).eval(), {})
-    return path
+    return save_tiny_detector(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from server_process import free_port
 from waiting import wait_until
 
 from streamdet.errors import ConfigError
+from streamdet.frames import StreamEnded
 from streamdet.media.locations import SourceSpec
 from streamdet.media.write.delivery import Delivery
 from streamdet.result import ZoneEvent, ZoneReport
@@ -92,6 +93,13 @@ def test_only_what_was_asked_for_and_not_again_while_it_cools_down(run_stage, ha
     }
     assert log.deliveries[address].sent == 2
     assert log.failures == ()
+
+
+def test_a_stream_that_comes_back_with_a_clock_of_its_own_is_told_again(run_stage, happen):
+    first, second = happen((100, "line", "door", "person"), (1, "line", "door", "person"))
+    with webhook() as (address, received):
+        run_stage(alert(AlertSettings(to=address), OutputLog()), [first, StreamEnded("a", 0, 1), second])
+        wait_until(lambda: len(received) == 2)
 
 
 def test_what_could_not_be_delivered_is_told_at_the_end(run_stage, happen, said):
