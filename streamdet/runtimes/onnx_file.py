@@ -291,7 +291,7 @@ def _names(seen: Seen, reading: Reading, file: OnnxFile) -> Sequence[str]:
     """Names of the columns of scores."""
     if seen.names is None:
         return _coco(reading.columns, file)
-    return (*seen.names, NO_CLASS) if reading.background == "last" else seen.names
+    return (*seen.names, NO_CLASS) if reading.background == "last" else seen.names_of(reading.columns)
 
 
 def _coco(columns: int, file: OnnxFile) -> Sequence[str]:

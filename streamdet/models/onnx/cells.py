@@ -18,6 +18,9 @@ _NANODET_STRIDES = (8, 16, 32, 64)
 _NANODET_BINS = 8
 _RAW_BELOW = 32.0
 """Cells' own coordinates stay below, pixels do not."""
+_MOST_RELATIVE, _MOSTLY = 2.0, 0.99
+_OF_SUPPRESSED = 6
+"""Corners, score and class: what suppression leaves."""
 
 
 def anchor_free(seen: Seen) -> Reading | None:
@@ -33,7 +36,11 @@ def anchor_free(seen: Seen) -> Reading | None:
     for across in (True, False):
         cells, numbers = seen.shapes[0][2 if across else 1], seen.shapes[0][1 if across else 2]
         columns = numbers - 4 - parts.numbers
-        if _strides(seen, cells) and seen.could_have(columns):
+        if (
+            _strides(seen, cells)
+            and seen.could_have(columns)
+            and (seen.said or not _are_corners(_rows(seen.values[0], across)))
+        ):
             decode = partial(_decode_anchor_free, across=across, parts=parts, columns=columns)
             says = f"cells + scores{parts}"
             return Reading(says, columns, decode, overlapping=True, input=RGB_0_1, skeleton=parts.skeleton)
@@ -43,9 +50,43 @@ def anchor_free(seen: Seen) -> Reading | None:
 def _decode_anchor_free(
     outputs: Sequence[Array], height: int, width: int, across: bool, parts: Parts, columns: int
 ) -> Found:
-    rows = outputs[0][0].T if across else outputs[0][0]
+    rows = _rows(outputs[0], across)
     boxes, scores = corners(rows[:, :4]), np.asarray(rows[:, 4 : 4 + columns], np.float32)
     return Found(boxes, scores, parts.columns(rows[:, 4 + columns :], boxes, outputs, height, width))
+
+
+def corner_table(seen: Seen) -> Reading | None:
+    """(1, 4 + K, P), or (1, P, 4 + K): corners in pixels, and a score for each class.
+
+    Source: the ONNX exports of LibreYOLO for YOLOv7, YOLOv9, RTMDet, PicoDet and SSD.
+    """
+    if not _is_table(seen):
+        return None
+    for across in (True, False):
+        numbers = seen.shapes[0][1 if across else 2]
+        if numbers == _OF_SUPPRESSED and not seen.said:
+            continue
+        if seen.could_have(numbers - 4) and (seen.said or _are_corners(_rows(seen.values[0], across))):
+            decode = partial(_decode_corners, across=across)
+            return Reading("corners + scores", numbers - 4, decode, overlapping=True, input=RGB_0_1, knows_range=False)
+    return None
+
+
+def _decode_corners(outputs: Sequence[Array], height: int, width: int, across: bool) -> Found:
+    rows = np.asarray(_rows(outputs[0], across), np.float32)
+    return Found(rows[:, :4], rows[:, 4:])
+
+
+def _rows(output: Array, across: bool) -> Array:
+    rows: Array = output[0].T if across else output[0]
+    return rows
+
+
+def _are_corners(rows: Array) -> bool:
+    """Whether rows start with x1, y1, x2, y2 in pixels; centres and sides are seldom in such order."""
+    boxes = rows[:, :4]
+    ordered = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return bool(len(boxes)) and float(boxes.max()) > _MOST_RELATIVE and float(ordered.mean()) > _MOSTLY
 
 
 def anchored(seen: Seen) -> Reading | None:

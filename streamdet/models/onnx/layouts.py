@@ -4,12 +4,14 @@ What is in doubt is refused: the user can say it by `--layout`.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from streamdet.errors import ConfigError
 from streamdet.models.contract import InputSpec
 from streamdet.models.onnx.boxes import boxes_and_scores, seven_columns, six_columns, six_relative_columns
-from streamdet.models.onnx.cells import anchor_free, anchored, nanodet_plus, yolox
+from streamdet.models.onnx.cells import anchor_free, anchored, corner_table, nanodet_plus, yolox
+from streamdet.models.onnx.libreyolo import facts_of, family_of
 from streamdet.models.onnx.names import COCO_BY_COUNT
 from streamdet.models.onnx.queries import boxes_with_scores, detr, detr_sigmoid, rfdetr, rtdetr, sized, torchvision
 from streamdet.models.onnx.reading import IMAGENET, Reading
@@ -17,6 +19,7 @@ from streamdet.models.onnx.seen import Seen
 
 LAYOUTS: Mapping[str, Callable[[Seen], Reading | None]] = {
     "yolov8": anchor_free,
+    "corners": corner_table,
     "yolov5": anchored,
     "yolox": yolox,
     "nanodet-plus": nanodet_plus,
@@ -85,7 +88,10 @@ def tell(seen: Seen, wanted: str | None, file: str) -> tuple[str, Reading]:
     task = seen.metadata.get("task", "detect")
     if task not in _TASKS:
         raise ConfigError(f"{file}: is for the task {task}, expected a detector: {', '.join(_TASKS)}")
+    if wanted is None and family_of(seen.metadata) is not None:
+        return _tell_by_family(seen, file)
     known = LAYOUTS if wanted is None else {wanted: LAYOUTS[wanted]}
+    seen = replace(seen, said=wanted is not None)
     fitting = {name: reading for name, look in known.items() if (reading := look(seen)) is not None}
     if len(fitting) > 1 and seen.names is None:
         usual = {name: reading for name, reading in fitting.items() if reading.columns in COCO_BY_COUNT}
@@ -101,3 +107,15 @@ def tell(seen: Seen, wanted: str | None, file: str) -> tuple[str, Reading]:
         )
     could_be = " or ".join(f"{name} ({reading.columns} classes)" for name, reading in fitting.items())
     raise ConfigError(f"{file}: could be {could_be}: say --layout NAME or --class-names A,B,...; {seen.describe()}")
+
+
+def _tell_by_family(seen: Seen, file: str) -> tuple[str, Reading]:
+    facts = facts_of(seen.metadata)
+    reading = None if facts is None else LAYOUTS[facts.layout](replace(seen, said=True))
+    if facts is None or reading is None:
+        raise ConfigError(
+            f"{file}: is of LibreYOLO's family {family_of(seen.metadata)}, which is not known in this form: "
+            f"say --layout, such as boxes,bgr,0-255,stretch; {seen.describe()}"
+        )
+    told = replace(reading, input=facts.input, overlapping=facts.overlapping, knows_range=True, knows_order=True)
+    return facts.layout, told

@@ -155,42 +155,45 @@ def rfdetr(seen: Seen) -> Reading | None:
 
 
 def detr(seen: Seen) -> Reading | None:
-    """`logits` (1, Q, K + 1), of which the last is no object, and `pred_boxes` (1, Q, 4), relative centres.
+    """`logits` or `pred_logits` (1, Q, K + 1), the last of no object, and `pred_boxes` (1, Q, 4), relative centres.
 
-    Source: the ONNX exports of Hugging Face's DETR and YOLOS.
+    Source: the ONNX exports of Hugging Face's DETR and YOLOS, and of LibreYOLO's DETR.
     """
-    columns = _queries(seen)
-    if columns is None or not seen.could_have(columns - 1):
+    columns, places = _queries(seen), _logits_and_boxes(seen)
+    if columns is None or places is None or not seen.could_have(columns - 1):
         return None
-    decode = partial(_decode_logits, places=_logits_and_boxes(seen), softmax=True)
+    decode = partial(_decode_logits, places=places, softmax=True)
     says = "relative centres + softmax"
     return Reading(says, columns - 1, decode, overlapping=False, input=_STRETCHED_IMAGENET)
 
 
 def detr_sigmoid(seen: Seen) -> Reading | None:
-    """`logits` (1, Q, K) and `pred_boxes` (1, Q, 4), relative centres.
+    """`logits` or `pred_logits` (1, Q, K) and `pred_boxes` (1, Q, 4), relative centres.
 
-    Source: the ONNX exports of Hugging Face's RT-DETR, D-FINE and Deformable DETR.
+    Source: the ONNX exports of Hugging Face's RT-DETR, D-FINE and Deformable DETR, and of LibreYOLO's D-FINE and DEIM.
     """
-    columns = _queries(seen)
-    if columns is None or not seen.could_have(columns):
+    columns, places = _queries(seen), _logits_and_boxes(seen)
+    if columns is None or places is None or not seen.could_have(columns):
         return None
-    decode = partial(_decode_logits, places=_logits_and_boxes(seen), softmax=False)
+    decode = partial(_decode_logits, places=places, softmax=False)
     return Reading("relative centres + logits", columns, decode, overlapping=False, input=_STRETCHED)
 
 
 def _queries(seen: Seen) -> int | None:
     """How many logits a query has."""
-    if not {"logits", "pred_boxes"} <= set(seen.arrays):
+    places = _logits_and_boxes(seen)
+    if places is None:
         return None
-    logits, boxes = seen.arrays["logits"], seen.arrays["pred_boxes"]
+    logits, boxes = (seen.values[place] for place in places)
     fits = logits.ndim == 3 and boxes.shape == (*logits.shape[:2], 4)
     return logits.shape[2] if fits else None
 
 
-def _logits_and_boxes(seen: Seen) -> tuple[int, int]:
+def _logits_and_boxes(seen: Seen) -> tuple[int, int] | None:
     order = list(seen.arrays)
-    return order.index("logits"), order.index("pred_boxes")
+    logits = next((place for place, name in enumerate(order) if name in ("logits", "pred_logits")), None)
+    boxes = _place(order, "pred_boxes")
+    return None if logits is None or boxes is None else (logits, boxes)
 
 
 def _place(order: Sequence[str], name: str) -> int | None:

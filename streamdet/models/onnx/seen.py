@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamdet.models.onnx.names import COCO_80, COCO_91
+
 Array = NDArray[Any]
 
 
@@ -20,6 +22,7 @@ class Seen:
         inputs: names of the inputs besides the image.
         metadata: what the file says of itself.
         names: of the columns of scores, where the file or the user tells.
+        said: the layout is known from elsewhere, so that values need not tell it.
     """
 
     arrays: Mapping[str, Array]
@@ -28,6 +31,7 @@ class Seen:
     inputs: Sequence[str]
     metadata: Mapping[str, str]
     names: tuple[str, ...] | None
+    said: bool = False
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -45,7 +49,13 @@ class Seen:
 
     def could_have(self, columns: int) -> bool:
         """Whether so many classes agree with the names that are known."""
-        return columns > 0 and (self.names is None or len(self.names) == columns)
+        return columns > 0 and (self.names is None or len(self.names_of(columns)) == columns)
+
+    def names_of(self, columns: int) -> tuple[str, ...]:
+        """The names that are known, for so many columns: COCO's 80 classes may stand at the places of their ids."""
+        if self.names == COCO_80 and columns == len(COCO_91):
+            return COCO_91
+        return self.names or ()
 
     def describe(self) -> str:
         """Shapes of the outputs, as one line."""
