@@ -119,7 +119,7 @@ class Trial:
 
 
 def kills(what: str, times: int, nodes: int) -> dict[str, Any]:
-    """Kill at random moments; up to four times in a job, and a worker of each file once."""
+    """Kill at random moments, up to four times in a job: the driver at any, others once a worker is at a file."""
     chance = random.Random(f"{what} {nodes}")
     recovered_s: list[float] = []
     wrong: list[str] = []
@@ -132,8 +132,10 @@ def kills(what: str, times: int, nodes: int) -> dict[str, Any]:
             jobs += 1
             spared: set[str] = set()
             for _ in range(FILES):
+                while what != "driver" and trial.process.poll() is None and not workers(trial.out):
+                    time.sleep(0.1)
                 with suppress(subprocess.TimeoutExpired):
-                    trial.process.wait(chance.uniform(0, trial.whole_s / 2))
+                    trial.process.wait(chance.uniform(0, trial.whole_s / (2 if what == "driver" else 4)))
                 before, killed_s = set(trial.attempts()), time.monotonic()
                 if (interrupted := _kill(what, trial, spared, chance)) is None:
                     continue
@@ -244,7 +246,7 @@ def full(megabytes: int) -> dict[str, Any]:
             again = trial.process.wait()
             same = files(trial.out) == trial.expected
         finally:
-            subprocess.run(["umount", str(trial.out)], check=True)
+            subprocess.run(["umount", "--lazy", str(trial.out)], check=True)
     first = {"status": status, "complete": len(names), "half": half, "errors": errors, "hidden": hidden}
     return {"megabytes": megabytes, "of": len(trial.expected), **first, "resumed": again, "as_on_one_machine": same}
 

@@ -37,7 +37,7 @@ def cluster_of(nodes: int) -> Iterator[Any]:
 def job(folder: Path, address: str | None, out: str, *more: str) -> list[str]:
     """The command that finds objects in all videos of `in`; without an address in this process alone."""
     outputs = ["--detections", f"{folder}/{out}/", "--report", f"{folder}/{out}.json"]
-    how = ["--runtime", "openvino", "--precision", "fp32", "--no-progress", "--imgsz", "192"]
+    how = ["--runtime", "openvino", "--precision", "fp32", "--no-progress", "--imgsz", "96"]
     ray = [] if address is None else ["--ray", address]
     return [sys.executable, "-m", "streamdet", "run", f"{folder}/in/*.mp4", *outputs, *how, *ray, *more]
 

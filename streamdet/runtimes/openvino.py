@@ -105,7 +105,7 @@ class OpenVINOEngine:
         """See graph_detector.Engine.compile."""
         try:
             model = self._core.read_model(graph)
-            request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
+            request = self._compiled(model).create_infer_request()
         except RuntimeError as error:
             raise ModelError(f"openvino cannot compile the model: {_reason(error)}") from error
 
@@ -118,6 +118,15 @@ class OpenVINOEngine:
             return [results[output] for output in request.model_outputs]
 
         return execute
+
+    def _compiled(self, model: Any) -> Any:
+        """With the cache, unless that fails: OpenVINO does where another process adds the same model to it just now."""
+        try:
+            return self._core.compile_model(model, "CPU", self._settings)
+        except RuntimeError:
+            if "CACHE_DIR" not in self._settings:
+                raise
+        return self._core.compile_model(model, "CPU", {k: v for k, v in self._settings.items() if k != "CACHE_DIR"})
 
 
 def _reason(error: Exception) -> str:

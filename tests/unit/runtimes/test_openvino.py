@@ -50,6 +50,28 @@ def test_compiled_graphs_are_cached_and_damaged_ones_made_again(cache, make_mode
         blob.chmod(0o600)
 
 
+class CacheInUse:
+    """OpenVINO, while another process adds the same model to the cache."""
+
+    def __init__(self, core):
+        self._core = core
+
+    def __getattr__(self, name):
+        return getattr(self._core, name)
+
+    def compile_model(self, model, device, settings):
+        if "CACHE_DIR" in settings:
+            raise RuntimeError("filesystem error: cannot set permissions: No such file or directory")
+        return self._core.compile_model(model, device, settings)
+
+
+def test_a_cache_that_another_process_writes_is_done_without(cache, make_model, clip):
+    engine = OpenVINOEngine("fp32")
+    engine._core = CacheInUse(engine._core)
+    outputs, _ = GraphDetector(weights_of(make_model()), engine).step(clip(1, 1))
+    assert outputs.scores.shape[0] == 1
+
+
 def test_something_else_than_a_graph_fails(cache, tmp_path):
     (tmp_path / "x.onnx").write_text("no graph")
     for graph in (b"no graph", tmp_path / "x.onnx", tmp_path / "none.xml"):
