@@ -9,6 +9,7 @@
 figures are JSON on standard output, what happens is on standard error.
 """
 
+import io
 import json
 import os
 import random
@@ -24,6 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import av
 from ray_cluster import clips, cluster_of, environment, files, job, report
 
 FILES, SECONDS = 4, 12
@@ -238,17 +240,30 @@ def full(megabytes: int) -> dict[str, Any]:
         try:
             status = trial.start("--overwrite").wait()
             names = {path.name for path in trial.out.iterdir() if path.is_file()}
-            half = [each for each in names if (trial.out / each).read_bytes() != trial.expected.get(each)]
+            half = [each for each in names if not _equal(each, (trial.out / each).read_bytes(), trial.expected[each])]
             errors = [row["message"] for row in report(trial.folder, "out")["failures"]]
             hidden = sorted(path.name for path in trial.out.iterdir() if path.name.startswith("."))
             subprocess.run(["mount", "-o", "remount,size=1g", str(trial.out)], check=True)
             trial.start("--resume")
             again = trial.process.wait()
-            same = files(trial.out) == trial.expected
+            made = files(trial.out)
+            same = made.keys() == trial.expected.keys() and all(
+                _equal(each, made[each], trial.expected[each]) for each in made
+            )
         finally:
             subprocess.run(["umount", "--lazy", str(trial.out)], check=True)
     first = {"status": status, "complete": len(names), "half": half, "errors": errors, "hidden": hidden}
     return {"megabytes": megabytes, "of": len(trial.expected), **first, "resumed": again, "as_on_one_machine": same}
+
+
+def _equal(name: str, data: bytes, expected: bytes) -> bool:
+    """Whether the bytes are equal; of a video its packets: without room, its index stays where it is."""
+    return data == expected or (name.endswith(".mp4") and _packets(data) == _packets(expected))
+
+
+def _packets(data: bytes) -> list[bytes]:
+    with av.open(io.BytesIO(data), "r") as video:
+        return [bytes(packet) for packet in video.demux() if packet.size]
 
 
 def tiny(count: int, nodes: int) -> dict[str, Any]:
