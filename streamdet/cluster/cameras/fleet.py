@@ -141,6 +141,7 @@ class Fleet:
             for member in list(self._members.values()):
                 if member.node.id not in there:
                     self._lose(member, "the machine is gone", crashed=False)
+                    self._acquit(member)
                     del self._members[member.name]
             known = {member.node.id for member in self._members.values()}
             for node in there.values():
@@ -225,6 +226,8 @@ class Fleet:
         with self._lock:
             handle, member_was = member.handle, member.state
             mine = [row for row in self.table.rows.values() if row.machine == member.name]
+            if crashed:
+                member.blamed = frozenset(row.name for row in mine)
             member.failures += crashed and monotonic() - member.ready_s < _YOUNG_S
             member.lost(why, delay_s(member.failures))
             for row in mine:
@@ -236,6 +239,12 @@ class Fleet:
         if handle is not None:
             with suppress(Exception):  # it may be alive, and must not read on
                 handle.end()
+
+    def _acquit(self, member: Member) -> None:
+        """Its runner has ended because its machine has: no camera need wait for that."""
+        for name in member.blamed & self.table.rows.keys():
+            row = self.table.rows[name]
+            self.table.set(name, crashes=max(row.crashes - 1, 0), not_before=0.0)
 
     def _place(self) -> None:
         ready = {name: member.machine for name, member in self._members.items() if member.state == "ready"}

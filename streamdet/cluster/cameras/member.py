@@ -28,6 +28,7 @@ class Member:
         ready_s: since when it is ready.
         failures: starts that failed, or ended soon, one after another.
         again_s: when the next start is tried.
+        blamed: cameras that its runner read when that ended, unless the machine turns out to be gone.
         problem: why there is no runner, one line.
     """
 
@@ -44,6 +45,7 @@ class Member:
     ready_s: float = 0.0
     failures: int = 0
     again_s: float = 0.0
+    blamed: frozenset[str] = frozenset()
     problem: str | None = None
 
     @property

@@ -215,6 +215,19 @@ def test_a_camera_that_ends_its_runner_again_and_again_waits_longer_each_time(ma
     assert "ended 3 times" in stream["reason"]
 
 
+def test_cameras_do_not_wait_where_it_was_the_machine_that_died(make_fleet, monkeypatch):
+    monkeypatch.setattr(member_module, "RETRY_S", 1e6)
+    machines = FakeMachines("m0")
+    fleet = make_fleet(machines, URLS[:1])
+    for n in range(4):  # the process is missed first, its machine a moment later
+        until(fleet, lambda: NAMES[0] in machines.where)
+        machines.runners[f"m{n}"].lost = True
+        until(fleet, lambda: fleet.table.rows[NAMES[0]].machine is None)
+        machines.nodes = [Node(f"id-m{n + 1}", f"m{n + 1}", "127.0.0.1", 1.0, 0.0, frozenset())]
+    until(fleet, lambda: NAMES[0] in machines.where)
+    assert fleet.table.rows[NAMES[0]].crashes == 0
+
+
 def test_a_machine_that_cannot_start_a_runner_gets_no_camera(make_fleet):
     machines = FakeMachines("m1", "m2")
     machines.fails = {"m2"}
