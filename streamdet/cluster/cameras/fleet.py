@@ -255,8 +255,9 @@ class Fleet:
         }
         for step in self._placer.decide(monotonic(), ready, seats):
             if step.planned:
-                log.info("%s: from %s, which is too busy, to %s", step.camera, seats[step.camera].machine, step.machine)
-                self._start_move(step)
+                if self._busy.get(step.camera) != float("inf"):
+                    log.info("%s: goes from %s to %s", step.camera, seats[step.camera].machine, step.machine)
+                    self._start_move(step)
             else:
                 self.table.set(step.camera, machine=step.machine, since=time.time())
 

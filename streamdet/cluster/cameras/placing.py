@@ -42,6 +42,10 @@ class Machine:
     p95_s: float | None = None
     dropped: float = 0.0
 
+    def reaches(self, needs: str | None) -> bool:
+        """Whether it can read a camera that needs this label; None: any can."""
+        return needs is None or needs in self.labels
+
     def load(self, bounds: Bounds) -> float:
         """In shares of what it may be: above 1 a bound is broken."""
         return max((self.p95_s or 0.0) / bounds.p95_s, self.dropped / bounds.max_dropped)
@@ -93,7 +97,7 @@ class Placer:
     def decide(self, now_s: float, machines: Mapping[str, Machine], seats: Mapping[str, Seat]) -> list[Step]:
         """What is to be done now.
 
-        A camera whose machine is not there any more, or that has none, gets the one with the fewest cameras for its
+        A camera whose machine is not there any more, or cannot reach it, gets the one with the fewest cameras for its
         processors. Of a machine that has broken a bound for `patience_s` the youngest camera goes to the one that has
         the most room; both are then left alone for as long, so that what is measured next is of the new distribution.
 
@@ -111,14 +115,15 @@ class Placer:
     ) -> Iterator[Step]:
         queues: dict[str | None, _Queue] = {}
         for name, seat in seats.items():
-            if seat.machine in machines or now_s < seat.not_before_s:
+            there = machines.get(seat.machine or "")
+            if (there is not None and there.reaches(seat.needs)) or now_s < seat.not_before_s:
                 continue
             if seat.needs not in queues:
                 queues[seat.needs] = _Queue(_reaching(machines, seat.needs), machines, cameras, self.bounds)
             if (chosen := queues[seat.needs].next()) is not None:
                 cameras[chosen] += 1
                 self._changed_s[chosen] = now_s
-                yield Step(name, chosen)
+                yield Step(name, chosen, planned=there is not None)
 
     def _relieved(
         self, now_s: float, machines: Mapping[str, Machine], seats: Mapping[str, Seat], cameras: Counter[str | None]
@@ -156,7 +161,7 @@ class Placer:
 
 
 def _reaching(machines: Mapping[str, Machine], needs: str | None) -> list[str]:
-    return [name for name, machine in machines.items() if needs is None or needs in machine.labels]
+    return [name for name, machine in machines.items() if machine.reaches(needs)]
 
 
 class _Queue:

@@ -202,6 +202,30 @@ def test_one_page_shows_the_cameras_of_all_machines(served):
                 page.send(json.dumps({"seen": head["stream"]}))
 
 
+def test_the_page_in_a_browser(served, chromium):
+    page = chromium.open()
+    page.show_as(1280, 900)
+    page.goto(f"{served.url}/?token={TOKEN}")
+    for name, machine in served.where().items():
+        is_it = f"(tile) => tile.querySelector('strong').textContent === '{name}'"
+        tile = f"[...document.querySelectorAll('a.tile')].find({is_it})"
+        page.wait(f"{tile}?.querySelector('.facts').textContent.startsWith('{machine} ')")
+        page.wait(f"{tile}.querySelector('canvas').dataset.frame > 0")
+    page.click_on("a.tile")
+    page.wait("document.querySelector('canvas.big')?.dataset.frame > 0")
+    page.click_on("#draw-area")
+    for x, y in ((0.2, 0.2), (0.8, 0.2), (0.8, 0.8)):
+        page.click(*page.place_in("canvas.big", x, y))
+    page.key("Enter")
+    page.wait("document.querySelector('.shape[data-name=\"area 1\"]')")
+    assert "area 1" in (served.folder / "cameras.yaml").read_text()
+    page.evaluate("location.hash = '#/system'")
+    cells = "[...document.querySelectorAll('section.wide:last-child td')]"
+    for machine in served.machines():
+        page.wait(f"{cells}.some((cell) => cell.textContent === '{machine}')")
+    assert page.complaints == []
+
+
 def test_requests_about_a_stream_go_to_its_machine(served):
     import urllib.request
 

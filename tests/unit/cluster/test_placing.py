@@ -45,10 +45,11 @@ cameras = st.dictionaries(
 def test_every_camera_that_can_be_read_is(machines, seats):
     steps = Placer(BOUNDS).decide(0.0, machines, seats)
     assert len({step.camera for step in steps}) == len(steps)
+    assert all(step.planned == (seats[step.camera].machine in machines) for step in steps)
     after = applied(seats, steps)
     for name, seat in seats.items():
         reachable = {m for m, each in machines.items() if seat.needs is None or seat.needs in each.labels}
-        if seat.machine in machines:
+        if seat.machine in reachable:
             assert after[name] == seat  # nothing is moved at first sight
         elif reachable:
             assert after[name].machine in reachable
