@@ -28,6 +28,7 @@ _REPORT_S = 5.0  # until a report has to be there
 _SILENT_S = 30.0  # a runner that says nothing for so long is ended
 _START_S = 600.0  # a machine may have to load a model, or wait for processors
 _CALL_S = 60.0
+_CLOSE_S = 20.0
 _GATHER_S = 120.0  # at the start, cameras wait so long for machines that start
 _YOUNG_S = 60.0  # a runner, or a camera, that ends within it has not worked
 _SAVE_EVERY_S = 30.0
@@ -89,7 +90,7 @@ class Fleet:
     def close(self) -> None:
         """End all runners, after they have completed what they write, and keep the table."""
         self._over.set()
-        self._thread.join()
+        self._thread.join(_CLOSE_S)  # without its head, Ray does not answer
         members = [member for member in self._members.values() if member.handle is not None]
         list(self._listening.map(self._close_member, members))
         for pool in (self._listening, self._pool):
@@ -100,7 +101,7 @@ class Fleet:
     def _close_member(self, member: Member) -> None:
         assert member.handle is not None
         with suppress(StreamdetError, TimeoutError):
-            self.table.note_places(member.handle.ask("close", timeout_s=_CALL_S))
+            self.table.note_places(member.handle.ask("close", timeout_s=_CLOSE_S))
         with suppress(Exception):
             member.handle.end()
 
