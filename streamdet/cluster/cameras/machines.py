@@ -1,17 +1,20 @@
 """The machines of a Ray cluster, and the runner on each: an actor that outlives its driver."""
 
+import os
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any, Protocol
 
 import ray
 from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from streamdet.cluster.cameras.runner import Runner, RunnerJob
-from streamdet.errors import ConfigError, PipelineError
+from streamdet.cluster.cameras.runner import Runner, RunnerJob, end_with
+from streamdet.errors import ConfigError, PipelineError, StreamdetError
 
 _NAMESPACE = "streamdet"
 _AT_ONCE = 16  # calls of one runner
+_NAME_FREE_S = 10.0
 
 
 class RunnerLost(PipelineError):
@@ -82,13 +85,11 @@ class _RayHandle:
         except (GetTimeoutError, ActorUnavailableError) as error:
             raise TimeoutError(f"the runner does not answer within {timeout_s:g} s") from error
         except RayActorError as error:
-            cause = getattr(error, "cause", None)
-            said = cause if cause is not None else error
-            raise RunnerLost(" ".join(str(said).split())[:300]) from None
+            raise RunnerLost(_last_line(error)) from None
         except RayTaskError as error:
             raise error.cause from None
         except RayError as error:
-            raise RunnerLost(" ".join(str(error).split())[:300]) from None
+            raise RunnerLost(_last_line(error)) from None
 
     def end(self) -> None:
         """See Handle."""
@@ -132,20 +133,40 @@ class RayMachines:
             "scheduling_strategy": NodeAffinitySchedulingStrategy(node.id, soft=False),
             "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(int(cpus))}},
         }
-        try:
-            return _RayHandle(actor.options(**options).remote(job))
-        except (RayError, ValueError) as error:
-            raise ConfigError(f"no runner can be started: {' '.join(str(error).split())[:300]}") from error
+        until_s = monotonic() + _NAME_FREE_S
+        while True:
+            try:
+                return _RayHandle(actor.options(**options).remote(job))
+            except ValueError as error:  # the one before has the name until Ray has noticed its end
+                if monotonic() > until_s:
+                    raise ConfigError(f"no runner can be started: {_last_line(error)}") from error
+                sleep(0.2)
+            except RayError as error:
+                raise ConfigError(f"no runner can be started: {_last_line(error)}") from error
 
 
 class _Actor(Runner):
     """A runner that ends with the Ray of its machine."""
 
     def __init__(self, job: RunnerJob) -> None:
-        import os
+        end_with(os.getppid())
+        self._failure: StreamdetError | None = None
+        try:
+            super().__init__(job)
+        except StreamdetError as error:  # told by `about`: Ray would wrap it in pages
+            self._failure = error
 
-        super().__init__(job)
-        self.end_with(os.getppid())
+    def about(self) -> dict[str, Any]:
+        """See Runner; raises what was wrong when it was made."""
+        if self._failure is not None:
+            raise self._failure
+        return super().about()
+
+
+def _last_line(error: Exception) -> str:
+    """What is behind a traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
 
 
 def _name(node: Node) -> str:

@@ -102,10 +102,6 @@ class Runner:
         """What a driver has to know of it."""
         return {"identity": self._job.identity, "host": self._job.host, "port": self._port, "token": self._job.token}
 
-    def end_with(self, parent: int) -> None:
-        """End this process when that one, which has started it, is gone: nobody could tell it to leave a camera."""
-        threading.Thread(target=_end_with, args=(parent,), name="watch parent", daemon=True).start()
-
     def report(self) -> dict[str, Any]:
         """How it is: streams, load, and how far each camera is."""
         names = sorted(self._session.sources)
@@ -223,7 +219,12 @@ def _fits(detector: Detector, checkpoint: Checkpoint) -> bool:
     return True
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_ORPHAN_EVERY_S)
-    os._exit(1)
+def end_with(parent: int) -> None:
+    """End this process when that one, which has started it, is gone: nobody could tell it to leave a camera."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_ORPHAN_EVERY_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch parent", daemon=True).start()
