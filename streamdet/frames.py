@@ -131,6 +131,7 @@ class Frame:
         dropped_before: frames dropped between this frame and the one before it.
         pixel_aspect: width of a pixel over its height, as displayed: detectors see the picture as people do.
         decoded_s: time.perf_counter() when its source gave it; None where it was not timed.
+        decoded: False: nobody asked for its picture, and what is there instead is that of a frame before it.
     """
 
     source: str
@@ -145,6 +146,7 @@ class Frame:
     captured_s: float | None = None
     pixel_aspect: Fraction = Fraction(1)
     decoded_s: float | None = None
+    decoded: bool = True
 
     @property
     def pts_s(self) -> float:

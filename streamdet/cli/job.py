@@ -134,7 +134,7 @@ def run_job(
         return Done(DONE)
     with collector_at_rest():
         detector = load_detector(jobs)
-    session = Session(jobs, detector)
+    session = Session(jobs, detector, pictures=windows is not None)
     showing = nullcontext() if windows is None else closing(windows)
     with make_progress(progress, len(jobs)) as bars, StopOnSignal(session) as stop, showing:
         session.listen(Terminal(bars, stop))

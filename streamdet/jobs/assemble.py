@@ -64,3 +64,13 @@ def assemble(
 def _built(name: str, config: PipelineConfig, context: StageContext) -> Stage | None:
     build = stage_entry(name).build
     return None if build is None else build(config.settings_of(name), context)
+
+
+def looks_of(config: PipelineConfig) -> int:
+    """N, where pictures of a job serve only the detector, and that looks at every N-th frame of a file; else 1.
+
+    With auto it is known too late, when frames far ahead have been decoded.
+    """
+    every = config.settings(DetectSettings).every
+    shown = any(stage_entry(name).shows_pictures for name in config.stages)
+    return 1 if shown or every == "auto" else int(every)

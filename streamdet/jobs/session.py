@@ -13,7 +13,7 @@ from streamdet.errors import SinkError, StageError
 from streamdet.flow import Cancelled, RunStats
 from streamdet.frames import Checkpoint, StreamEnded, StreamGap, StreamStarted
 from streamdet.jobs.adjust import Adjustments
-from streamdet.jobs.assemble import assemble
+from streamdet.jobs.assemble import assemble, looks_of
 from streamdet.jobs.config import PipelineConfig
 from streamdet.jobs.events import (
     Event,
@@ -76,6 +76,7 @@ class Session:
         detector: what detect runs.
         listeners: are told what happens.
         on_error: what happens when a source fails: "end" ends that source alone, "raise" the session.
+        pictures: whether the pictures of results are looked at; then all frames are decoded.
         config: see `LastingSession`; None: that of the jobs.
 
     Attributes:
@@ -93,6 +94,7 @@ class Session:
         listeners: Sequence[Listener] = (),
         *,
         on_error: OnError = "end",
+        pictures: bool = True,
         mode: Literal["threaded", "inline"] = "threaded",
         config: PipelineConfig | None = None,
     ) -> None:
@@ -115,6 +117,7 @@ class Session:
             side_by_side=config.settings(BatchSettings).max_streams or 1,
             on_error=on_error,
             packets=packets_of(config),
+            every=1 if pictures else looks_of(config),
             watch=self._journals.started_by,
             lasting=lasting,
         )

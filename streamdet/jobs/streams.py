@@ -22,6 +22,7 @@ class Streams:
         on_error: what happens when a file fails, as in `decode`. A live source is connected to again; it fails where
             its part ends without a frame.
         packets: how much of the packets of each live source is kept; None: nothing.
+        every: of files, only the picture of every N-th frame is looked at.
         watch: wraps every source's stage, to look at what it gives.
         lasting: the run is for live sources, which join and leave until it is stopped; there may be none.
 
@@ -42,6 +43,7 @@ class Streams:
         side_by_side: int = 1,
         on_error: OnError = "end",
         packets: PacketLimits | None = None,
+        every: int = 1,
         watch: Callable[[Stage], Stage] | None = None,
         lasting: bool = False,
     ) -> None:
@@ -49,6 +51,7 @@ class Streams:
         self._hwaccel = choose_device(settings.hwaccel)
         self._on_error, self._packets = on_error, packets
         self._watch = watch
+        self._part = replace(settings.part, every=every)
         self._changing = Lock()
         self._run: Run | None = None
         self._inputs = {source.spec.name: source for source in inputs}
@@ -153,7 +156,7 @@ class Streams:
         return self._watched(decode_live(self._as_set(source), settings.live, settings.part, on_error=self._on_error))
 
     def _decode(self, sources: Sequence[Input]) -> Stage:
-        stage = decode([self._as_set(source) for source in sources], self._settings.part, on_error=self._on_error)
+        stage = decode([self._as_set(source) for source in sources], self._part, on_error=self._on_error)
         # A file that is read beside live sources waits for its turn like those.
         return self._watched(replace(stage, capacity=0) if self.live else stage)
 

@@ -49,6 +49,7 @@ class Part:
             start_s <= t < end_s.
         max_frames: number of frames delivered at most.
         stride: deliver every stride-th frame of the part.
+        every: only the picture of every N-th frame is looked at; the others need not be decoded.
         skip: so many of the frames that would be delivered are not: they were in a run before this one. They are
             decoded, so that those behind them are exactly what they would have been.
     """
@@ -58,6 +59,7 @@ class Part:
     max_frames: int | None = None
     stride: int = 1
     skip: int = 0
+    every: int = 1
 
     def __post_init__(self) -> None:
         if self.start_s is not None and self.start_s < 0:
@@ -107,6 +109,9 @@ class Clock:
 
     Args:
         trust_pts: False for containers that store no pts, where FFmpeg's are guesses that B-frames turn wrong.
+
+    Attributes:
+        only_dts: no packet so far had a pts other than its dts.
     """
 
     def __init__(self, *, trust_pts: bool = True) -> None:
@@ -118,11 +123,11 @@ class Clock:
         self._waiting: deque[int] = deque(maxlen=256)
         self._keyframes: deque[int] = deque(maxlen=256)
         self._started = False
-        self._only_dts = True
+        self.only_dts = True
 
     def packet(self, pts: int | None, dts: int | None, *, keyframe: bool = False) -> None:
         """Note a packet that goes into the decoder."""
-        self._only_dts = self._only_dts and pts == dts
+        self.only_dts = self.only_dts and pts == dts
         if not self._started and dts is not None:
             self._waiting.append(dts)
             if keyframe:
@@ -141,7 +146,7 @@ class Clock:
             dts: of the packet at which the decoder gave it; None of those that come at the end.
         """
         best, by_packets = self._best(pts, dts), self._by_packets(pts, dts)
-        return by_packets if self._only_dts or not self.trust_pts else best
+        return by_packets if self.only_dts or not self.trust_pts else best
 
     def _best(self, pts: int | None, dts: int | None) -> int | None:
         if dts is not None:

@@ -187,4 +187,4 @@ def _build(settings: BatchSettings, context: StageContext) -> Stage:
     return replace(batch(frames_per_clip, context.side_by_side), capacity=1)
 
 
-STAGE = StageEntry("batch", _build, settings=BatchSettings, takes="frames", makes="clips")
+STAGE = StageEntry("batch", _build, settings=BatchSettings, takes="frames", makes="clips", shows_pictures=False)

@@ -200,6 +200,7 @@ def decode(inputs: Sequence[Input], part: Part | None = None, *, on_error: OnErr
                 max_frames=part.max_frames,
                 stride=part.stride,
                 skip=life.frames,
+                every=part.every,
             ) as opened,
         ):
             yield source.started(opened.info, part)
@@ -295,4 +296,4 @@ def keep_open() -> Stage:
     return Stage("decode", process, capacity=0, stops_itself=True)
 
 
-STAGE = StageEntry("decode", None, settings=DecodeSettings, takes=None, makes="frames")
+STAGE = StageEntry("decode", None, settings=DecodeSettings, takes=None, makes="frames", shows_pictures=False)

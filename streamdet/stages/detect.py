@@ -193,7 +193,8 @@ class _Watcher:
     def look_now_and_then(self, clip: Clip) -> Iterator[Result]:
         """Run the detector over the frames that are due; nothing is found in the others."""
         for frames in zip(*clip.streams, strict=True):
-            due = [frame for frame in frames if self._stream(frame.source).looking.due(frame.pts_s)]
+            # In a damaged file, one that is due may be one that was not decoded; then it is the next one.
+            due = [each for each in frames if self._stream(each.source).looking.due(each.pts_s) and each.decoded]
             results = self.look(Clip(tuple((frame,) for frame in due))) if due else iter(())
             for frame in frames:
                 if any(frame is each for each in due):
@@ -309,4 +310,5 @@ STAGE = StageEntry(
     takes="clips",
     gives=frozenset({"detections"}),
     state=DetectState,
+    shows_pictures=False,
 )

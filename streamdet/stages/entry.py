@@ -134,6 +134,7 @@ class StageEntry:
         output: what it writes; None where it writes nothing.
         copies_video: whether it writes, with these settings, pictures of a source as they are stored, whatever the
             stages before it did to them.
+        shows_pictures: whether it needs the pictures of frames that the detector does not look at.
         packets: gives, from its settings, how much of the packets of live sources it needs; see `StreamInfo.packets`.
     """
 
@@ -152,4 +153,5 @@ class StageEntry:
     why_not_saved: Callable[[Any], str | None] = lambda settings: None
     output: OutputEntry | None = None
     copies_video: Callable[[Any], bool] = lambda settings: False
+    shows_pictures: bool = True
     packets: Callable[[Any], PacketLimits | None] = lambda settings: None

@@ -155,4 +155,5 @@ STAGE = StageEntry(
     state=OverlayState,
     output=OutputEntry("video", plan_overlays, _surviving),
     copies_video=lambda settings: True,
+    shows_pictures=False,
 )

@@ -188,4 +188,5 @@ STAGE = StageEntry(
     uses=frozenset({"track_ids", "zones", "clips", "clip_class"}),
     state=RecordState,
     output=OutputEntry("detections", plan_detections, surviving),
+    shows_pictures=False,
 )

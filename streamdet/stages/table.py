@@ -44,4 +44,5 @@ STAGE = StageEntry(
     uses=frozenset({"track_ids", "zones"}),
     state=RecordState,
     output=OutputEntry("table", plan_tables, surviving),
+    shows_pictures=False,
 )

@@ -114,4 +114,5 @@ STAGE = StageEntry(
     state=TrackState,
     lowest_score=lowest_score_of,
     why_not_saved=_why_not_saved,
+    shows_pictures=False,
 )

@@ -103,4 +103,5 @@ STAGE = StageEntry(
     needs=frozenset({"detections", "track_ids"}),
     gives=frozenset({"zones"}),
     state=ZoneState,
+    shows_pictures=False,
 )

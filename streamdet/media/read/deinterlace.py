@@ -10,11 +10,16 @@ from av.filter import Graph
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is known of a frame besides its pixels: its number, and its time in units of the stream's time base."""
+    """What is known of a frame besides its pixels: its number, and its time in units of the stream's time base.
+
+    Attributes:
+        decoded: False: the pixels are those of a frame before it.
+    """
 
     index: int
     pts: int
     duration: int
+    decoded: bool = True
 
 
 LabelledFrame = tuple[Label, av.VideoFrame]

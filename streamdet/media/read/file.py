@@ -13,7 +13,7 @@ from streamdet.errors import DecodeError, SourceOpenError
 from streamdet.frames import Frame, Picture, StreamInfo
 from streamdet.media.border import errors_of
 from streamdet.media.colour import colour_of
-from streamdet.media.container import pixel_aspect, reason
+from streamdet.media.container import VideoPacket, pixel_aspect, reason
 from streamdet.media.locations import SourceSpec
 from streamdet.media.planes import picture_of
 from streamdet.media.read.aperture import aperture_of, cropped
@@ -22,6 +22,7 @@ from streamdet.media.read.deinterlace import Label, LabelledFrame, deinterlaced
 from streamdet.media.read.frame_reader import FrameReader
 from streamdet.media.read.orientation import orientation_of
 from streamdet.media.read.seeking import FrameCounter, jump, never_shown, skip
+from streamdet.media.read.skipping import Undecoded, skipping
 from streamdet.media.timeline import Part, Stated, Timeline, beginning_s, end_s
 
 
@@ -89,21 +90,33 @@ class FileSource(FrameReader):
         counter = self._seek(start)
         timeline = Timeline(self._decoder.time_base, self._decoder.rate)
         first_number = 0
-        for (frame, number, broken_before), pts in timeline.placed(self._stated(counter)):
+        for (frame, number, broken_before), pts in timeline.placed(self._stated(counter, start)):
             if number == 0:
                 first_number = broken_before if counter is None else counter.number_of_first(pts)
-            yield Label(first_number + number, pts, frame.duration), frame
+            if isinstance(frame, Undecoded):
+                yield Label(first_number + number, pts, frame.duration, decoded=False), frame.before
+            else:
+                yield Label(first_number + number, pts, frame.duration), frame
 
-    def _stated(self, counter: FrameCounter | None) -> Iterator[Stated[tuple[VideoFrame, int, int]]]:
+    def _stated(
+        self, counter: FrameCounter | None, start: int | None
+    ) -> Iterator[Stated[tuple[VideoFrame | Undecoded, int, int]]]:
         """Each frame with its number from the first one on and the broken packets before that, and its stated time."""
         decoder = self._decoder
         broken_before: int | None = None
         packets = decoder.packets() if counter is None else counter.packets
-        for position, frame in enumerate(decoder.frames(packets)):
+        for position, frame in enumerate(self._decode(packets, start)):
             if broken_before is None:
                 broken_before = decoder.undecodable
             number = position + decoder.undecodable - broken_before
-            yield (frame, number, broken_before), decoder.clock.stated(frame.pts, frame.dts), frame.duration
+            time = frame.pts if isinstance(frame, Undecoded) else decoder.clock.stated(frame.pts, frame.dts)
+            yield (frame, number, broken_before), time, frame.duration
+
+    def _decode(self, packets: Iterable[VideoPacket], start: int | None) -> Iterator[VideoFrame | Undecoded]:
+        skipped = skipping(self._decoder, self._part.every if self._part.stride == 1 else 1, start)
+        if skipped is None:
+            return self._decoder.frames(packets)
+        return skipped.frames(self._decoder.frames(skipped.packets(packets)))
 
     def _seek(self, start: int | None) -> FrameCounter | None:
         """Go to a keyframe before start; None where frames can only be counted by decoding them all."""
@@ -120,18 +133,21 @@ class FileSource(FrameReader):
 
     def _deliver(self, frames: Iterable[LabelledFrame]) -> Generator[Frame]:
         live, time_base = self._decoder.live, self._decoder.time_base
+        picture: Picture | None = None
         with errors_of(self._spec.shown):
             for label, frame in frames:
+                picture = self._picture(frame) if label.decoded or picture is None else picture
                 yield Frame(
                     source=self.name,
                     session=0,
                     index=label.index,
                     pts=label.pts,
                     time_base=time_base,
-                    picture=self._picture(frame),
+                    picture=picture,
                     duration=label.duration,
                     wall_time=datetime.now(UTC) if live else None,
                     pixel_aspect=self._pixel_aspect(frame),
+                    decoded=label.decoded,
                 )
 
     def _pixel_aspect(self, frame: av.VideoFrame) -> Fraction:

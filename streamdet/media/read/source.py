@@ -54,6 +54,7 @@ def open_source(
     max_frames: int | None = None,
     stride: int = 1,
     skip: int = 0,
+    every: int = 1,
     live: LiveOptions | None = None,
 ) -> Source:
     """Open a source and see its first frame.
@@ -67,6 +68,8 @@ def open_source(
         max_frames: number of frames delivered at most.
         stride: deliver every stride-th frame; indices and times stay those of the source.
         skip: number of the frames that are decoded and left out at the start; not of live sources.
+        every: only the picture of every N-th frame is looked at: where no other frame refers to one of the others, that
+            is not decoded, and its Frame says so.
         live: how a live source is read; None for `LiveOptions()`.
 
     Raises:
@@ -75,7 +78,7 @@ def open_source(
         ConfigError: a name stands for several sources or for none.
         ValueError: the part is none, such as an end before the start.
     """
-    part = Part(start_s, end_s, max_frames, stride, skip)
+    part = Part(start_s, end_s, max_frames, stride, skip, every)
     if not isinstance(source, SourceSpec):
         specs = expand_sources([str(source)])
         if len(specs) != 1:

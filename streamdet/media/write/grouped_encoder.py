@@ -12,10 +12,10 @@ from av.container import OutputContainer
 from streamdet.errors import SinkError
 from streamdet.frames import Picture
 from streamdet.media.colour import Colour, tag
+from streamdet.media.nal_units import SYNTAX, split_units, with_start_codes
 from streamdet.media.planes import picture_of
 from streamdet.media.write.encoder import Beside, EncoderSettings, VideoEncoder, VideoPacket
 from streamdet.media.write.groups import Group, GroupReader
-from streamdet.media.write.nal_units import SYNTAX, split_units, with_start_codes
 
 
 class Moment(NamedTuple):

@@ -14,10 +14,10 @@ from streamdet.errors import SinkError, SourceError
 from streamdet.frames import StreamInfo
 from streamdet.media.container import VideoPacket, demux, open_file
 from streamdet.media.locations import SourceSpec
+from streamdet.media.nal_units import SYNTAX, header_units, split_units, with_start_codes
 from streamdet.media.read.aperture import aperture_of
 from streamdet.media.read.orientation import UPRIGHT, orientation_of
 from streamdet.media.tracks import best_video_stream
-from streamdet.media.write.nal_units import SYNTAX, header_units, split_units, with_start_codes
 
 # What is held of a group until it is known whether it is copied.
 MOST_PACKETS, MOST_BYTES = 600, 2**26

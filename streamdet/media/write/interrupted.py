@@ -10,7 +10,7 @@ from typing import Any, cast
 import av
 
 from streamdet.media.container import VideoPacket, demux, open_file
-from streamdet.media.write.nal_units import SYNTAX, split_units, with_start_codes
+from streamdet.media.nal_units import SYNTAX, split_units, with_start_codes
 from streamdet.media.write.part_file import Mark, part_path, write_error
 
 _LENGTH_SIZE = 4  # as FFmpeg's muxers write them

@@ -8,19 +8,24 @@ import threading
 from pathlib import Path
 
 import pytest
+from lively_detector import lively_detector
 from waiting import wait_until
 
 from streamdet.errors import ConfigError
 from streamdet.frames import StreamEnded, StreamStarted
+from streamdet.jobs.assemble import looks_of
 from streamdet.jobs.config import load_job
 from streamdet.jobs.events import JobFinished, SourceComplete, SourceJoined, SourceLeft, SourceResumed
 from streamdet.jobs.plan import plan
 from streamdet.jobs.session import Session, run_source
 from streamdet.result import Result
+from streamdet.runtimes.torch import TorchDetector
 from streamdet.stages.outputs import OutputFailed
+from tests.integration.media.conftest import write_clip
 
 ALL = "stages=[decode, batch, detect, track, annotate, encode, record]"
 TO_FOLDER = (ALL, "encode.path=out/", "record.path=out/")
+B_FRAMES = {"x264-params": "keyint=12:scenecut=0:bframes=3:b-adapt=0"}
 LONG = 600  # frames: two checkpoints
 
 
@@ -189,3 +194,30 @@ def test_carried_frames_need_the_memory_of_objects(tmp_path) -> None:
     config = load_job(None, [f"sources=[{tmp_path / 'clip.mp4'}]", "detect.every=3", "track.tracker=byte"])
     with pytest.raises(ConfigError, match="--every: the object memory carries"):
         plan(config)
+
+
+def test_frames_that_nobody_looks_at_change_no_result(tmp_path, plan_job):
+    """Their pictures are not decoded where nothing shows them; the lines are the same."""
+    clip, detector = write_clip(tmp_path / "a.mp4", 40, options=B_FRAMES), TorchDetector(lively_detector(), "cpu")
+    lines, decoded = [], []
+    for pictures in (False, True):
+        stages = ("stages=[decode, batch, detect, track, record]", "detect.every=2", f"record.path={pictures}.jsonl")
+        seen = []
+        session = Session(plan_job([clip], *stages, "detect.conf=0.25"), detector, [seen.append], pictures=pictures)
+        assert not session.wait().failures
+        decoded.append([each.frame.decoded for each in seen if isinstance(each, Result)])
+        lines.append(Path(f"{pictures}.jsonl").read_text())
+    assert lines[0] == lines[1]
+    assert lines[0].count('"carried":true') > 10
+    assert [len(each) for each in decoded] == [40, 40]
+    assert decoded[0].count(False) >= 10
+    assert all(decoded[1])
+
+
+@pytest.mark.parametrize(
+    ("stages", "every", "looks"),
+    [("track, record, overlay", "3", 3), ("track, record", "auto", 1), ("annotate, encode", "3", 1), ("crops", "3", 1)],
+)
+def test_all_frames_are_decoded_for_what_shows_pictures(stages, every, looks):
+    settings = ("sources=[a.mp4]", f"stages=[decode, batch, detect, {stages}]", f"detect.every={every}")
+    assert looks_of(load_job(None, settings)) == looks
