@@ -59,19 +59,9 @@ def test_programs_of_users_are_checked_by_their_types(tmp_path: Path) -> None:
         "    reveal_type(again.to_dict())\n"
         "streamdet.view(3)\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--strict",
-        "--follow-imports=silent",
-        "--cache-dir",
-        str(tmp_path / "cache"),
-        str(program),
-    ]
-    # Type checkers do not follow the import hooks of an editable installation.
-    environment = {**os.environ, "MYPYPATH": str(Path(__file__).parents[1])}
-    said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment).stdout
+    # As the package itself is checked, so that what that has left in its cache serves here.
+    command = [sys.executable, "-m", "mypy", str(program)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1]).stdout
     revealed = re.findall(r'Revealed type is "(.*)"', said)
     assert ["ndarray" in revealed[0], "ndarray" in revealed[1]] == [True, True]
     assert revealed[2].replace("builtins.", "") == "dict[str, Any]"

@@ -7,66 +7,69 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import OUTPUT, Overwrite, Split, Verbose
+from streamdet.cli.options import OUTPUT, Overwrite, Split, Verbose, option
+
+Data = Annotated[
+    Path,
+    typer.Argument(metavar="FOUND.jsonl|DATA", help="JSON Lines, or a labelled set as eval reads it."),
+]
+Output = Annotated[
+    Path,
+    option(
+        OUTPUT,
+        "PATH",
+        "By its ending .jsonl, .csv, .txt (MOTChallenge), .json (COCO-VID), .xml (CVAT for video), .parquet, or a "
+        "folder (YOLO).",
+        "--output",
+        "-o",
+    ),
+]
+To = Annotated[
+    str | None,
+    option(
+        OUTPUT,
+        "FORMAT",
+        "jsonl, csv, mot, coco (results), coco-vid, cvat, label-studio, parquet, yolo or fiftyone. Default: by the "
+        "ending.",
+    ),
+]
+Source = Annotated[str | None, option(None, "NAME", "Only this source of the file. Default: all.")]
+Video = Annotated[
+    Path | None,
+    option(
+        OUTPUT,
+        "PATH",
+        "The video of the only source: its name for CVAT, Label Studio, COCO-VID and FiftyOne, its pictures for YOLO. "
+        "Default: <source>.mp4, and no pictures.",
+    ),
+]
+Tolerance = Annotated[
+    float,
+    option(
+        OUTPUT,
+        "PX",
+        "CVAT and Label Studio: thin boxes out to keyframes, between which none is off by more. Default: 0.5; 3 "
+        "leaves fewer boxes for a person to look at.",
+        min=0.0,
+    ),
+]
+MinFrames = Annotated[
+    int,
+    option(
+        OUTPUT, "N", "CVAT, Label Studio and COCO-VID: leave out tracks that are in fewer frames. Default: 1.", min=1
+    ),
+]
 
 
 def convert(
-    data: Annotated[
-        Path,
-        typer.Argument(metavar="FOUND.jsonl|DATA", help="JSON Lines, or a labelled set as eval reads it."),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            rich_help_panel=OUTPUT,
-            help="By its ending .jsonl, .csv, .txt (MOTChallenge), .json (COCO-VID), .xml (CVAT for video), .parquet, "
-            "or a folder (YOLO).",
-        ),
-    ],
-    to: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT",
-            rich_help_panel=OUTPUT,
-            help="jsonl, csv, mot, coco (results), coco-vid, cvat, label-studio, parquet, yolo or fiftyone. Default: "
-            "by the ending.",
-        ),
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this source of the file. Default: all.")
-    ] = None,
+    data: Data,
+    output: Output,
+    to: To = None,
+    source: Source = None,
     split: Split = None,
-    video: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=OUTPUT,
-            help="The video of the only source: its name for CVAT, Label Studio, COCO-VID and FiftyOne, its pictures "
-            "for YOLO. Default: <source>.mp4, and no pictures.",
-        ),
-    ] = None,
-    tolerance: Annotated[
-        float,
-        typer.Option(
-            metavar="PX",
-            min=0.0,
-            rich_help_panel=OUTPUT,
-            help="CVAT and Label Studio: thin boxes out to keyframes, between which none is off by more. Default: 0.5; "
-            "3 leaves fewer boxes for a person to look at.",
-        ),
-    ] = 0.5,
-    min_frames: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=OUTPUT,
-            help="CVAT, Label Studio and COCO-VID: leave out tracks that are in fewer frames. Default: 1.",
-        ),
-    ] = 1,
+    video: Video = None,
+    tolerance: Tolerance = 0.5,
+    min_frames: MinFrames = 1,
     overwrite: Overwrite = False,
     verbose: Verbose = False,
 ) -> int:

@@ -24,6 +24,7 @@ from streamdet.cli.options import (
     Split,
     Stills,
     Verbose,
+    option,
 )
 from streamdet.errors import ConfigError
 
@@ -36,85 +37,76 @@ if TYPE_CHECKING:
 HOW = "Evaluation"
 _FEW_CLIPS = 10
 
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA", help="A labelled set, file or folder: COCO-VID, COCO, MOTChallenge, YOLO, CVAT, KITTI, ..."
+    ),
+]
+Model = Annotated[
+    str,
+    option(DETECTION, "NAME|PATH", "The name of a model, or a model file (.safetensors, or .onnx of any detector)."),
+]
+Memory = Annotated[
+    str,
+    option(
+        DETECTION,
+        "both|objects|features|none|shuffle",
+        "Which memories are used: of objects (an LSTM for each track) and of features (the detector's recurrent "
+        "state), one of them, none (every frame for itself), or both over frames in random order. carry is both, "
+        "reset is none.",
+    ),
+]
+Compare = Annotated[
+    tuple[str, str] | None,
+    option(HOW, "A B", "Two models side by side, each MODEL[:MEMORY][:PRECISION], such as street:carry street:reset."),
+]
+Degrade = Annotated[
+    str | None,
+    option(
+        HOW,
+        "occlusion|blur|noise|dark|drop",
+        "Evaluate on frames that are disturbed in this way for some seconds at a time.",
+    ),
+]
+LatencyMs = Annotated[
+    str | None,
+    option(HOW, "MS|measured", "Also streaming AP: each frame takes this time, and late results count as wrong."),
+]
+Classes = Annotated[str | None, option(HOW, "A,B", "Only these classes. Default: all.")]
+Track = Annotated[
+    bool,
+    option(HOW, None, "Follow objects, for HOTA and IDF1; without it there is no object memory.", "--track/--no-track"),
+]
+Imgsz = Annotated[
+    str | None,
+    option(
+        DETECTION,
+        "N|HxW",
+        "Size of the picture that the detector gets, in pixels: the longer side, or height and width. Default: that "
+        "of the model.",
+    ),
+]
+JsonPath = Annotated[Path | None, option(OUTPUT, "PATH", "Write the figures as JSON.", "--json")]
+
 
 def evaluate(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA", help="A labelled set, file or folder: COCO-VID, COCO, MOTChallenge, YOLO, CVAT, KITTI, ..."
-        ),
-    ],
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|PATH",
-            rich_help_panel=DETECTION,
-            help="The name of a model, or a model file (.safetensors, or .onnx of any detector).",
-        ),
-    ] = "street",
+    data: Data,
+    model: Model = "street",
     layout: Layout = None,
     class_names: ClassNames = None,
     split: Split = None,
     stills: Stills = None,
     fps: Fps = None,
-    memory: Annotated[
-        str,
-        typer.Option(
-            metavar="both|objects|features|none|shuffle",
-            rich_help_panel=DETECTION,
-            help="Which memories are used: of objects (an LSTM for each track) and of features (the detector's "
-            "recurrent state), one of them, none (every frame for itself), or both over frames in random order. carry "
-            "is both, reset is none.",
-        ),
-    ] = "carry",
-    compare: Annotated[
-        tuple[str, str] | None,
-        typer.Option(
-            metavar="A B",
-            rich_help_panel=HOW,
-            help="Two models side by side, each MODEL[:MEMORY][:PRECISION], such as street:carry street:reset.",
-        ),
-    ] = None,
-    degrade: Annotated[
-        str | None,
-        typer.Option(
-            metavar="occlusion|blur|noise|dark|drop",
-            rich_help_panel=HOW,
-            help="Evaluate on frames that are disturbed in this way for some seconds at a time.",
-        ),
-    ] = None,
-    latency_ms: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MS|measured",
-            rich_help_panel=HOW,
-            help="Also streaming AP: each frame takes this time, and late results count as wrong.",
-        ),
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(metavar="A,B", rich_help_panel=HOW, help="Only these classes. Default: all.")
-    ] = None,
-    track: Annotated[
-        bool,
-        typer.Option(
-            "--track/--no-track",
-            rich_help_panel=HOW,
-            help="Follow objects, for HOTA and IDF1; without it there is no object memory.",
-        ),
-    ] = True,
-    imgsz: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|HxW",
-            rich_help_panel=DETECTION,
-            help="Size of the picture that the detector gets, in pixels: the longer side, or height and width. "
-            "Default: that of the model.",
-        ),
-    ] = None,
+    memory: Memory = "carry",
+    compare: Compare = None,
+    degrade: Degrade = None,
+    latency_ms: LatencyMs = None,
+    classes: Classes = None,
+    track: Track = True,
+    imgsz: Imgsz = None,
     device: Device = "auto",
-    json_path: Annotated[
-        Path | None, typer.Option("--json", metavar="PATH", rich_help_panel=OUTPUT, help="Write the figures as JSON.")
-    ] = None,
+    json_path: JsonPath = None,
     overwrite: Overwrite = False,
     verbose: Verbose = False,
     quiet: Quiet = False,

@@ -8,51 +8,46 @@ import typer
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.loading import collector_at_rest
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import DETECTION, INPUT, OUTPUT, Device, LogFormat, Overwrite, Progress, Quiet, Verbose
+from streamdet.cli.options import (
+    DETECTION,
+    INPUT,
+    OUTPUT,
+    Device,
+    LogFormat,
+    Overwrite,
+    Progress,
+    Quiet,
+    Verbose,
+    option,
+)
 from streamdet.errors import ConfigError
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A video, or a folder of pictures.")]
+Output = Annotated[
+    Path | None,
+    option(OUTPUT, "PATH.html", "The page. Default: <stem>.explained.html in the current folder.", "--output", "-o"),
+]
+Start = Annotated[float | None, option(INPUT, "S", "Start at this time, in seconds.", min=0)]
+End = Annotated[float | None, option(INPUT, "S", "End at this time, in seconds.", min=0)]
+MaxFrames = Annotated[int, option(INPUT, "N", "Look at so many frames at most.", min=1, max=5000)]
+Model = Annotated[str, option(DETECTION, "NAME|PATH", "The name of a model, or a model file.")]
+Conf = Annotated[float, option(DETECTION, "0..1", "Lowest score of a box.", min=0, max=1)]
+Imgsz = Annotated[str | None, option(DETECTION, "N|HxW", "Size of the picture that the detector gets.")]
+Last = Annotated[int, option(DETECTION, "N", "How many frames a box is traced back.", min=2, max=64)]
+Boxes = Annotated[int, option(DETECTION, "N", "How many boxes are traced back.", min=0, max=50)]
 
 
 def explain(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video, or a folder of pictures.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH.html",
-            rich_help_panel=OUTPUT,
-            help="The page. Default: <stem>.explained.html in the current folder.",
-        ),
-    ] = None,
-    start: Annotated[
-        float | None, typer.Option(metavar="S", min=0, rich_help_panel=INPUT, help="Start at this time, in seconds.")
-    ] = None,
-    end: Annotated[
-        float | None, typer.Option(metavar="S", min=0, rich_help_panel=INPUT, help="End at this time, in seconds.")
-    ] = None,
-    max_frames: Annotated[
-        int, typer.Option(metavar="N", min=1, max=5000, rich_help_panel=INPUT, help="Look at so many frames at most.")
-    ] = 250,
-    model: Annotated[
-        str,
-        typer.Option(metavar="NAME|PATH", rich_help_panel=DETECTION, help="The name of a model, or a model file."),
-    ] = "street",
-    conf: Annotated[
-        float, typer.Option(metavar="0..1", min=0, max=1, rich_help_panel=DETECTION, help="Lowest score of a box.")
-    ] = 0.25,
-    imgsz: Annotated[
-        str | None,
-        typer.Option(metavar="N|HxW", rich_help_panel=DETECTION, help="Size of the picture that the detector gets."),
-    ] = None,
-    last: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=2, max=64, rich_help_panel=DETECTION, help="How many frames a box is traced back."
-        ),
-    ] = 8,
-    boxes: Annotated[
-        int, typer.Option(metavar="N", min=0, max=50, rich_help_panel=DETECTION, help="How many boxes are traced back.")
-    ] = 3,
+    source: Source,
+    output: Output = None,
+    start: Start = None,
+    end: End = None,
+    max_frames: MaxFrames = 250,
+    model: Model = "street",
+    conf: Conf = 0.25,
+    imgsz: Imgsz = None,
+    last: Last = 8,
+    boxes: Boxes = 3,
     device: Device = "auto",
     overwrite: Overwrite = False,
     progress: Progress = None,

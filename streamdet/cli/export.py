@@ -4,11 +4,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import OUTPUT, Overwrite, Quiet, Verbose
+from streamdet.cli.options import OUTPUT, Overwrite, Quiet, Verbose, option
 from streamdet.errors import ConfigError, SinkError
 from streamdet.runtimes.devices import require_torch
 
@@ -21,46 +19,40 @@ _MODEL_ENDING = ".safetensors"
 _ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
 _MOST = 64
 
+Output = Annotated[
+    Path | None,
+    option(
+        OUTPUT,
+        "PATH",
+        "The file. Default: <model>.onnx, .xml or -int8.safetensors in the current folder.",
+        "--output",
+        "-o",
+    ),
+]
+Model = Annotated[str, option(None, "NAME|PATH", "The name of a model, or a model file.")]
+Form = Annotated[str | None, option(OUTPUT, "onnx|openvino", "Format of the graph. Default: onnx.", "--format")]
+Int8 = Annotated[
+    list[Path] | None,
+    option(None, "CLIP", "Calibrate for int8 on this video; may be repeated. Without --format: write a model file."),
+]
+Imgsz = Annotated[
+    str | None,
+    option(
+        GRAPH, "HxW", "Size of the picture, multiples of 32. Default: 16:9 at the size of the model; street: 192x320."
+    ),
+]
+Frames = Annotated[int, option(GRAPH, "T", "Frames of a stream in one step.", min=1, max=_MOST)]
+Batch = Annotated[str, option(GRAPH, "N|any", "Streams side by side in one step.")]
+
 
 def export(
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            rich_help_panel=OUTPUT,
-            help="The file. Default: <model>.onnx, .xml or -int8.safetensors in the current folder.",
-        ),
-    ] = None,
-    model: Annotated[str, typer.Option(metavar="NAME|PATH", help="The name of a model, or a model file.")] = "street",
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format", metavar="onnx|openvino", rich_help_panel=OUTPUT, help="Format of the graph. Default: onnx."
-        ),
-    ] = None,
-    int8: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="CLIP",
-            help="Calibrate for int8 on this video; may be repeated. Without --format: write a model file.",
-        ),
-    ] = None,
-    imgsz: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HxW",
-            rich_help_panel=GRAPH,
-            help="Size of the picture, multiples of 32. Default: 16:9 at the size of the model; street: 192x320.",
-        ),
-    ] = None,
-    frames: Annotated[
-        int, typer.Option(metavar="T", min=1, max=_MOST, rich_help_panel=GRAPH, help="Frames of a stream in one step.")
-    ] = 1,
-    batch: Annotated[
-        str, typer.Option(metavar="N|any", rich_help_panel=GRAPH, help="Streams side by side in one step.")
-    ] = "1",
+    output: Output = None,
+    model: Model = "street",
+    form: Form = None,
+    int8: Int8 = None,
+    imgsz: Imgsz = None,
+    frames: Frames = 1,
+    batch: Batch = "1",
     overwrite: Overwrite = False,
     verbose: Verbose = False,
     quiet: Quiet = False,

@@ -85,7 +85,7 @@ def run_split_job(config: PipelineConfig, split: str, address: str | None, input
         extra={"fields": summary.to_dict()},
     )
     log.info(
-        "at %d cuts the parts agree in %d of %d boxes (IoU 0.9), with %d more: so far from a run in one piece",
+        "cuts: %d; where the parts overlap, %d of %d boxes agree (IoU 0.9) and %d are extra",
         *(found.cuts, found.agreeing, found.boxes, found.extra),
     )
     if config.report is not None:

@@ -9,7 +9,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE, FAILED
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import DETECTION, OUTPUT, Device, LogFormat, Overwrite, Progress, Quiet, Verbose
+from streamdet.cli.options import DETECTION, OUTPUT, Device, LogFormat, Overwrite, Progress, Quiet, Verbose, option
 from streamdet.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
@@ -22,91 +22,88 @@ if TYPE_CHECKING:
 LABELS = "Labels"
 _NONE = "-"  # where an option is said for each model, and one needs none
 
+Videos = Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Video files, folders or globs of them.")]
+Output = Annotated[Path, option(OUTPUT, "PATH", "The file of labels.", "--output", "-o")]
+FileFormat = Annotated[
+    str | None,
+    option(
+        OUTPUT,
+        "coco-vid|cvat|label-studio",
+        "Format of the labels. Default: by the ending, COCO-VID for .json, CVAT for video for .xml.",
+        "--format",
+    ),
+]
+Model = Annotated[
+    list[str] | None,
+    option(
+        DETECTION, "NAME|PATH", "A detector: name or file. Several are fused: give the option again. Default: street."
+    ),
+]
+Weight = Annotated[
+    list[float] | None,
+    option(
+        DETECTION,
+        "W",
+        "Of each model, in their order: how much its boxes and scores count; 0: it only names what others find. "
+        "Default: 1.",
+        min=0,
+    ),
+]
+Imgsz = Annotated[
+    list[str] | None,
+    option(
+        DETECTION,
+        "N|HxW",
+        "Size of the picture that the detectors get, pixels: once for all models, or for each in their order. "
+        "Default: that of the model.",
+    ),
+]
+Layout = Annotated[
+    list[str] | None,
+    option(
+        DETECTION,
+        "NAME,WORD,...",
+        "Layout of an .onnx file that does not tell, as for run: for each model in their order, - for none.",
+    ),
+]
+ClassNames = Annotated[
+    list[str] | None,
+    option(
+        DETECTION,
+        "A,B|FILE.txt",
+        "Class names of an .onnx file that does not tell: for each model in their order, - for none.",
+    ),
+]
+Classes = Annotated[str | None, option(LABELS, "A,B", "Label only these classes. Default: all.")]
+Sure = Annotated[float, option(LABELS, "S", "Score from which on a track is labelled.", min=0, max=1)]
+Ignored = Annotated[float, option(LABELS, "S", "Score from which on what is not sure is ignored.", min=0, max=1)]
+KeepBoxes = Annotated[
+    bool,
+    option(
+        OUTPUT,
+        None,
+        "Keep the folder <output>.boxes with what the detectors found: --resume labels anew from it.",
+        "--keep-boxes",
+    ),
+]
+Resume = Annotated[bool, option(OUTPUT, None, "Continue a run that was stopped.", "--resume")]
+
 
 def label(
-    videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Video files, folders or globs of them.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="PATH", rich_help_panel=OUTPUT, help="The file of labels.")
-    ] = Path("labels.json"),
-    file_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="coco-vid|cvat|label-studio",
-            rich_help_panel=OUTPUT,
-            help="Format of the labels. Default: by the ending, COCO-VID for .json, CVAT for video for .xml.",
-        ),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|PATH",
-            rich_help_panel=DETECTION,
-            help="A detector: name or file. Several are fused: give the option again. Default: street.",
-        ),
-    ] = None,
-    weight: Annotated[
-        list[float] | None,
-        typer.Option(
-            metavar="W",
-            min=0,
-            rich_help_panel=DETECTION,
-            help="Of each model, in their order: how much its boxes and scores count; 0: it only names what others "
-            "find. Default: 1.",
-        ),
-    ] = None,
-    imgsz: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="N|HxW",
-            rich_help_panel=DETECTION,
-            help="Size of the picture that the detectors get, pixels: once for all models, or for each in their order. "
-            "Default: that of the model.",
-        ),
-    ] = None,
-    layout: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME,WORD,...",
-            rich_help_panel=DETECTION,
-            help="Layout of an .onnx file that does not tell, as for run: for each model in their order, - for none.",
-        ),
-    ] = None,
-    class_names: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="A,B|FILE.txt",
-            rich_help_panel=DETECTION,
-            help="Class names of an .onnx file that does not tell: for each model in their order, - for none.",
-        ),
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(metavar="A,B", rich_help_panel=LABELS, help="Label only these classes. Default: all.")
-    ] = None,
-    sure: Annotated[
-        float,
-        typer.Option(
-            metavar="S", min=0, max=1, rich_help_panel=LABELS, help="Score from which on a track is labelled."
-        ),
-    ] = 0.3,
-    ignored: Annotated[
-        float,
-        typer.Option(
-            metavar="S", min=0, max=1, rich_help_panel=LABELS, help="Score from which on what is not sure is ignored."
-        ),
-    ] = 0.1,
+    videos: Videos,
+    output: Output = Path("labels.json"),
+    file_format: FileFormat = None,
+    model: Model = None,
+    weight: Weight = None,
+    imgsz: Imgsz = None,
+    layout: Layout = None,
+    class_names: ClassNames = None,
+    classes: Classes = None,
+    sure: Sure = 0.3,
+    ignored: Ignored = 0.1,
     device: Device = "auto",
-    keep_boxes: Annotated[
-        bool,
-        typer.Option(
-            "--keep-boxes",
-            rich_help_panel=OUTPUT,
-            help="Keep the folder <output>.boxes with what the detectors found: --resume labels anew from it.",
-        ),
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", rich_help_panel=OUTPUT, help="Continue a run that was stopped.")
-    ] = False,
+    keep_boxes: KeepBoxes = False,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     progress: Progress = None,
     log_format: LogFormat = "text",

@@ -1,6 +1,6 @@
 """Options that several commands have, and those of an encoder."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,104 +11,91 @@ DETECTION = "Detection and tracking"
 EXECUTION = "Execution"
 MESSAGES = "Messages and help"
 
-Device = Annotated[
-    str,
-    typer.Option(metavar="auto|cpu|cuda|cuda:N", rich_help_panel=EXECUTION, help="Where the detector runs."),
-]
+
+def option(panel: str | None, metavar: str | None, text: str, *names: str, **rules: Any) -> Any:
+    """An option of a command.
+
+    Args:
+        panel: its group in --help; None: Options.
+        metavar: what stands for its value; None for a flag.
+        text: its help.
+        names: where they do not follow from the name of the parameter.
+        rules: what else typer.Option takes, such as min and max.
+    """
+    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, help=text, **rules)
+
+
+Device = Annotated[str, option(EXECUTION, "auto|cpu|cuda|cuda:N", "Where the detector runs.")]
 Layout = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME,WORD,...",
-        rich_help_panel=DETECTION,
-        help="Of an .onnx file that does not tell: the layout of its outputs, such as yolox, and of its images rgb or "
-        "bgr, 0-1, 0-255 or imagenet, pad, square or stretch. Default: as the file tells.",
+    option(
+        DETECTION,
+        "NAME,WORD,...",
+        "Of an .onnx file that does not tell: the layout of its outputs, such as yolox, and of its images rgb or bgr, "
+        "0-1, 0-255 or imagenet, pad, square or stretch. Default: as the file tells.",
     ),
 ]
 ClassNames = Annotated[
     str | None,
-    typer.Option(
-        metavar="A,B|FILE.txt",
-        rich_help_panel=DETECTION,
-        help="Names of the classes of an .onnx file that does not tell, in its order: several of one name are one "
-        "class, - is none. Default: as the file tells.",
+    option(
+        DETECTION,
+        "A,B|FILE.txt",
+        "Names of the classes of an .onnx file that does not tell, in its order: several of one name are one class, - "
+        "is none. Default: as the file tells.",
     ),
 ]
-Split = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", rich_help_panel=INPUT, help="The part of a labelled set that has several parts."),
-]
+Split = Annotated[str | None, option(INPUT, "NAME", "The part of a labelled set that has several parts.")]
 Stills = Annotated[
     bool | None,
-    typer.Option(
+    option(
+        INPUT,
+        None,
+        "Labelled pictures are stills, or numbered ones are frames of a video. Default: their names tell.",
         "--stills/--no-stills",
-        rich_help_panel=INPUT,
-        help="Labelled pictures are stills, or numbered ones are frames of a video. Default: their names tell.",
     ),
 ]
 Fps = Annotated[
     float | None,
-    typer.Option(
-        metavar="N",
+    option(
+        INPUT,
+        "N",
+        "Numbers a second of labelled pictures that are frames of a video. Default: 25.",
         min=0.001,
         max=1000,
-        rich_help_panel=INPUT,
-        help="Numbers a second of labelled pictures that are frames of a video. Default: 25.",
     ),
 ]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel=OUTPUT, help="Replace output files that exist.")
-]
+Overwrite = Annotated[bool, option(OUTPUT, None, "Replace output files that exist.", "--overwrite")]
 Progress = Annotated[
     bool | None,
-    typer.Option(
+    option(
+        MESSAGES,
+        None,
+        "Show progress. Default: a bar on a terminal, a line a minute elsewhere.",
         "--progress/--no-progress",
-        rich_help_panel=MESSAGES,
-        help="Show progress. Default: a bar on a terminal, a line a minute elsewhere.",
     ),
 ]
-LogFormat = Annotated[
-    str, typer.Option(metavar="text|json", rich_help_panel=MESSAGES, help="Format of the messages on standard error.")
-]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", rich_help_panel=MESSAGES, help="Show details and tracebacks.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=MESSAGES, help="Show only warnings and errors.")]
+LogFormat = Annotated[str, option(MESSAGES, "text|json", "Format of the messages on standard error.")]
+Verbose = Annotated[bool, option(MESSAGES, None, "Show details and tracebacks.", "--verbose", "-v")]
+Quiet = Annotated[bool, option(MESSAGES, None, "Show only warnings and errors.", "--quiet", "-q")]
 Segment = Annotated[
     str | None,
-    typer.Option(
-        metavar="90s|10m|1h",
-        rich_help_panel=OUTPUT,
-        help="Start a new video file at this interval, named after its start time. Default: one file.",
+    option(
+        OUTPUT, "90s|10m|1h", "Start a new video file at this interval, named after its start time. Default: one file."
     ),
 ]
 Encode = Annotated[
     str | None,
-    typer.Option(
-        metavar="all|changed",
-        rich_help_panel=OUTPUT,
-        help="changed: copy the groups of pictures that nothing was drawn on, bit for bit, and encode the others "
-        "with the codec of the source. Default: {encode.pictures}.",
+    option(
+        OUTPUT,
+        "all|changed",
+        "changed: copy the groups of pictures that nothing was drawn on, bit for bit, and encode the others with the "
+        "codec of the source. Default: {encode.pictures}.",
     ),
 ]
-Codec = Annotated[
-    str | None,
-    typer.Option(metavar="h264|hevc|av1", rich_help_panel=OUTPUT, help="Video codec. Default: {encode.codec}."),
-]
-Crf = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N", rich_help_panel=OUTPUT, help="Video quality, lower is better. Default: that of the codec."
-    ),
-]
+Codec = Annotated[str | None, option(OUTPUT, "h264|hevc|av1", "Video codec. Default: {encode.codec}.")]
+Crf = Annotated[int | None, option(OUTPUT, "N", "Video quality, lower is better. Default: that of the codec.")]
 Preset = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=OUTPUT,
-        help="Speed of the encoder, such as veryfast. Default: that of the codec.",
-    ),
+    option(OUTPUT, "NAME", "Speed of the encoder, such as veryfast. Default: that of the codec."),
 ]
-Audio = Annotated[
-    str | None,
-    typer.Option(metavar="copy|drop", rich_help_panel=OUTPUT, help="Audio tracks. Default: {encode.audio}."),
-]
+Audio = Annotated[str | None, option(OUTPUT, "copy|drop", "Audio tracks. Default: {encode.audio}.")]

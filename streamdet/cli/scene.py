@@ -4,11 +4,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
-import typer
-
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import OUTPUT, LogFormat, Overwrite, Progress, Quiet, Verbose
+from streamdet.cli.options import OUTPUT, LogFormat, Overwrite, Progress, Quiet, Verbose, option
 from streamdet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,35 +16,36 @@ if TYPE_CHECKING:
 
 SCENE = "Scene"
 
+Output = Annotated[Path, option(OUTPUT, "PATH", "The video.", "--output", "-o")]
+Labels = Annotated[
+    Path | None,
+    option(OUTPUT, "PATH", "The labels (COCO-VID). Default: <stem>.labels.json beside the video."),
+]
+Seed = Annotated[int, option(SCENE, "N", "Each seed gives another street.")]
+Seconds = Annotated[float, option(SCENE, "S", "Duration in seconds.")]
+Fps = Annotated[str, option(SCENE, "N|N/M", "Frames per second, such as 30000/1001.")]
+Width = Annotated[int, option(SCENE, "N", "Width in pixels.")]
+Height = Annotated[int, option(SCENE, "N", "Height in pixels.")]
+Event = Annotated[
+    str | None,
+    option(
+        SCENE,
+        "NAME",
+        "Show one event on an empty street: car_turns_in, car_backs_out, person_then_car or car_then_person. Default: "
+        "everyday traffic.",
+    ),
+]
+
 
 def scene(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="PATH", rich_help_panel=OUTPUT, help="The video.")
-    ] = Path("street.mp4"),
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            rich_help_panel=OUTPUT,
-            help="The labels (COCO-VID). Default: <stem>.labels.json beside the video.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", rich_help_panel=SCENE, help="Each seed gives another street.")] = 0,
-    seconds: Annotated[float, typer.Option(metavar="S", rich_help_panel=SCENE, help="Duration in seconds.")] = 10.0,
-    fps: Annotated[
-        str, typer.Option(metavar="N|N/M", rich_help_panel=SCENE, help="Frames per second, such as 30000/1001.")
-    ] = "25",
-    width: Annotated[int, typer.Option(metavar="N", rich_help_panel=SCENE, help="Width in pixels.")] = 1280,
-    height: Annotated[int, typer.Option(metavar="N", rich_help_panel=SCENE, help="Height in pixels.")] = 720,
-    event: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=SCENE,
-            help="Show one event on an empty street: car_turns_in, car_backs_out, person_then_car or car_then_person. "
-            "Default: everyday traffic.",
-        ),
-    ] = None,
+    output: Output = Path("street.mp4"),
+    labels: Labels = None,
+    seed: Seed = 0,
+    seconds: Seconds = 10.0,
+    fps: Fps = "25",
+    width: Width = 1280,
+    height: Height = 720,
+    event: Event = None,
     overwrite: Overwrite = False,
     progress: Progress = None,
     log_format: LogFormat = "text",

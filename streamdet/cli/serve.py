@@ -12,7 +12,7 @@ import typer
 from streamdet.cli.exit_status import DONE, FAILED
 from streamdet.cli.loading import collector_at_rest
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import INPUT, LogFormat, Quiet, Verbose
+from streamdet.cli.options import INPUT, LogFormat, Quiet, Verbose, option
 from streamdet.cli.server_options import (
     NEEDED,
     SERVER,
@@ -34,30 +34,29 @@ if TYPE_CHECKING:
     from streamdet.jobs.plan import SourceJob
     from streamdet.server.run import Address
 
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="JOB.yaml|SOURCE", help="The file of a job, or cameras and streams as for run."),
+]
+Demo = Annotated[bool, option(INPUT, None, "Show a synthetic street as a camera.", "--demo")]
+Settings = Annotated[
+    list[str] | None,
+    option(INPUT, "KEY=VALUE", "Set one value of the job; may be repeated.", "--set"),
+]
+OpenMetrics = Annotated[bool, option(SERVER, None, "/metrics needs no token.", "--open-metrics")]
+
 
 def serve(
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="JOB.yaml|SOURCE", help="The file of a job, or cameras and streams as for run."),
-    ] = None,
-    demo: Annotated[
-        bool, typer.Option("--demo", rich_help_panel=INPUT, help="Show a synthetic street as a camera.")
-    ] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", rich_help_panel=INPUT, help="Set one value of the job; may be repeated."
-        ),
-    ] = None,
+    sources: Sources = None,
+    demo: Demo = False,
+    settings: Settings = None,
     host: Host = "127.0.0.1",
     port: Port = 8765,
     token: Token = None,
     allow_host: AllowHost = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
-    open_metrics: Annotated[
-        bool, typer.Option("--open-metrics", rich_help_panel=SERVER, help="/metrics needs no token.")
-    ] = False,
+    open_metrics: OpenMetrics = False,
     data: DataFolder = Path("streamdet-data"),
     log_format: LogFormat = "text",
     verbose: Verbose = False,

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from streamdet.cli.options import option
 from streamdet.errors import ConfigError
 
 SERVER = "Server"
@@ -12,41 +11,30 @@ NEEDED = ("fastapi", "uvicorn", "websockets", "prometheus_client")
 
 Host = Annotated[
     str,
-    typer.Option(
-        metavar="ADDRESS",
-        rich_help_panel=SERVER,
-        help="Listen at this address. 0.0.0.0 is all of this machine, and needs a token of your own.",
-    ),
+    option(SERVER, "ADDRESS", "Listen at this address. 0.0.0.0 is all of this machine, and needs a token of your own."),
 ]
-Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, rich_help_panel=SERVER, help="Its port.")]
+Port = Annotated[int, option(SERVER, "N", "Its port.", min=0, max=65535)]
 Token = Annotated[
     str | None,
-    typer.Option(
-        metavar="TEXT",
+    option(
+        SERVER,
+        "TEXT",
+        "What has to be known to be let in; better in the variable STREAMDET_TOKEN. Default: one is made and kept in "
+        "the folder of --data.",
         envvar="STREAMDET_TOKEN",
-        rich_help_panel=SERVER,
-        help="What has to be known to be let in; better in the variable STREAMDET_TOKEN. Default: one is made and "
-        "kept in the folder of --data.",
     ),
 ]
 AllowHost = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel=SERVER,
-        help="A name by which browsers address this server, besides IP addresses and localhost; may be repeated.",
+    option(
+        SERVER,
+        "NAME",
+        "A name by which browsers address this server, besides IP addresses and localhost; may be repeated.",
     ),
 ]
-TlsCert = Annotated[
-    Path | None, typer.Option(metavar="FILE", rich_help_panel=SERVER, help="Speak TLS, with this certificate.")
-]
-TlsKey = Annotated[
-    Path | None, typer.Option(metavar="FILE", rich_help_panel=SERVER, help="The key of the certificate.")
-]
-DataFolder = Annotated[
-    Path,
-    typer.Option(metavar="DIR", rich_help_panel=SERVER, help="Folder of the events, their clips and of the token."),
-]
+TlsCert = Annotated[Path | None, option(SERVER, "FILE", "Speak TLS, with this certificate.")]
+TlsKey = Annotated[Path | None, option(SERVER, "FILE", "The key of the certificate.")]
+DataFolder = Annotated[Path, option(SERVER, "DIR", "Folder of the events, their clips and of the token.")]
 
 
 def check_address(host: str, token: str | None, tls_cert: Path | None, tls_key: Path | None) -> None:

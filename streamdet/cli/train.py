@@ -12,7 +12,7 @@ import typer
 
 from streamdet.cli.exit_status import DONE
 from streamdet.cli.messages import log, start_messages
-from streamdet.cli.options import OUTPUT, Device, LogFormat, Progress, Quiet, Verbose
+from streamdet.cli.options import OUTPUT, Device, LogFormat, Progress, Quiet, Verbose, option
 from streamdet.errors import ConfigError
 from streamdet.runtimes.devices import require_torch
 
@@ -28,43 +28,39 @@ if TYPE_CHECKING:
 
 _EXTRAS = {"faster_coco_eval": "faster-coco-eval", "tensorboard": "tensorboard"}
 
+Recipe = Annotated[
+    Path,
+    typer.Argument(
+        metavar="NAME|CONFIG.yaml|data.yaml",
+        help="The recipe: finetune or street in the package, or your own; or a YOLO data.yaml, to fine-tune street on.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    option(None, "KEY=VALUE", "Set one value of the recipe, such as steps=50; may be repeated.", "--set"),
+]
+Output = Annotated[
+    Path | None,
+    option(OUTPUT, "DIR", "The folder of the run. Default: runs/<name of the model>.", "--output", "-o"),
+]
+Resume = Annotated[bool, option(OUTPUT, None, "Continue the run in that folder.", "--resume")]
+Task = Annotated[
+    str,
+    option(
+        None,
+        "detector|object-memory|classify",
+        "What is trained: a detector; the memory of objects behind one (the recipe object_memory); or a classifier of "
+        "clips (the recipe classify).",
+    ),
+]
+
 
 def train(
-    recipe: Annotated[
-        Path,
-        typer.Argument(
-            metavar="NAME|CONFIG.yaml|data.yaml",
-            help="The recipe: finetune or street in the package, or your own; or a YOLO data.yaml, to fine-tune "
-            "street on.",
-        ),
-    ],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Set one value of the recipe, such as steps=50; may be repeated."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            rich_help_panel=OUTPUT,
-            help="The folder of the run. Default: runs/<name of the model>.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", rich_help_panel=OUTPUT, help="Continue the run in that folder.")
-    ] = False,
-    task: Annotated[
-        str,
-        typer.Option(
-            metavar="detector|object-memory|classify",
-            help="What is trained: a detector; the memory of objects behind one (the recipe object_memory); or a "
-            "classifier of clips (the recipe classify).",
-        ),
-    ] = "detector",
+    recipe: Recipe,
+    settings: Settings = None,
+    output: Output = None,
+    resume: Resume = False,
+    task: Task = "detector",
     device: Device = "auto",
     progress: Progress = None,
     log_format: LogFormat = "text",

@@ -25,7 +25,7 @@ from streamdet.models.recurrent.checkpoint import save_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 
-FRAMES, CHECKPOINT_FRAMES = 400, 40
+FRAMES, CHECKPOINT_FRAMES = 250, 25
 PROGRAM = f"""
 import sys
 from streamdet.jobs.resume import journals
@@ -101,14 +101,14 @@ def change_journal(folder, **entries):
     path.write_text(json.dumps(noted))
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 4))])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.soak)])
 def test_what_was_killed_ends_as_if_nothing_had_happened(start, streamdet, job, here, seed):
     rng = random.Random(seed)
     assert streamdet(*job("a", "--detections", "a.jsonl")).status == 0
     command, begins_at = job("b", "--detections", "b.jsonl", "--report", "b.json"), [0]
     for number in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM):
         process = start(*command, *(["--resume"] if begins_at[1:] else []))
-        goal = begins_at[-1] + rng.randrange(1, 100)
+        goal = begins_at[-1] + rng.randrange(1, 60)
         wait_while(process, lambda goal=goal: frames_noted(here / "b.jsonl") <= goal)
         process.send_signal(number)
         process.wait(timeout=120)
@@ -325,7 +325,7 @@ def test_a_full_disk_costs_nothing_but_time(start, streamdet, job, here):
 
     command = job("b", "--no-video", "--detections", "b.jsonl")
     command = tuple(part for part in command if part not in ("-o", "b.mp4"))
-    limit = 300_000
+    limit = 180_000
     process = start(*command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1, stderr

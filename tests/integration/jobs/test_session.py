@@ -17,6 +17,7 @@ from streamdet.jobs.assemble import looks_of
 from streamdet.jobs.config import load_job
 from streamdet.jobs.events import JobFinished, SourceComplete, SourceJoined, SourceLeft, SourceResumed
 from streamdet.jobs.plan import plan
+from streamdet.jobs.resume import journals
 from streamdet.jobs.session import Session, run_source
 from streamdet.result import Result
 from streamdet.runtimes.torch import TorchDetector
@@ -26,7 +27,12 @@ from tests.integration.media.conftest import write_clip
 ALL = "stages=[decode, batch, detect, track, annotate, encode, record]"
 TO_FOLDER = (ALL, "encode.path=out/", "record.path=out/")
 B_FRAMES = {"x264-params": "keyint=12:scenecut=0:bframes=3:b-adapt=0"}
-LONG = 600  # frames: two checkpoints
+LONG, CHECKPOINT_FRAMES = 240, 80  # frames
+
+
+@pytest.fixture(autouse=True)
+def frequent_checkpoints(monkeypatch):
+    monkeypatch.setattr(journals, "CHECKPOINT_FRAMES", CHECKPOINT_FRAMES)
 
 
 def files(folder="out"):
@@ -88,7 +94,7 @@ def test_an_interrupted_job_is_continued_and_a_complete_one_left_alone(make_clip
         plan_job(sources, *settings)
     events = []
     outcome = Session(plan_job(sources, *settings, "resume=true"), detector, [events.append]).wait()
-    assert events[:2] == [SourceComplete("a"), SourceResumed("b", 480)]
+    assert events[:2] == [SourceComplete("a"), SourceResumed("b", 160)]
     assert (outcome.failures, outcome.resumable) == ((), False)
     assert [source.frames for source in outcome.tally.sources.values()] == [9, LONG]
     assert {path.name for path in outcome.written} == set(files("out"))
@@ -107,7 +113,7 @@ def test_a_journal_knows_its_own_source_alone(make_clip, detector, plan_job):
     events = []
     b_job, a_job = plan_job([b, a], *TO_FOLDER, "resume=true")
     assert not run_source(a_job, detector, [events.append]).failures
-    assert events[0] == SourceResumed("a", 480)
+    assert events[0] == SourceResumed("a", 160)
     assert not run_source(b_job, detector).failures
     assert sorted(files()) == ["a.annotated.mp4", "a.jsonl", "b.annotated.mp4", "b.jsonl"]
 
@@ -172,6 +178,7 @@ PROGRAM = """
 import pickle, sys
 from streamdet.jobs.config import load_job
 from streamdet.jobs.plan import plan
+from streamdet.jobs.resume import journals
 from streamdet.jobs.session import Session, load_detector
 jobs = plan(load_job(None, ["sources=[a.mp4]", "record.path=a.jsonl", sys.argv[1]]))
 outcome = Session(pickle.loads(pickle.dumps(jobs)), load_detector(jobs)).wait()

@@ -176,20 +176,20 @@ def test_what_was_not_delivered_is_delivered_after_a_restart(run_stage, happen, 
     assert all("picture" in line for line in received)
 
 
-def test_of_ten_thousand_none_is_lost_though_the_receiver_fails_and_the_run_is_started_again(tmp_path):
+def test_of_thousands_none_is_lost_though_the_receiver_fails_and_the_run_is_started_again(tmp_path):
     path, receivers = tmp_path / "alerts.sqlite", {}
     with webhook([500, 204, 503] * 3) as (address, received):
         for part in range(4):
             receivers = {address: (lambda: open_transport(address), Delivery(address, "events"))}
             outbox = Outbox(path, receivers, close_timeout_s=0.2)
-            for number in range(2_500):
-                outbox.put(address, json.dumps({"number": 2_500 * part + number}).encode())
+            for number in range(500):
+                outbox.put(address, json.dumps({"number": 500 * part + number}).encode())
             outbox.close()
         outbox = Outbox(path, receivers)
         wait_until(lambda: outbox.waiting == 0)
         outbox.close()
-    assert sorted({line["number"] for line in received}) == list(range(10_000))
-    assert len(received) <= 10_004, "one may come twice at each end"
+    assert sorted({line["number"] for line in received}) == list(range(2_000))
+    assert len(received) <= 2_004, "one may come twice at each end"
 
 
 def test_while_the_disk_is_full_alerts_are_kept_in_memory(tmp_path):

@@ -78,9 +78,6 @@ def test_hidden_objects_are_found_by_memory_alone():
     model.set_alpha(0.0)
     without = found_in(model, judged)
     assert without[:, hidden].sum() <= 4
-    print(
-        with_memory[:, ~hidden].sum(), with_memory[:, hidden].sum(), without[:, ~hidden].sum(), without[:, hidden].sum()
-    )
 
 
 def test_frames_without_labels_are_left_out_of_the_loss():

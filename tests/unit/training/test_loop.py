@@ -207,11 +207,11 @@ def test_first_run_has_nothing_to_resume(trainer, tmp_path):
     assert not trainer().resume(tmp_path)
 
 
-def test_a_hundred_steps_learn_the_block(footages, tmp_path):
+def test_some_steps_learn_the_block(footages, tmp_path):
     """The loss of a model that starts from nothing falls by a quarter and more."""
     easy = {"occluders": 0.0, "spells": 0.0}
     recipe = RECIPE | {
-        "phases": [RECIPE["phases"][0] | {"steps": 100, "lanes": 6, "learning_rate": 5e-3, "augment": easy}]
+        "phases": [RECIPE["phases"][0] | {"steps": 60, "lanes": 4, "learning_rate": 5e-3, "augment": easy}]
     }
     config = TrainingConfig.model_validate(recipe)
     torch.manual_seed(0)
