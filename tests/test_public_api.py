@@ -1,6 +1,5 @@
 """What `import streamdet` offers: every name is there, and nothing heavy is loaded before it is used."""
 
-import os
 import re
 import subprocess
 import sys

@@ -15,8 +15,8 @@ Sources = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="SOURCE",
-        help="Files, folders or globs of images or videos ('in/**/*.mp4' searches folders in folders); rtsp, rtmp, srt, "
-        "udp or http(s) addresses; the number of a camera; - for standard input; or @list.txt.",
+        help="Files, folders or globs of images or videos ('in/**/*.mp4' searches folders in folders); rtsp, rtmp, "
+        "srt, udp or http(s) addresses; the number of a camera; - for standard input; or @list.txt.",
     ),
 ]
 Start = Annotated[str | None, option(INPUT, "S|H:M:S", "Start at this time: 90, 1:30 or 00:01:30. Default: 0.")]

@@ -15,7 +15,7 @@ from streamdet.media.locations import expand_sources
 from streamdet.media.timeline import Part
 
 # How long a busy machine may take for what takes a second.
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 # Cameras that fail by the second are tried again by the tenth of a second.
 QUICK = {"first_retry_s": 0.05, "max_retry_s": 0.3, "refused_retry_s": 0.3}
