@@ -193,9 +193,9 @@ def annotate_clip(config: "PipelineConfig", spec: "SourceSpec", detector: "Detec
 
 def _pace(work: Callable[[], int]) -> Pace:
     """How fast some work goes that says how many frames it was."""
-    begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
+    started_s, started_cpu_s = time.perf_counter(), time.process_time()
     frames = work()
-    cpu_s, wall_s = time.process_time() - begun_cpu_s, time.perf_counter() - begun_s
+    cpu_s, wall_s = time.process_time() - started_cpu_s, time.perf_counter() - started_s
     return Pace(frames / wall_s, 1000 * cpu_s / frames)
 
 

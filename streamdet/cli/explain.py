@@ -29,12 +29,12 @@ Output = Annotated[
 ]
 Start = Annotated[float | None, option(INPUT, "S", "Start at this time, in seconds.", min=0)]
 End = Annotated[float | None, option(INPUT, "S", "End at this time, in seconds.", min=0)]
-MaxFrames = Annotated[int, option(INPUT, "N", "Look at so many frames at most.", min=1, max=5000)]
+MaxFrames = Annotated[int, option(INPUT, "N", "Use at most this many frames.", min=1, max=5000)]
 Model = Annotated[str, option(DETECTION, "NAME|PATH", "The name of a model, or a model file.")]
 Conf = Annotated[float, option(DETECTION, "0..1", "Lowest score of a box.", min=0, max=1)]
 Imgsz = Annotated[str | None, option(DETECTION, "N|HxW", "Size of the picture that the detector gets.")]
-Last = Annotated[int, option(DETECTION, "N", "How many frames a box is traced back.", min=2, max=64)]
-Boxes = Annotated[int, option(DETECTION, "N", "How many boxes are traced back.", min=0, max=50)]
+Last = Annotated[int, option(DETECTION, "N", "Number of earlier frames that a box is traced through.", min=2, max=64)]
+Boxes = Annotated[int, option(DETECTION, "N", "Number of boxes to trace.", min=0, max=50)]
 
 
 def explain(

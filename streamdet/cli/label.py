@@ -44,8 +44,7 @@ Weight = Annotated[
     option(
         DETECTION,
         "W",
-        "Of each model, in their order: how much its boxes and scores count; 0: it only names what others find. "
-        "Default: 1.",
+        "Weight of the boxes and scores of each model, in their order; 0: it only names what others find. Default: 1.",
         min=0,
     ),
 ]
@@ -63,7 +62,7 @@ Layout = Annotated[
     option(
         DETECTION,
         "NAME,WORD,...",
-        "Layout of an .onnx file that does not tell, as for run: for each model in their order, - for none.",
+        "Layout of .onnx files that do not say it, as for run: one for each model in their order, - for none.",
     ),
 ]
 ClassNames = Annotated[
@@ -71,18 +70,20 @@ ClassNames = Annotated[
     option(
         DETECTION,
         "A,B|FILE.txt",
-        "Class names of an .onnx file that does not tell: for each model in their order, - for none.",
+        "Class names of .onnx files that do not have them: for each model in their order, - for none.",
     ),
 ]
 Classes = Annotated[str | None, option(LABELS, "A,B", "Label only these classes. Default: all.")]
-Sure = Annotated[float, option(LABELS, "S", "Score from which on a track is labelled.", min=0, max=1)]
-Ignored = Annotated[float, option(LABELS, "S", "Score from which on what is not sure is ignored.", min=0, max=1)]
+Sure = Annotated[float, option(LABELS, "S", "Lowest score of a track that is labelled.", min=0, max=1)]
+Ignored = Annotated[
+    float, option(LABELS, "S", "Lowest score of other tracks; they become regions to ignore.", min=0, max=1)
+]
 KeepBoxes = Annotated[
     bool,
     option(
         OUTPUT,
         None,
-        "Keep the folder <output>.boxes with what the detectors found: --resume labels anew from it.",
+        "Keep the folder <output>.boxes with what the detectors found: --resume labels again from it.",
         "--keep-boxes",
     ),
 ]

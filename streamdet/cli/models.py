@@ -26,7 +26,7 @@ def models(
         bool,
         typer.Option(
             "--measure",
-            help="Measure the time of a frame here; of all models those in the package, of named ones each. May "
+            help="Measure the time of a frame on this machine: of the named models, or of those in the package. May "
             "download weights.",
         ),
     ] = False,

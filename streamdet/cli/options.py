@@ -31,8 +31,8 @@ Layout = Annotated[
     option(
         DETECTION,
         "NAME,WORD,...",
-        "Of an .onnx file that does not tell: the layout of its outputs, such as yolox, and of its images rgb or bgr, "
-        "0-1, 0-255 or imagenet, pad, square or stretch. Default: as the file tells.",
+        "For an .onnx file that does not say it: the layout of its outputs, such as yolox, and of its images: rgb or "
+        "bgr, 0-1, 0-255 or imagenet, pad, square or stretch. Default: as the file says.",
     ),
 ]
 ClassNames = Annotated[
@@ -40,8 +40,8 @@ ClassNames = Annotated[
     option(
         DETECTION,
         "A,B|FILE.txt",
-        "Names of the classes of an .onnx file that does not tell, in its order: several of one name are one class, - "
-        "is none. Default: as the file tells.",
+        "Class names of an .onnx file that does not have them, in its order: equal names are one class, - is none. "
+        "Default: as the file says.",
     ),
 ]
 Split = Annotated[str | None, option(INPUT, "NAME", "The part of a labelled set that has several parts.")]
@@ -50,7 +50,7 @@ Stills = Annotated[
     option(
         INPUT,
         None,
-        "Labelled pictures are stills, or numbered ones are frames of a video. Default: their names tell.",
+        "Read labelled pictures as stills, or numbered ones as frames of a video. Default: decided by their names.",
         "--stills/--no-stills",
     ),
 ]
@@ -59,7 +59,7 @@ Fps = Annotated[
     option(
         INPUT,
         "N",
-        "Numbers a second of labelled pictures that are frames of a video. Default: 25.",
+        "File numbers per second, of labelled pictures that are frames of a video. Default: 25.",
         min=0.001,
         max=1000,
     ),

@@ -110,7 +110,7 @@ class _Bars(_Silence):
 
     def __init__(self, videos: int, unit: str) -> None:
         self._videos = videos
-        self._begun = 0
+        self._started = 0
         self._tasks: dict[str, TaskID] = {}
         self._progress = _rich_progress(unit)
 
@@ -122,8 +122,8 @@ class _Bars(_Silence):
         self._progress.stop()
 
     def begin(self, name: str, frames: int | None, done: int = 0) -> None:
-        self._begun += 1
-        place = f" ({self._begun}/{self._videos})" if self._videos > 1 else ""
+        self._started += 1
+        place = f" ({self._started}/{self._videos})" if self._videos > 1 else ""
         self._tasks[name] = self._progress.add_task(f"{name}{place}", total=frames, completed=done)
 
     def advance(self, name: str) -> None:
@@ -132,7 +132,7 @@ class _Bars(_Silence):
     def end(self, name: str) -> None:
         task = self._tasks.pop(name, None)
         if task is None:  # it could not be opened
-            self._begun += 1
+            self._started += 1
         elif self._videos > 1:  # thousands of finished bars would push out the one at work
             self._progress.remove_task(task)
 

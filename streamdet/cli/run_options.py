@@ -119,7 +119,7 @@ Conf = Annotated[
     option(
         DETECTION,
         "0..1",
-        "Lowest score of a box; 0.25,person=0.5 asks more of one class. Default: {detect.conf}.",
+        "Lowest score of a box; 0.25,person=0.5 sets a higher one for one class. Default: {detect.conf}.",
         parser=scores_of,
     ),
 ]
@@ -169,8 +169,8 @@ Every = Annotated[
     option(
         DETECTION,
         "N|auto",
-        "Let the detector look at every N-th frame; the memory of objects carries the others. auto: sooner where "
-        "objects are fast, new or lost. Default: {detect.every}.",
+        "Run the detector on every N-th frame; the object memory carries objects through the others. auto: more often "
+        "where objects are fast, new or lost. Default: {detect.every}.",
     ),
 ]
 Classify = Annotated[
@@ -178,8 +178,8 @@ Classify = Annotated[
     option(
         DETECTION,
         "PATH",
-        "Say what is going on, by a classifier of clips: a .safetensors of train --task classify, or the .onnx of "
-        "export. Default: not said.",
+        "Say what happens in the video, by a classifier of clips: the .safetensors of train --task classify, or the "
+        ".onnx of export. Default: none.",
     ),
 ]
 Track = Annotated[
@@ -222,7 +222,8 @@ Shard = Annotated[
     option(
         MANY,
         "I/N",
-        "Only every N-th source, from the I-th on, counted from 0: one of N jobs that share the work. Default: all.",
+        "Use only every N-th source, starting at the I-th, counted from 0: one of N jobs that share the work. "
+        "Default: all.",
     ),
 ]
 Ray = Annotated[
@@ -239,7 +240,8 @@ Split = Annotated[
     option(
         MANY,
         "90s|10m|1h",
-        "Do one long video in parts of this length, side by side on all processors or with --ray; each starts 128 "
-        "frames early. Close to a run in one piece, and it says how close. Default: in one piece.",
+        "Process one long video in parts of this length, in parallel on all processors or with --ray; each part "
+        "starts 128 frames early. The result is close to that of a run in one piece, and the command reports how "
+        "close. Default: in one piece.",
     ),
 ]

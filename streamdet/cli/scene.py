@@ -26,7 +26,7 @@ Seconds = Annotated[float, option(SCENE, "S", "Duration in seconds.")]
 Fps = Annotated[str, option(SCENE, "N|N/M", "Frames per second, such as 30000/1001.")]
 Width = Annotated[int, option(SCENE, "N", "Width in pixels.")]
 Height = Annotated[int, option(SCENE, "N", "Height in pixels.")]
-Event = Annotated[
+EventName = Annotated[
     str | None,
     option(
         SCENE,
@@ -45,7 +45,7 @@ def scene(
     fps: Fps = "25",
     width: Width = 1280,
     height: Height = 720,
-    event: Event = None,
+    event: EventName = None,
     overwrite: Overwrite = False,
     progress: Progress = None,
     log_format: LogFormat = "text",

@@ -43,7 +43,7 @@ Settings = Annotated[
     list[str] | None,
     option(INPUT, "KEY=VALUE", "Set one value of the job; may be repeated.", "--set"),
 ]
-OpenMetrics = Annotated[bool, option(SERVER, None, "/metrics needs no token.", "--open-metrics")]
+OpenMetrics = Annotated[bool, option(SERVER, None, "Allow /metrics without a token.", "--open-metrics")]
 
 
 def serve(
@@ -143,5 +143,5 @@ def _names_sources(file: Path, jobs: "list[SourceJob]") -> bool:
 def say_where(address: "Address", port: int) -> None:
     """Say what to open."""
     if not address.is_loopback and address.certificate is None:
-        log.warning("others in this network can read along: expected --tls-cert and --tls-key")
+        log.warning("without TLS others in this network can read the traffic; expected --tls-cert and --tls-key")
     log.info("open %s", address.url(port), extra={"fields": {"port": port}})

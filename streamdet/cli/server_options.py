@@ -11,16 +11,16 @@ NEEDED = ("fastapi", "uvicorn", "websockets", "prometheus_client")
 
 Host = Annotated[
     str,
-    option(SERVER, "ADDRESS", "Listen at this address. 0.0.0.0 is all of this machine, and needs a token of your own."),
+    option(SERVER, "ADDRESS", "Address to listen on. 0.0.0.0 is all addresses of this machine, and needs --token."),
 ]
-Port = Annotated[int, option(SERVER, "N", "Its port.", min=0, max=65535)]
+Port = Annotated[int, option(SERVER, "N", "Port to listen on.", min=0, max=65535)]
 Token = Annotated[
     str | None,
     option(
         SERVER,
         "TEXT",
-        "What has to be known to be let in; better in the variable STREAMDET_TOKEN. Default: one is made and kept in "
-        "the folder of --data.",
+        "Access token; better set in the variable STREAMDET_TOKEN. Default: one is made and kept in the folder of "
+        "--data.",
         envvar="STREAMDET_TOKEN",
     ),
 ]
@@ -29,12 +29,12 @@ AllowHost = Annotated[
     option(
         SERVER,
         "NAME",
-        "A name by which browsers address this server, besides IP addresses and localhost; may be repeated.",
+        "Host name that browsers may use for this server, besides IP addresses and localhost; may be repeated.",
     ),
 ]
-TlsCert = Annotated[Path | None, option(SERVER, "FILE", "Speak TLS, with this certificate.")]
+TlsCert = Annotated[Path | None, option(SERVER, "FILE", "Use TLS with this certificate.")]
 TlsKey = Annotated[Path | None, option(SERVER, "FILE", "The key of the certificate.")]
-DataFolder = Annotated[Path, option(SERVER, "DIR", "Folder of the events, their clips and of the token.")]
+DataFolder = Annotated[Path, option(SERVER, "DIR", "Folder for events, their clips and the token.")]
 
 
 def check_address(host: str, token: str | None, tls_cert: Path | None, tls_key: Path | None) -> None:

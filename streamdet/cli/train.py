@@ -201,13 +201,13 @@ def _run(
         StopOnSignal(_Stop(trainer)) as stop,
     ):
         judge = Judge(trainer, validation, figures, folder)
-        begun: set[str] = set()
+        started: set[str] = set()
 
         def advance() -> None:
             stop.announce()
             phase = phases[trainer.progress.phase]
-            if phase.name not in begun:
-                begun.add(phase.name)
+            if phase.name not in started:
+                started.add(phase.name)
                 bar.begin(phase.name, phase.steps, trainer.progress.step - 1)
             bar.advance(phase.name)
 

@@ -235,9 +235,9 @@ def _milliseconds(working: Mapping[Way, Detector], images: NDArray[np.uint8]) ->
     ms = dict.fromkeys(working, math.inf)
     for _ in range(_ROUNDS):
         for way, detector in working.items():
-            begun_s = time.perf_counter()
+            started_s = time.perf_counter()
             detector.step(images)
-            ms[way] = min(ms[way], 1000 * (time.perf_counter() - begun_s))
+            ms[way] = min(ms[way], 1000 * (time.perf_counter() - started_s))
     return ms
 
 

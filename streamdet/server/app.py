@@ -235,7 +235,7 @@ def _add_live(app: FastAPI, service: Service) -> None:
         sending = asyncio.create_task(_send(socket, viewer))
         try:
             service.live.join(viewer)
-            while True:  # a handler that only sends does not notice that the viewer has gone
+            while True:  # a handler that only sends does not notice a viewer that has left
                 _hear(service, viewer, await socket.receive_text())
         except (WebSocketDisconnect, RuntimeError):
             pass

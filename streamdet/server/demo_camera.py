@@ -37,7 +37,7 @@ class DemoCamera:
                     for picture in camera.play():
                         head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
                         self.wfile.write(head.encode() + picture + b"\r\n")
-                except OSError:  # whoever looked has gone
+                except OSError:  # the viewer has left
                     pass
 
             def log_message(self, *values: object) -> None:

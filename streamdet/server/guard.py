@@ -105,7 +105,7 @@ class Guard:
             return 421, "this server is not known by that name; see --allow-host", []
         writes = scope["type"] == "websocket" or scope["method"] not in _SAFE
         if origin is not None and writes and urlsplit(origin).netloc.lower() != host.lower():
-            return 403, "requests of other sites are refused", []
+            return 403, "requests from other sites are refused", []
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY:
             return 413, f"expected at most {MAX_BODY} bytes", []

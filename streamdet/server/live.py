@@ -155,14 +155,14 @@ class Live:
                 self._latest.pop(event.source, None)
 
     def join(self, viewer: Viewer) -> None:
-        """A viewer has come, or looks at other streams: it gets what is there at once."""
+        """Add a viewer, or note that it looks at other streams: it gets their newest pictures at once."""
         with self._changed:
             self._viewers.add(viewer)
             self._fresh.update(name for name in viewer.wanted() if name in self._latest)
             self._changed.notify()
 
     def leave(self, viewer: Viewer) -> None:
-        """A viewer has gone."""
+        """Remove a viewer."""
         with self._changed:
             self._viewers.discard(viewer)
 

@@ -57,19 +57,19 @@ class Metrics(Collector):
         """See Collector."""
         yield from self._streams()
         yield from self._counts()
-        busy = GaugeMetricFamily("streamdet_stage_busy_ratio", "Share of its time that a stage works", labels=["stage"])
+        busy = GaugeMetricFamily("streamdet_stage_busy_ratio", "Share of time a stage is busy", labels=["stage"])
         for stage in self._session.stats.stages:
             busy.add_metric([stage.name], stage.busy_share)
         yield busy
         yield from self._inference()
-        yield GaugeMetricFamily("streamdet_viewers", "Pages that look", value=self._live.viewers)
+        yield GaugeMetricFamily("streamdet_viewers", "Open pages", value=self._live.viewers)
         yield CounterMetricFamily("streamdet_pictures_encoded", "Pictures encoded for pages", value=self._live.encoded)
 
     def _streams(self) -> Iterator[Metric]:
         frames = CounterMetricFamily("streamdet_frames", "Frames out of the pipeline", labels=["stream"])
         dropped = CounterMetricFamily("streamdet_dropped", "Frames that were dropped on purpose", labels=["stream"])
-        reconnects = CounterMetricFamily("streamdet_gaps", "Times that time was lost", labels=["stream"])
-        up = GaugeMetricFamily("streamdet_up", "1 while frames come", labels=["stream"])
+        reconnects = CounterMetricFamily("streamdet_gaps", "Interruptions of the stream", labels=["stream"])
+        up = GaugeMetricFamily("streamdet_up", "1 while frames arrive", labels=["stream"])
         fps = GaugeMetricFamily("streamdet_fps", "Frames a second, over 5 s", labels=["stream"])
         objects = GaugeMetricFamily("streamdet_objects", "Objects in the newest frame", labels=["stream"])
         inside = GaugeMetricFamily("streamdet_zone_objects", "Objects in an area", labels=["stream", "zone"])
@@ -89,7 +89,7 @@ class Metrics(Collector):
     def _inference(self) -> Iterator[Metric]:
         detect = next((stage for stage in self._session.stats.stages if stage.name == "detect"), None)
         if detect is not None:
-            yield CounterMetricFamily("streamdet_inference_seconds", "Time that detect has worked", value=detect.busy_s)
+            yield CounterMetricFamily("streamdet_inference_seconds", "Time spent in detect", value=detect.busy_s)
             yield CounterMetricFamily("streamdet_inference_frames", "Frames out of detect", value=detect.items_out)
 
     def _counts(self) -> Iterator[Metric]:

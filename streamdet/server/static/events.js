@@ -39,7 +39,7 @@ export function events(live, main) {
     if (before) grid.append(...eventCards(found));
     else grid.replaceChildren(...eventCards(found));
     more.hidden = found.length < PAGE;
-    if (!grid.children.length) grid.append(el("p.empty", {}, "Nothing has happened in this time. Draw an area or a line on a stream."));
+    if (!grid.children.length) grid.append(el("p.empty", {}, "No events in this period. Draw an area or a line on a stream."));
     if (!before) drawDay();
   }
 

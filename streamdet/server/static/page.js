@@ -64,11 +64,11 @@ export function colour(number) {
 }
 
 export const STATES = {
-  connecting: "waits for its first frame",
-  live: "frames come",
-  stale: "no frame comes",
-  reconnecting: "there is no connection",
-  paused: "nothing is read",
+  connecting: "waiting for its first frame",
+  live: "frames arrive",
+  stale: "no frames arrive",
+  reconnecting: "no connection",
+  paused: "paused: no frames are read",
   ended: "it has ended",
   failed: "it has failed",
 };

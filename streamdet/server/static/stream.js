@@ -202,7 +202,7 @@ function thresholds() {
             change({ classes: wanted.size === 0 || wanted.size === settings.known_classes.length ? null : [...wanted] });
           },
         }), known))),
-      el("p.hint", {}, `For all streams, until the server ends. Model: ${settings.model}`));
+      el("p.hint", {}, `For all streams, until the server stops. Model: ${settings.model}`));
   }
   attempt(() => request("GET", path("settings"))).then((settings) => settings && fill(settings));
   return box;
