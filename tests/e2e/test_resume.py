@@ -25,7 +25,7 @@ from streamdet.models.recurrent.checkpoint import save_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 
-FRAMES, CHECKPOINT_FRAMES = 250, 25
+FRAMES, CHECKPOINT_FRAMES = 240, 40
 PROGRAM = f"""
 import sys
 from streamdet.jobs.resume import journals

@@ -178,7 +178,6 @@ PROGRAM = """
 import pickle, sys
 from streamdet.jobs.config import load_job
 from streamdet.jobs.plan import plan
-from streamdet.jobs.resume import journals
 from streamdet.jobs.session import Session, load_detector
 jobs = plan(load_job(None, ["sources=[a.mp4]", "record.path=a.jsonl", sys.argv[1]]))
 outcome = Session(pickle.loads(pickle.dumps(jobs)), load_detector(jobs)).wait()
