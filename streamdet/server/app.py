@@ -5,7 +5,7 @@ import json
 import pathlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Body, FastAPI, HTTPException, Path, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
@@ -25,6 +25,7 @@ _NO_CACHE = {"Cache-Control": "no-store"}
 
 Document = dict[str, Any]
 EventId = Annotated[int, Path(ge=0, lt=2**63)]
+_Found = TypeVar("_Found")
 
 
 def build_app(service: Service, guard: dict[str, Any]) -> Guard:
@@ -125,9 +126,7 @@ def _add_streams(app: FastAPI, service: Service) -> None:
     @app.get("/api/streams/{name}/picture.jpg")
     def picture(name: str, width: int = Query(960, ge=16, le=3840)) -> Response:
         """The newest picture, without boxes."""
-        result = service.live.latest(name)
-        if result is None:
-            raise KeyError(f"picture of a stream {name}")
+        result = _existing(service.live.latest(name), f"picture of a stream {name}")
         return Response(jpeg(result, width), media_type="image/jpeg", headers=_NO_CACHE)
 
     @app.get("/api/settings")
@@ -180,17 +179,13 @@ def _add_events(app: FastAPI, service: Service) -> None:
     @app.get("/api/events/{event}/picture.jpg")
     def event_picture(event: EventId) -> Response:
         """The object of an event."""
-        found = service.store.picture(event)
-        if found is None:
-            raise KeyError(f"picture of an event {event}")
+        found = _existing(service.store.picture(event), f"picture of an event {event}")
         return Response(found, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
     @app.get("/api/events/{event}/clip.mp4")
     def event_clip(event: EventId) -> FileResponse:
         """The video of an event, once it is complete; in parts, where they are asked for."""
-        path = service.store.clip(event)
-        if path is None:
-            raise KeyError(f"clip of an event {event}")
+        path = _existing(service.store.clip(event), f"clip of an event {event}")
         return FileResponse(path, media_type="video/mp4", headers={"Cache-Control": "private, max-age=86400"})
 
     @app.get("/api/timeline")
@@ -221,6 +216,13 @@ def _add_observation(app: FastAPI, service: Service) -> None:
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
         return Response(generate_latest(service.metrics), media_type=CONTENT_TYPE_LATEST)
+
+
+def _existing(found: _Found | None, what: str) -> _Found:
+    """Raise KeyError, which is answered by 404, where there is none."""
+    if found is None:
+        raise KeyError(what)
+    return found
 
 
 def _add_live(app: FastAPI, service: Service) -> None:

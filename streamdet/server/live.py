@@ -69,7 +69,8 @@ class Viewer:
     def seen(self, name: str) -> None:
         """A picture of a stream has been drawn."""
         with self._lock:
-            self._unseen[name] = max(self._unseen[name] - 1, 0)
+            if self._unseen.get(name, 0) > 0:  # a name that is not there must not be kept
+                self._unseen[name] -= 1
 
     def wanted(self) -> list[str]:
         """Names of the streams that it looks at."""

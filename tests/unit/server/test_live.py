@@ -1,12 +1,13 @@
-"""What the page gets of a result."""
+"""What the page gets of a result, and when."""
 
+import asyncio
 import json
 
 import numpy as np
 import pytest
 
 from streamdet.detections import Detections
-from streamdet.server.live import header
+from streamdet.server.live import Viewer, header
 from streamdet.skeleton import Skeleton
 
 
@@ -44,3 +45,21 @@ def test_masks_are_outlines_and_keypoints_have_their_lines(make_result):
     assert head["keypoints"] == [[[12, 8, 0.9], [0, 20, 0.1]]]
     assert head["links"] == [[0, 1]]
     assert not {"masks", "keypoints", "links"} & set(header(result))
+
+
+def test_two_pictures_are_on_their_way_at_most_and_unknown_names_are_not_kept(make_result):
+    loop = asyncio.new_event_loop()
+    viewer, result = Viewer(loop), make_result([])
+    name = result.source
+    viewer.watch({name: {"width": 480, "fps": 30}})
+    for now_s in (1.0, 2.0):
+        assert viewer.due(make_result([]), now_s) == 480
+        viewer.post(name, b"picture")
+        assert loop.run_until_complete(viewer.next()) == b"picture"
+    for number in range(100):
+        viewer.seen(f"no stream {number}")
+    assert viewer.due(result, 3.0) is None
+    viewer.seen(name)
+    assert viewer.due(result, 4.0) == 480
+    assert list(viewer._unseen) == [name]
+    loop.close()
