@@ -6,6 +6,7 @@ import signal
 import struct
 import subprocess
 import sys
+import urllib.request
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,6 +108,16 @@ class Served:
         from streamdet.cluster.cameras.client import ask
 
         return ask(self.url, token, method, path, body)
+
+    def get(self, path):
+        request = urllib.request.Request(f"{self.url}{path}", headers={"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.headers["Content-Type"], answer.read()
+
+    def picture(self, path):
+        """Whether there is a JPEG."""
+        kind, content = self.get(path)
+        return kind == "image/jpeg" and content[:2] == b"\xff\xd8"
 
     def command(self, *words, token=TOKEN):
         done = subprocess.run(
@@ -227,14 +238,8 @@ def test_the_page_in_a_browser(served, chromium):
 
 
 def test_requests_about_a_stream_go_to_its_machine(served):
-    import urllib.request
-
     for name in NAMES:
-        request = urllib.request.Request(f"{served.url}/api/streams/{name}/picture.jpg?width=100")
-        request.add_header("Authorization", f"Bearer {TOKEN}")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            assert answer.headers["Content-Type"] == "image/jpeg"
-            assert answer.read()[:2] == b"\xff\xd8"
+        assert served.picture(f"/api/streams/{name}/picture.jpg?width=100")
     for path in (
         "/api/streams/nix/picture.jpg",
         "/api/streams/..%2Fsettings/picture.jpg",
@@ -242,17 +247,33 @@ def test_requests_about_a_stream_go_to_its_machine(served):
     ):
         with pytest.raises(ConfigError, match=r"there is no|Not Found"):
             served.ask("GET", path)
-    assert served.ask("GET", "/api/events") == []
-    assert served.ask("GET", "/api/timeline?start=0&hours=2") == [0, 0]
     assert served.ask("PATCH", "/api/settings", {"conf": 0.001})["conf"] == 0.001
-    request = urllib.request.Request(f"{served.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        figures = answer.read().decode()
+    figures = served.get("/metrics")[1].decode()
     for name, where in served.where().items():
         assert f'streamdet_up{{node="{where}",stream="{name}"}}' in figures
     assert 'streamdet_machines{state="ready"} 2.0' in figures
     with pytest.raises(ConfigError, match="expected one of conf"):
         served.ask("PATCH", "/api/settings", {"model": "/etc/passwd"})
+
+
+def test_events_of_all_machines_are_one_list(served):
+    everywhere = {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}
+    assert served.ask("PUT", "/api/zones/areas/everywhere", everywhere)["areas"]["everywhere"]["streams"] is None
+    where = served.where()
+    wait_until(lambda: len({each["node"] for each in served.ask("GET", "/api/events")}) == 2, PATIENCE_S)
+    served.ask("DELETE", "/api/zones/areas/everywhere")
+    events = served.ask("GET", "/api/events?limit=500")
+    assert all(each["node"] == where[each["stream"]] for each in events)
+    assert [each["time"] for each in events] == sorted((each["time"] for each in events), reverse=True)
+    page, rest = served.ask("GET", "/api/events?limit=1"), []
+    while page:
+        rest += page
+        page = served.ask("GET", f"/api/events?limit=1&before={page[-1]['id']}")
+    assert [each["id"] for each in rest][-len(events) :] == [each["id"] for each in events][-len(rest) :]
+    assert sum(served.ask("GET", f"/api/timeline?start={events[-1]['time'] - 60}&hours=3")) >= len(events)
+    assert served.picture(f"/api/events/{events[0]['id']}/picture.jpg")
+    with pytest.raises(ConfigError, match="there is no event"):
+        served.ask("GET", "/api/events/1/picture.jpg")
 
 
 def test_who_does_not_know_the_token_gets_nothing(served):
