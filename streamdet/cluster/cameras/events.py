@@ -8,6 +8,7 @@ from streamdet.cluster.cameras.relay import ask_all, path_of
 
 Document = dict[str, Any]
 _MOST = 500
+_AT_ONCE = 200  # events of one moment on one machine, of which a page may end in the middle
 
 
 def event_id(member: Member, event: Mapping[str, Any]) -> str:
@@ -44,7 +45,7 @@ def find_events(
     if place is not None:
         latest = (place[1] + 1) / 1000
         until = latest if until is None else min(until, latest)
-    query = {**wanted, "until": until, "limit": min(2 * limit, _MOST)}
+    query = {**wanted, "until": until, "limit": min(limit + _AT_ONCE, _MOST)}
     found = [
         (_parts(name := event_id(member, event)), {**event, "id": name, "node": member.name})
         for member, events in ask_all(members, path_of("events"), query)
