@@ -49,7 +49,7 @@ class Handle(Protocol):
         Raises:
             RunnerLost: it is gone.
             TimeoutError: it does not answer.
-            StreamdetError: what the method raised.
+            StreamdetError: what the method raised, or a bug in it.
         """
         ...
 
@@ -87,9 +87,13 @@ class _RayHandle:
         except RayActorError as error:
             raise RunnerLost(_last_line(error)) from None
         except RayTaskError as error:
-            raise error.cause from None
+            if isinstance(error.cause, StreamdetError | TimeoutError):
+                raise error.cause from None
+            raise PipelineError(f"{type(error.cause).__name__}: {_last_line(error)} (a bug in streamdet)") from None
         except RayError as error:
             raise RunnerLost(_last_line(error)) from None
+        except Exception as error:  # of gRPC, of the system
+            raise TimeoutError(_last_line(error)) from error
 
     def end(self) -> None:
         """See Handle."""
