@@ -51,6 +51,15 @@ class InputSpec:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
+    def check_size(self, image_size: int | tuple[int, int] | None) -> None:
+        """Make sure that the detector takes images of a size; see letterbox.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        if self.fixed is not None and image_size not in (None, self.fixed, max(self.fixed)):
+            raise ConfigError("the model takes images of {}x{} pixels only: leave the size out".format(*self.fixed))
+
     def letterbox(
         self,
         width: int,
@@ -68,8 +77,7 @@ class InputSpec:
         Raises:
             ConfigError: if the detector does not take images of this size.
         """
-        if self.fixed is not None and image_size not in (None, self.fixed, max(self.fixed)):
-            raise ConfigError("the model takes images of {}x{} pixels only: leave the size out".format(*self.fixed))
+        self.check_size(image_size)
         size = self.fixed or image_size or self.size
         fitted = Letterbox.fit(width, height, size, self.multiple, pixel_aspect)
         if self.fit == "pad" and self.fixed is None:

@@ -28,11 +28,11 @@ from streamdet.models.onnx.names import NO_CLASS, Columns, read_names
 from streamdet.models.onnx.reading import corners, sigmoid, sizes
 from streamdet.models.outputs import Candidates
 from streamdet.models.safetensors_file import file_sha256
+from streamdet.models.transformers_files import PREPROCESSOR, image_of
 from streamdet.runtimes.cpu import inference_threads
 
 log = logging.getLogger("streamdet.models.huggingface")
 PREFIX = "hf:"
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Family(NamedTuple):
@@ -228,6 +228,7 @@ def import_transformers(name: str) -> Any:
         raise ConfigError(f"model {name} needs transformers ({error}): pip install 'streamdet[hf]'") from error
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # each try to reach it
     return transformers
 
 
@@ -302,35 +303,14 @@ def _labels(name: str, config: Any, class_names: str | None) -> tuple[str, ...]:
 
 def _input(name: str, place: str, config: Any) -> InputSpec:
     """Which images it takes, by its preprocessor_config.json."""
-    path = _cached(place, "preprocessor_config.json")
+    path = _cached(place, PREPROCESSOR)
     try:
         values = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
-        size = values["size"]
-        height, width = size.get("height"), size.get("width")
-        side = int(size["longest_edge"] if height is None else max(height, width))
-        scale = float(values.get("rescale_factor", 1 / 255)) if values.get("do_rescale", True) else 1.0
-        normal = values.get("do_normalize", True)
-        mean = _three(values.get("image_mean") or _MEAN) if normal else (0.0, 0.0, 0.0)
-        std = _three(values.get("image_std") or _STD) if normal else (1.0, 1.0, 1.0)
+        return image_of(values, FAMILIES[config.model_type].multiple(config))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{name}: has no preprocessor_config.json that says which images it takes ({type(error).__name__} {error})"
+            f"{name}: has no {PREPROCESSOR} that says which images it takes ({type(error).__name__} {error})"
         ) from error
-    multiple = FAMILIES[config.model_type].multiple(config)
-    return InputSpec(
-        side,
-        multiple=multiple,
-        fit="pad" if height is None else "stretch",
-        fixed=None if height == width else (height, width),
-        scale=scale,
-        mean=mean,
-        std=std,
-    )
-
-
-def _three(values: Sequence[float]) -> tuple[float, float, float]:
-    red, green, blue = map(float, values)
-    return red, green, blue
 
 
 def _licence(place: str) -> str | None:

@@ -20,12 +20,13 @@ from streamdet.models.contract import Detector, DetectorSpec, InputSpec
 from streamdet.models.onnx.file import OnnxFile, Port, literal, read_onnx
 from streamdet.models.onnx.layouts import PLAIN, read_layout, tell
 from streamdet.models.onnx.names import COCO_BY_COUNT, NO_CLASS, Columns, names_in, read_names
-from streamdet.models.onnx.queries import SIZE_INPUTS
+from streamdet.models.onnx.queries import QUERY_OUTPUTS, SIZE_INPUTS
 from streamdet.models.onnx.reading import Reading
 from streamdet.models.onnx.seen import Array, Seen
 from streamdet.models.options import Precision, Runtime
 from streamdet.models.outputs import CandidateOutputs, Candidates
 from streamdet.models.per_frame import StatelessDetector
+from streamdet.models.transformers_files import Described, described_beside
 from streamdet.runtimes.graph.detector import Engine, Execute
 from streamdet.runtimes.onnxruntime import OnnxRuntimeEngine
 from streamdet.runtimes.openvino import OpenVINOEngine
@@ -140,11 +141,13 @@ def understand(
     wanted, pixels = read_layout(layout)
     given = None if class_names is None else read_names(class_names)
     file = read_onnx(Path(name))
+    beside = described_beside(file.path) if {port.name for port in file.outputs} >= QUERY_OUTPUTS else Described()
     problems: list[str] = []
     for engine in _engines(runtime, precision):
         network = Network(file, engine)
         try:
-            seen = network.look(given or names_in(literal(file.metadata.get("names"))))
+            names = given or names_in(literal(file.metadata.get("names"))) or beside.names
+            seen = network.look(names, _probed_side(beside.image))
         except CheckpointError:
             raise
         except ModelError as error:
@@ -153,9 +156,8 @@ def understand(
             continue
         told, reading = tell(seen, wanted, file.path.name)
         columns = Columns(_names(seen, reading, file))
-        spec = DetectorSpec(
-            file.path.stem, columns.classes, file.sha256, _input(network, reading, pixels), skeleton=reading.skeleton
-        )
+        image = _input(network, reading if beside.image is None else replace(reading, input=beside.image), pixels)
+        spec = DetectorSpec(file.path.stem, columns.classes, file.sha256, image, skeleton=reading.skeleton)
         return Understood(network, told, reading, columns, spec)
     raise ModelError(f"{name}: {problems[0]}")
 
@@ -210,16 +212,17 @@ class Network:
         height, width = self.image.shape[-3:-1] if self.channels_last else self.image.shape[-2:]
         return None if height is None or width is None else (height, width)
 
-    def look(self, names: tuple[str, ...] | None) -> Seen:
+    def look(self, names: tuple[str, ...] | None, side: int) -> Seen:
         """What it gives for a grey image.
 
         Args:
             names: of the columns of scores, where they are known.
+            side: of the image, pixels, where the file takes any.
 
         Raises:
             ModelError: if it cannot be run.
         """
-        height, width = self.fixed or (_PROBED_SIDE, _PROBED_SIDE)
+        height, width = self.fixed or (side, side)
         value = 0.5 if self.image.dtype.kind == "f" else _GREY
         [arrays] = self.run(np.full((1, 3, height, width), value, np.float32))
         named = {port.name: array for port, array in zip(self.file.outputs, arrays, strict=True)}
@@ -302,9 +305,8 @@ def _coco(columns: int, file: OnnxFile) -> Sequence[str]:
     """
     names = COCO_BY_COUNT.get(columns)
     if names is None:
-        raise ConfigError(
-            f"{file.path.name}: its {columns or ''} classes have no names: say --class-names A,B,..., coco80 or coco91"
-        )
+        counted = f"{columns} classes" if columns else "classes"
+        raise ConfigError(f"{file.path.name}: its {counted} have no names: say --class-names A,B,..., coco80 or coco91")
     log.info("%s: has no names for its %d classes; taken for COCO's, --class-names sets others", file.path, columns)
     return names
 
@@ -329,6 +331,11 @@ def _input(network: Network, reading: Reading, pixels: Mapping[str, Any]) -> Inp
     else:
         spec = replace(spec, size=_size(file) or spec.size)
     return replace(spec, padding=_GREY, **pixels)
+
+
+def _probed_side(image: InputSpec | None) -> int:
+    """Of the grey image: the size that is known where one size alone may run."""
+    return _PROBED_SIDE if image is None or image.fit == "pad" else image.size
 
 
 def _size(file: OnnxFile) -> int | None:

@@ -104,7 +104,7 @@ def detect(
         latest: gives which boxes are kept now, where that may change.
 
     Raises:
-        ConfigError: if the detector does not know a class.
+        ConfigError: if the detector does not know a class, or does not take images of the size.
     """
     settings = settings or DetectSettings()
     _check(settings, detector)
@@ -288,6 +288,7 @@ class _Watcher:
 
 def _check(settings: DetectSettings, detector: Detector) -> None:
     check_classes([*(settings.classes or ()), *settings.class_conf], detector.spec.classes)
+    detector.spec.input.check_size(settings.image_size)
 
 
 def _build(settings: DetectSettings, context: StageContext) -> Stage:

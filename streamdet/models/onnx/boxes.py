@@ -22,7 +22,7 @@ def boxes_and_scores(seen: Seen) -> Reading | None:
 
     Corners or centres: only of corners the second is never smaller than the first, over all of many boxes.
     """
-    if len(seen.shapes) != 2 or any(len(shape) < 3 for shape in seen.shapes):
+    if len(seen.shapes) != 2 or any(len(shape) < 3 for shape in seen.shapes) or "logits" in seen.arrays:
         return None
     flat = [array.reshape(*array.shape[:2], -1) for array in seen.values]
     if flat[0].shape[:2] != flat[1].shape[:2]:

@@ -4,6 +4,7 @@ Shapes: P cells, K classes.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import numpy as np
@@ -16,6 +17,7 @@ from streamdet.models.onnx.seen import Array, Seen, are_fractions
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 _NANODET_STRIDES = (8, 16, 32, 64)
 _NANODET_BINS = 8
+_ALONE = Parts()
 _RAW_BELOW = 32.0
 """Cells' own coordinates stay below, pixels do not."""
 _MOST_RELATIVE, _MOSTLY = 2.0, 0.99
@@ -92,19 +94,30 @@ def _are_corners(rows: Array) -> bool:
 def anchored(seen: Seen) -> Reading | None:
     """(1, 3 P, 5 + K), of three anchors a cell: centre, width and height in pixels, objectness, score of each class.
 
+    Segmentation adds columns, see models.onnx.parts. The maps that the table is made of, (1, 3, h, w, 5 + K) each, may
+    follow it.
+
     Source: the ONNX exports of the YOLOv5 and YOLOv7 repositories.
     """
-    if not _is_table(seen) or not seen.could_have(seen.shapes[0][2] - 5):
+    first = {name: array for name, array in seen.arrays.items() if array.ndim != 5}
+    parts = parts_of(replace(seen, arrays=first))
+    if parts is None or list(first) != list(seen.arrays)[: len(first)] or len(seen.shapes[0]) != 3:
         return None
     _, rows, numbers = seen.shapes[0]
-    if rows % 3 or not _strides(seen, rows // 3):
+    columns = numbers - 5 - parts.numbers
+    if rows % 3 or not _strides(seen, rows // 3) or not seen.could_have(columns):
         return None
-    return Reading("anchors + objectness", numbers - 5, _decode_objectness, overlapping=True, input=RGB_0_1)
+    decode = partial(_decode_objectness, parts=parts, columns=columns)
+    return Reading(f"anchors + objectness{parts}", columns, decode, overlapping=True, input=RGB_0_1)
 
 
-def _decode_objectness(outputs: Sequence[Array], height: int, width: int) -> Found:
+def _decode_objectness(
+    outputs: Sequence[Array], height: int, width: int, parts: Parts = _ALONE, columns: int | None = None
+) -> Found:
     rows = outputs[0][0]
-    return Found(corners(rows), np.asarray(rows[:, 5:] * rows[:, 4:5], np.float32))
+    last = rows.shape[1] if columns is None else 5 + columns
+    boxes, scores = corners(rows), np.asarray(rows[:, 5:last] * rows[:, 4:5], np.float32)
+    return Found(boxes, scores, parts.columns(rows[:, last:], boxes, outputs, height, width))
 
 
 def yolox(seen: Seen) -> Reading | None:

@@ -27,6 +27,8 @@ from streamdet.models.onnx.seen import Array, Seen, are_fractions, are_whole
 
 SIZE_INPUTS = frozenset({"orig_target_sizes", "orig_size", "target_sizes"})
 """Inputs that take the width and height that boxes are to be in."""
+QUERY_OUTPUTS = frozenset({"logits", "pred_boxes"})
+"""Outputs of the detectors of Hugging Face."""
 _STRETCHED = replace(RGB_0_1, fit="stretch")
 _STRETCHED_IMAGENET = replace(IMAGENET, fit="stretch")
 
