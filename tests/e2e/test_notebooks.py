@@ -41,4 +41,8 @@ def test_it_runs(path, here):
     assert any(html.startswith("<figure") and "data:image/jpeg;base64," in html for html in pictures)
     if path.stem == "first_steps":
         assert pictures[-1].startswith("<video")
+        held = names["explained"].moments[11].detections
+        assert len(held) > 1
+        assert (held.support >= 0.99).all()
+        assert sum(html.startswith("<iframe") and "data:image/jpeg;base64," in html for html in pictures) == 1
         assert (here / "last.png").stat().st_size > 10_000
