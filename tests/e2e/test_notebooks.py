@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_it_runs(path, here):
     cells = code_cells(path)
     if any("to_df" in cell for cell in cells) and importlib.util.find_spec("pandas") is None:
         pytest.skip("needs pandas")
-    names = {"__name__": "__main__"}
+    names: dict[str, Any] = {"__name__": "__main__"}
     shown = [value for cell in cells if (value := run_cell(cell, names)) is not None]
     pictures = [value._repr_html_() for value in shown if hasattr(value, "_repr_html_")]
     assert any(html.startswith("<figure") and "data:image/jpeg;base64," in html for html in pictures)
