@@ -91,7 +91,7 @@ def _attempt(piece: Piece, scratch: Path, tell: Tell, *, last: bool) -> dict[str
         listener = _Listener(piece.name, tell)
         outcome = run_source(job, detector_of(job.config), [listener])
         row = _row_of(piece, outcome, {job.spec.location: redact(piece.fetch or job.spec.location), **attempt.shown})
-        row["warnings"] = listener.warnings
+        row["warnings"] = [_with(attempt.shown, text) for text in listener.warnings]
         failed = {failure["what"] for failure in row["failures"]}
         if failed - {"source"}:  # an output lacks something, so it is none; on a full disk, its room is wanted
             attempt.discard()
@@ -126,13 +126,8 @@ def _row(piece: Piece, failures: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _row_of(piece: Piece, outcome: Outcome, renamed: Mapping[str, str]) -> dict[str, Any]:
-    def shown(text: str) -> str:
-        for here, there in renamed.items():
-            text = text.replace(here, there)
-        return text
-
     [source] = outcome.tally.sources.values()
-    failures = [{"what": f.what, "source": f.source, "message": shown(f.message)} for f in outcome.failures]
+    failures = [{"what": f.what, "source": f.source, "message": _with(renamed, f.message)} for f in outcome.failures]
     return {
         "source": piece.name,
         "frames": source.frames,
@@ -146,3 +141,10 @@ def _row_of(piece: Piece, outcome: Outcome, renamed: Mapping[str, str]) -> dict[
         "latency_ms": outcome.tally.latency_ms(),
         "failures": failures,
     }
+
+
+def _with(renamed: Mapping[str, str], text: str) -> str:
+    """A message with the names that a user knows."""
+    for here, there in renamed.items():
+        text = text.replace(here, there)
+    return text

@@ -156,6 +156,8 @@ def test_a_file_that_does_not_fit_on_the_disk(job, whole, clips, write_clip, fil
     [failure] = summary.report(1)["failures"]
     assert failure["message"].endswith("out/b.jsonl: cannot be written: File too large")
     assert said[-1] == failure["message"]
+    [warning] = summary.rows["b"]["warnings"]
+    assert warning.startswith(f"{Path('out').absolute()}/.b.annotated.mp4.journal: --resume may have to start earlier")
     assert set(files_of(Path("out"))) >= {"a.jsonl", "a.annotated.mp4"}
     assert not list(Path("out").glob("b.*"))
     summary, said = _run(job("in/*.mp4", "resume=true"))
