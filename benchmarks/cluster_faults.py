@@ -202,14 +202,15 @@ def slow(times: int) -> dict[str, Any]:
         trial = Trial(Path(name), cluster)
         for number in range(times):
             trial.start()
-            while not (at_work := workers(trial.out)) and trial.process.poll() is None:
+            while not workers(trial.out) and trial.process.poll() is None:
                 time.sleep(0.05)
             with suppress(subprocess.TimeoutExpired):
                 trial.process.wait(chance.uniform(0, trial.whole_s / 4))
-            node = chance.choice(sorted(cluster.worker_nodes, key=id))
-            raylet = node.all_processes["raylet"][0].process.pid
+            nodes = {node: node.all_processes["raylet"][0].process.pid for node in cluster.worker_nodes}
+            at_work = workers(trial.out)
+            node, raylet = max(nodes.items(), key=lambda each: len(at_work.keys() & set(_children(each[1]))))
             still = [raylet, *_children(raylet)]
-            at_work = {pid: key for pid, key in workers(trial.out).items() if pid in still}
+            at_work = {pid: key for pid, key in at_work.items() if pid in still}
             for pid in still:
                 os.kill(pid, signal.SIGSTOP)
             for_s = (chance.uniform(1, 4), chance.uniform(12, 30), None)[number % 3]
