@@ -213,7 +213,7 @@ def slow(times: int) -> dict[str, Any]:
             at_work = {pid: key for pid, key in at_work.items() if pid in still}
             for pid in still:
                 os.kill(pid, signal.SIGSTOP)
-            for_s = (chance.uniform(1, 4), chance.uniform(12, 30), None)[number % 3]
+            for_s = (chance.uniform(1, 4), chance.uniform(60, 90), None)[number % 3]
             with suppress(subprocess.TimeoutExpired):
                 trial.process.wait(for_s)
             done = {path.name for path in trial.out.glob(".streamdet/claims/*/*")}
