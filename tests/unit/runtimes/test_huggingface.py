@@ -233,6 +233,21 @@ def test_what_cannot_be_is_refused(folders, name, options, message):
         streamdet.load(name.format(folders("yolos")), **options)
 
 
+def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path, monkeypatch, capsys):
+    """Each of its tries is not told; the pauses between them, half a minute in all, are left out here."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    address = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", address)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("x.png", np.zeros((64, 64, 3), np.uint8))
+    command = ["run", "x.png", "--model", "hf:nobody/nothing", "--no-video", "--detections", "x.jsonl"]
+    assert main(command) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: hf:nobody/nothing: cannot be had: ")
+    assert not (tmp_path / "x.jsonl").exists()
+
+
 def test_an_image_that_it_cannot_take_is_named(folders):
     detector = streamdet.load(f"hf:{folders('rf_detr')}", device="cpu")
     with pytest.raises(ModelError, match=r"failed on an image of 60x60 pixels: .*; --imgsz sets another size"):
