@@ -84,7 +84,7 @@ class StreamInfo:
         average_rate: frames per second, None where unknown; for estimates, never for timing.
         duration_s: seconds, None where unknown or endless.
         frames: number of frames, an estimate; None where unknown.
-        live: True where frames cannot be had again (camera, network).
+        live: True where frames cannot be read again (camera, network).
         path: the local file that audio can be copied from, None where there is none.
         track_index: of the video in that file; None where it is not known.
         pixel_aspect: width of a pixel over its height, as displayed; DVDs and DV tapes have other ones than 1.

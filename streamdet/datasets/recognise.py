@@ -66,7 +66,7 @@ _SIGNS = (
     _sign("sample_token", "nuScenes", advice="convert it to COCO"),
     _sign("response|task_id", "Scale"),
     _sign("data|annotations", "Label Studio", "label-studio", starts=b"["),
-    _sign("data|completions", "Label Studio", starts=b"[", advice="export it anew as JSON"),
+    _sign("data|completions", "Label Studio", starts=b"[", advice="export it again, as JSON"),
     _sign("annotator|lead_time", "Label Studio (JSON-MIN)", advice="export it as JSON", starts=b"["),
     _sign("from_name|to_name", "Label Studio", "label-studio"),
     _sign("name|labels", "BDD100K", "bdd100k", starts=b"["),

@@ -149,7 +149,7 @@ def _why_unreadable(spec: SourceSpec) -> str:
 
 
 def _opened(location: str, hwaccel: str | None, shown: str, **settings: Any) -> InputContainer:
-    """Open what a device shall decode; where it is the device that cannot be had, software does."""
+    """Open what a device shall decode; where the device is not available, software does."""
     container: InputContainer
     settings["metadata_errors"] = "replace"
     try:

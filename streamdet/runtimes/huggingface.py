@@ -145,7 +145,7 @@ def per_frame_model(name: str, class_names: str | None = None) -> ForeignModel:
     """A model without memory, on the CPU; see loading.open_huggingface.
 
     Raises:
-        CheckpointError: if there is no such model, or it cannot be had or trusted.
+        CheckpointError: if there is no such model, or it is not available or not to be trusted.
         ConfigError: if it is no detector that is understood.
     """
     place = name.removeprefix(PREFIX)
@@ -249,9 +249,9 @@ def _config(name: str, place: str) -> Any:
     try:
         values, _ = transformers.PretrainedConfig.get_config_dict(place)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{name}: cannot be had: {_reason(error, place)}") from error
+        raise CheckpointError(f"{name}: cannot be loaded: {_reason(error, place)}") from error
     if not values:
-        raise CheckpointError(f"{name}: cannot be had: there is no config.json")
+        raise CheckpointError(f"{name}: cannot be loaded: there is no config.json")
     kind = values.get("model_type")
     if kind not in FAMILIES:
         own_code = ", and asks to run code of its own, which is refused" if "auto_map" in values else ""
@@ -277,7 +277,7 @@ def _with_weights(name: str, place: str, config: Any) -> Any:
         )
     except OSError as error:
         raise CheckpointError(
-            f"{name}: has no weights as safetensors that can be had, and others are not read, as they can run code: "
+            f"{name}: has no weights as safetensors, and others are not read, as they can run code: "
             f"{_reason(error, place)}"
         ) from error
     except Exception as error:  # of a damaged file, of tensors that do not fit
@@ -333,7 +333,7 @@ def _cached(place: str, file: str) -> Path | None:
 
 
 def _reason(error: Exception, place: str) -> str:
-    """Why it cannot be had, and what to do."""
+    """Why it cannot be loaded, and what to do."""
     elsewhere = "" if Path(place).is_dir() else "; a folder that it was downloaded to needs no network: hf:/FOLDER"
     return _first_line(error) + elsewhere
 

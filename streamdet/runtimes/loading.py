@@ -79,7 +79,7 @@ def open_torchvision(
         class_names: of the labels from 1 on; None: COCO's.
 
     Raises:
-        CheckpointError: if there is no such model or weights, or they cannot be had.
+        CheckpointError: if there is no such model or weights, or they are not available.
         ConfigError: if torch, device, runtime or precision are not available.
     """
     require_torch(f"model {name}")
@@ -101,7 +101,7 @@ def open_huggingface(
         class_names: of its columns of scores; None: its own.
 
     Raises:
-        CheckpointError: if there is no such model, or it cannot be had or trusted.
+        CheckpointError: if there is no such model, or it is not available or not to be trusted.
         ConfigError: if it is not understood, or torch, transformers, device, runtime or precision are not available.
     """
     require_torch(f"model {name}")

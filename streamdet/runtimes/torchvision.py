@@ -37,7 +37,7 @@ def per_frame_model(name: str, class_names: str | None = None) -> ForeignModel:
     """A model without memory, on the CPU; see loading.open_torchvision.
 
     Raises:
-        CheckpointError: if there is no such model or weights, or they cannot be had.
+        CheckpointError: if there is no such model or weights, or they are not available.
     """
     builder, _, weights = name.removeprefix(PREFIX).partition(":")
     check_builder(name, builder)
@@ -176,7 +176,7 @@ def _with_weights(name: str, builder: str, weights: str, labels: int) -> tuple[A
         return get_model(builder, weights=weights).eval(), ""
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
-            f"{name}: its weights cannot be had ({error}); a local file works: {PREFIX}{builder}:FILE.pth"
+            f"{name}: its weights cannot be loaded ({error}); a local file works: {PREFIX}{builder}:FILE.pth"
         ) from error
 
 

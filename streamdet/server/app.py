@@ -97,7 +97,7 @@ def add_page(app: FastAPI, guard: Guard) -> None:
     @app.post("/login", include_in_schema=False)
     def login(request: Request, token: str = Body(embed=True, max_length=200)) -> Response:
         if not guard.knows(token):
-            raise HTTPException(403, "this is not the token")
+            raise HTTPException(403, "wrong token")
         return Response(status_code=204, headers={"Set-Cookie": guard.cookie(request.scope["server"][1])})
 
 

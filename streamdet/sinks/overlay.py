@@ -1,6 +1,6 @@
 """Boxes beside a video instead of in it: events of a subtitle track, and cues of WebVTT with the detections as JSON.
 
-While a run goes on, both are lines of a text file, in the order of their start: `event` or `cue`, start and end in
+While a run lasts, both are lines of a text file, in the order of their start: `event` or `cue`, start and end in
 milliseconds of the source's time, and what they hold. At its end that becomes an .ass or a .vtt file, or a track.
 """
 

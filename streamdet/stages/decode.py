@@ -101,7 +101,7 @@ class Input:
         outputs: what is written of it, by name of the stage.
         continues, other_file: as in `StreamStarted`. The end of another file is left out where its frames had another
             size.
-        checkpoint_frames: a Checkpoint after so many frames, again and again; None for none.
+        checkpoint_frames: frames between Checkpoints; None: no Checkpoints.
         checkpoint_at_end: one before its end.
         handing_over: of a live source, set before `leaving`: a Checkpoint with its place comes before its end.
         leaving: set from any thread: it ends now.

@@ -186,7 +186,7 @@ def plan_videos(settings: EncodeSettings, sources: Sequence[SourceSpec]) -> Outp
     """Where the video, or the pictures, of each source go.
 
     Raises:
-        ConfigError: the codec, its crf or preset, or the output cannot be had; one line for each.
+        ConfigError: the codec, its crf or preset, or the output is not available; one line for each.
     """
     mistakes = []
     targets: dict[str, Target] = {}

@@ -13,7 +13,7 @@ class Limits:
     """When a change counts.
 
     Attributes:
-        hold_s: after so many seconds on the other side.
+        hold_s: seconds on the other side before it counts.
         margin: so far beyond the edge, pixels.
         gone_s: who was not seen for so long has left.
     """

@@ -1,4 +1,4 @@
-"""Requests about a stream go on to the machine that reads it, and to no other address."""
+"""Requests about a stream are forwarded to the machine that reads it, and to no other address."""
 
 import http.client
 import json

@@ -112,7 +112,7 @@ class Journal:
             checkpoint: of the source.
             counted: what was counted of it so far.
         """
-        if self._lock is None:  # the folder could not be had, and may be another job's
+        if self._lock is None:  # the folder could not be locked, and may be another job's
             return
         with self._may_fail():
             write_checkpoint(self.folder / f"{checkpoint.frames:012}.checkpoint", checkpoint, counted)

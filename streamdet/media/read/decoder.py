@@ -60,7 +60,7 @@ class Decoder:
     """An open container, its best video stream, and frames of that in presentation order.
 
     Attributes:
-        live: True where frames cannot be had again.
+        live: True where frames cannot be read again.
         time_base: seconds a unit of pts.
         rate: frames per second, None where unknown.
         trust_pts: False where the container stores none.

@@ -208,7 +208,7 @@ class VideoEncoder:
             self._context = self._open(self._stream.codec_context)
         else:
             self._delay = max(beside.delay, min(_MOST_DELAY, reordered_frames))
-            self._context = self._open_anew()
+            self._context = self._open_again()
             self._stream.codec_context.extradata = beside.header(self._context.extradata or b"")
             self._stream.codec_context.codec_tag = (self._settings.mp4_tag if self._is_mp4 else None) or "\0\0\0\0"
 
@@ -246,7 +246,7 @@ class VideoEncoder:
         packet.stream = self._stream
         return packet
 
-    def _open_anew(self) -> VideoCodecContext:
+    def _open_again(self) -> VideoCodecContext:
         context = cast(VideoCodecContext, av.CodecContext.create(self._settings.name, "w"))
         context.options = self._options
         if self._settings.sets_in_header:
@@ -272,7 +272,7 @@ class VideoEncoder:
 
     def encode(self, frame: av.VideoFrame, pts: int, duration: int) -> list[VideoPacket]:
         """Encode the next frame; pts must ascend. Packets come later, and out of order where there are B-frames."""
-        context = self._context = self._context or self._open_anew()
+        context = self._context = self._context or self._open_again()
         frame.pts, frame.time_base = self._frames, context.time_base
         if self._keyframe_every_s is not None:
             is_due = self._frames == 0 or pts * self._time_base >= self._next_keyframe_s

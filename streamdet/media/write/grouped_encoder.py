@@ -132,7 +132,7 @@ class GroupedEncoder:
         return packets + self._encoder.encode(frame, pts, duration)
 
     def restart(self) -> list[VideoPacket]:
-        """As `VideoEncoder`; frames that wait go on waiting."""
+        """As `VideoEncoder`; frames that wait still wait."""
         return self._encoder.restart()
 
     def flush(self) -> list[VideoPacket]:

@@ -20,7 +20,7 @@ from streamdet.media.write.writer import VideoWriter
 
 
 class SegmentedWriter:
-    """Writes a new file every so many seconds, named after its start: what the name says is second 0 of the file.
+    """Writes a new file in each interval, named after its start: what the name says is second 0 of the file.
 
     - A live stream is cut at multiples of segment_s of the clock (10 minutes: at 10:00, 10:10, ...), and a file is
       `cam.20261124T101000Z.mp4`, UTC. It never replaces one that is there.

@@ -22,7 +22,7 @@ def transcode(spec: SourceSpec, path: Path, *, max_frames: int) -> int:
     Args:
         spec: a video file.
         path: the mp4 to write.
-        max_frames: so many at most.
+        max_frames: most frames.
 
     Returns:
         the number of frames.

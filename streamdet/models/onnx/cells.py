@@ -180,7 +180,7 @@ def _is_table(seen: Seen) -> bool:
 
 
 def _strides(seen: Seen, cells: int) -> tuple[int, ...] | None:
-    """Strides of which the image has so many cells."""
+    """Strides of which the image has this number of cells."""
     return next((strides for strides in _STRIDES if seen.cells(strides) == cells), None)
 
 

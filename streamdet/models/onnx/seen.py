@@ -48,11 +48,11 @@ class Seen:
         return sum(-(-self.height // stride) * -(-self.width // stride) for stride in strides)
 
     def could_have(self, columns: int) -> bool:
-        """Whether so many classes agree with the names that are known."""
+        """Whether this number of classes agrees with the names that are known."""
         return columns > 0 and (self.names is None or len(self.names_of(columns)) == columns)
 
     def names_of(self, columns: int) -> tuple[str, ...]:
-        """The names that are known, for so many columns: COCO's 80 classes may stand at the places of their ids."""
+        """The names that are known, for this number of columns: COCO's 80 classes may stand at the places of their ids."""
         if self.names == COCO_80 and columns == len(COCO_91):
             return COCO_91
         return self.names or ()

@@ -16,7 +16,7 @@ COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
 def write_figures(folder: Path, rows: Sequence[Row], judged: Judged, classes: Sequence[str]) -> None:
-    """Write all of them anew.
+    """Write all of them again.
 
     Args:
         folder: of the run.
