@@ -87,7 +87,7 @@ def serve(
     """Serve cameras on all machines of a Ray cluster, with one web page.
 
     Each machine reads some of the cameras, with one detector. A camera goes to another machine when its own one is gone
-    or too busy. Ctrl-C ends all of it; where the driver is killed, the machines continue, and the same command finds them.
+    or too busy. Ctrl-C ends all; if the driver is killed, the machines continue and the same command finds them.
     """
     start_messages(verbose=verbose, quiet=quiet, log_format=log_format)
     for name in (*NEEDED, "ray"):

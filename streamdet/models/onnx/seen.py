@@ -52,7 +52,7 @@ class Seen:
         return columns > 0 and (self.names is None or len(self.names_of(columns)) == columns)
 
     def names_of(self, columns: int) -> tuple[str, ...]:
-        """The names that are known, for this number of columns: COCO's 80 classes may stand at the places of their ids."""
+        """The known names, for this number of columns: COCO's 80 classes may stand at the places of their ids."""
         if self.names == COCO_80 and columns == len(COCO_91):
             return COCO_91
         return self.names or ()
