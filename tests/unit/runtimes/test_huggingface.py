@@ -191,8 +191,8 @@ def _cut(folder):
             _edit("config.json", model_type="mine", auto_map={"AutoModel": "code.Model"}),
             "is of the kind mine, and asks to run code of its own, which is refused",
         ),
-        (lambda folder: (folder / "config.json").write_text("{"), "cannot be had: "),
-        (lambda folder: (folder / "config.json").unlink(), "cannot be had: "),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be loaded: "),
+        (lambda folder: (folder / "config.json").unlink(), "cannot be loaded: "),
         (_pickled, "has no weights as safetensors that can be had, and others are not read, as they can run code"),
         (_cut, "its weights do not fit: "),
         (_edit("config.json", hidden_size=32), "its weights do not fit: "),
@@ -219,7 +219,7 @@ def test_a_folder_that_cannot_be_is_refused_in_a_line(folders, tmp_path, capsys,
         (
             "hf:nobody/nothing",
             {},
-            r"cannot be had: .*; a folder that it was downloaded to needs no network: hf:/FOLDER",
+            r"cannot be loaded: .*; a folder that it was downloaded to needs no network: hf:/FOLDER",
         ),
         ("hf:/none/at/all", {}, r"hf:/none/at/all: no such folder"),
         ("hf:nothing", {}, r"hf:nothing: expected hf:OWNER/NAME, or hf: and a folder"),
@@ -244,7 +244,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path, monkeypatch, capsys)
     command = ["run", "x.png", "--model", "hf:nobody/nothing", "--no-video", "--detections", "x.jsonl"]
     assert main(command) == 2
     [line] = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith("error: hf:nobody/nothing: cannot be had: ")
+    assert line.startswith("error: hf:nobody/nothing: cannot be loaded: ")
     assert not (tmp_path / "x.jsonl").exists()
 
 

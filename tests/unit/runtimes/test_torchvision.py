@@ -148,7 +148,7 @@ def test_without_network_it_says_what_works(monkeypatch):
         raise URLError("Name or service not known")
 
     monkeypatch.setattr("streamdet.runtimes.torchvision.get_model", fail)
-    with pytest.raises(CheckpointError, match=r"cannot be had .*; a local file works: .*fcos_resnet50_fpn:FILE"):
+    with pytest.raises(CheckpointError, match=r"cannot be loaded .*; a local file works: .*fcos_resnet50_fpn:FILE"):
         streamdet.load("torchvision/fcos_resnet50_fpn")
 
 
