@@ -193,7 +193,7 @@ def _cut(folder):
         ),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be loaded: "),
         (lambda folder: (folder / "config.json").unlink(), "cannot be loaded: "),
-        (_pickled, "has no weights as safetensors that can be had, and others are not read, as they can run code"),
+        (_pickled, "has no weights as safetensors, and others are not read, as they can run code"),
         (_cut, "its weights do not fit: "),
         (_edit("config.json", hidden_size=32), "its weights do not fit: "),
         (_edit("config.json", num_hidden_layers=3), "its weights do not fit: vit.encoder."),
