@@ -9,7 +9,8 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,7 +98,7 @@ class ConvertedStep:
         log.info("%s: converting for images of %dx%d, once; this takes up to two minutes", name, height, width)
         example = _example(self._model, height, width)
         try:
-            with torch.no_grad(), warnings.catch_warnings():
+            with torch.no_grad(), warnings.catch_warnings(), _root_logger_as_it_is():
                 warnings.simplefilter("ignore")  # that sizes become constants, as is meant; that tracing gets old
                 graph = package.convert_model(_Traced(self._model), example_input=example)
                 for port, value in zip(graph.inputs, example, strict=True):
@@ -112,6 +113,18 @@ class ConvertedStep:
             part.with_suffix(".bin").replace(path.with_suffix(".bin"))
             part.replace(path)
         return path
+
+
+@contextmanager
+def _root_logger_as_it_is() -> Iterator[None]:
+    """OpenVINO's converter leaves it at ERROR when it fails: then the warnings of the whole program would be lost."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, root.filters[:], root.handlers[:]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters[:], root.handlers[:] = filters, handlers
 
 
 class _Traced(nn.Module):

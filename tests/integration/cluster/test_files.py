@@ -201,11 +201,11 @@ def test_an_attempt_that_was_taken_for_dead_publishes_nothing(job, clips, monkey
                 shutil.rmtree(folder)  # as the attempt that was complete before it
         return publish(self, row)
 
-    monkeypatch.setattr(Attempt, "publish", late)
-    summary, said = _run(job(f"{clips}/a.mp4"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Attempt, "publish", late)
+        summary, said = _run(job(f"{clips}/a.mp4"))
     assert summary.progress.failed == 1
     assert said[-1].endswith("what was written for a: was removed meanwhile")
-    monkeypatch.undo()
     summary, _ = _run(job(f"{clips}/a.mp4", "resume=true"))
     assert set(files_of(Path("out"))) == {"a.jsonl", "a.annotated.mp4"}
 

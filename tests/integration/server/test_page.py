@@ -70,6 +70,7 @@ def test_pictures_move_with_their_boxes_and_an_area_is_drawn_dragged_and_fires(s
     wait_until(lambda: saved()["areas"]["area 1"]["polygon"][2] == pytest.approx([0.6, 0.8], abs=0.01))
     page.wait("document.querySelector('.narrow .event[data-kind=line]')")
     page.wait("document.querySelector('.narrow .event[data-kind=line] img')?.naturalWidth == 320")
+    page.wait("document.querySelectorAll('.narrow .event').length > 1")  # below, the class is hidden that gives them
     page.click_on(".shape[data-name='line 1'] button")
     wait_until(lambda: "lines" not in saved())
 

@@ -1,5 +1,7 @@
 """The whole step of a foreign detector, converted to OpenVINO once, gives what torch gives."""
 
+import logging
+
 import numpy as np
 import pytest
 from small_fcos import small_fcos as make_small_fcos
@@ -83,9 +85,11 @@ def test_what_cannot_be_traced_says_so(small_fcos, cache, monkeypatch):
         raise RuntimeError("no such thing\nin this\nop is not supported")
 
     monkeypatch.setattr(small_fcos.network, "find", fail)
+    level = logging.getLogger().level
     with pytest.raises(ModelError, match=r"squares cannot be converted to OpenVINO: .*; use runtime torch"):
         ready(small_fcos, "cpu", "openvino").step(np.zeros((1, 1, 3, 64, 64), np.uint8))
     assert list((cache / "converted").iterdir()) == []
+    assert logging.getLogger().level == level
 
 
 def test_other_runtimes_are_refused():
