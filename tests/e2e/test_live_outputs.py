@@ -41,7 +41,9 @@ def test_video_to_a_server_and_detections_to_a_broker(
     assert [line["type"] for line in lines if line.get("source", "walk") == "walk"] == ["run"] + ["frame"] * 30 + [
         "end"
     ]
-    wait_until(lambda: recorded(tmp_path / "walk.h264") >= 29)
+    assert "/in/walk: 30 pictures delivered" in done.stderr
+    # The server that records drops what is still on its way through it when the connection ends.
+    wait_until(lambda: recorded(tmp_path / "walk.h264") >= 25)
     report = json.loads((here / "report.json").read_text())
     walk, fast, events = report["outputs"]
     assert (walk["path"], walk["unit"]) == (f"rtsp://127.0.0.1:{server.port}/in/walk", "pictures")
