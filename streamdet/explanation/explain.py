@@ -66,8 +66,8 @@ class Basis:
         images: the last frames that the detector saw, (H, W, 3) uint8 RGB each, the one with the box last.
         times_s: of them.
         saliency: of them, in the eyes of the detector.
-        needed: (N,) float64, 0 to 1: how much of the object's score and box the object memory loses if it does not get
-            what was found in that frame.
+        needed: (N,) float64, 0 to 1: how much of the object's score and box the object memory loses without the
+            detections of that frame.
     """
 
     track_id: int
@@ -293,7 +293,7 @@ def _needed(kept: _Kept, conf: float) -> NDArray[np.float64]:
 
 
 def _worth_without(kept: _Kept, conf: float, left_out: int | None) -> float:
-    """Score of the object after the last frame, less where its box has moved, without what was found in a frame."""
+    """Score of the object after the last frame, less where its box has moved, without the detections of one frame."""
     first, last = kept.seen[0], kept.seen[-1]
     tracker = MemoryTracker(TrackOptions(), conf, floor=_WEAK)
     if len(first.tracks["classes"]):

@@ -171,7 +171,7 @@ def _bases(bases: Sequence[Basis]) -> str:
         "<h2>What a box rests on</h2><p>For the boxes that owe most to the past, the last frames before them. How much "
         "of what the detector says of the box comes from each frame, and, where it shines, from which place in it: "
         "without a recurrent state that is the last frame alone. And how much of the object's score and place would be "
-        "lost if the object memory had not been told what was found in that frame.</p>"
+        "lost if the object memory had not received the detections of that frame.</p>"
     ]
     for basis in bases:
         title = f"{basis.class_name} {basis.track_id}, score {basis.score:.2f}, {100 * basis.support:.0f} % past"

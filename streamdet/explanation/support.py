@@ -10,7 +10,7 @@ _SAME_IOU = 0.45
 
 
 def scores_at(boxes: NDArray[np.float32], found: Detections) -> NDArray[np.float64]:
-    """(N,) the best score of what was found at each of N boxes, (N, 4) xyxy; 0 where nothing was."""
+    """(N,) the best score of the detections at each of N boxes, (N, 4) xyxy; 0 where there is none."""
     if not len(found) or not len(boxes):
         return np.zeros(len(boxes))
     there = box_iou(boxes, found.boxes) >= _SAME_IOU

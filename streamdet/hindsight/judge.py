@@ -45,8 +45,8 @@ class Track:
     Attributes:
         frames: (T,) int64, ascending; without gaps unless the clip is slow.
         boxes: (T, 4) float64, xyxy, pixels, smoothed, not clipped to the frame.
-        scores: (T,) float64, 0 to 1: half what was found, half its mean around the frame; in a slow clip what was
-            found.
+        scores: (T,) float64, 0 to 1: mean of the detected score and its mean around the frame; in a slow clip the
+            detected score.
         sure: (T,) bool; False is ignore.
         group: of class names.
         class_id: index into the names' classes.

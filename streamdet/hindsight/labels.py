@@ -24,7 +24,7 @@ _EQUAL_IOU = 0.999  # in a slow clip a label is the box itself
 _DOUBLE_IOU = 0.5  # of two sure objects that overlap more, the weaker may be a box around both
 _MIN_INSIDE = 0.35  # what is less inside the frame is no label
 _MIN_SIDE_PX = 3.0
-_UNSURE = 0.5  # what the score of something that is not sure is worth, unless a clip is slow
+_UNSURE = 0.5  # factor of the score of an object that is not sure, unless a clip is slow
 _LARGE_SHARE, _LARGE_SCORE = 0.6, 0.3  # to be ignored over more than this fraction of the frame takes this score
 
 

@@ -5,7 +5,7 @@ import json
 import pathlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from fastapi import Body, FastAPI, HTTPException, Path, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
@@ -47,7 +47,7 @@ def build_app(service: Service, guard: dict[str, Any]) -> Guard:
     add_errors(app)
     add_page(app, guarded)
     _add_streams(app, service)
-    _add_zones(app, service)
+    add_zones(app, service)
     _add_events(app, service)
     _add_observation(app, service)
     _add_live(app, service)
@@ -141,7 +141,20 @@ def _add_streams(app: FastAPI, service: Service) -> None:
         return service.settings()
 
 
-def _add_zones(app: FastAPI, service: Service) -> None:
+class HasZones(Protocol):
+    """What shows and changes zones: a service, or all machines of a cluster."""
+
+    def zones(self) -> Document:
+        """The section zones, as JSON holds it."""
+        ...
+
+    def change_zone(self, kind: str, name: str, shape: Document | None) -> Document:
+        """Draw, change or (None) remove an area, a line or a ground; see `Service.change_zone`."""
+        ...
+
+
+def add_zones(app: FastAPI, service: HasZones) -> None:
+    """Routes under /api/zones."""
     kinds = Literal["areas", "lines", "grounds"]
 
     @app.get("/api/zones")

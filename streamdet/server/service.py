@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,11 +190,7 @@ class Service:
             SinkError: it cannot be saved.
         """
         with self._changing:
-            shapes = dict(self.zones()[kind])
-            if shape is None:
-                del shapes[name]
-            else:
-                shapes[name] = shape
+            shapes = with_shape(self.zones()[kind], name, shape)
             self.session.adjustments.change("zones", {kind: shapes})
             options: ZoneOptions = self.session.adjustments.settings_of("zones")
             if self._files.job is not None:
@@ -204,3 +200,17 @@ class Service:
     def _save_sources(self) -> None:
         if self._files.job is not None and self._files.sources:
             write_section(self._files.job, "sources", list(self._locations.values()))
+
+
+def with_shape(shapes: Mapping[str, Any], name: str, shape: dict[str, Any] | None) -> dict[str, Any]:
+    """The areas, lines or grounds of a job with one of them drawn, changed or (None) removed.
+
+    Raises:
+        KeyError: there is none of this name that could be removed.
+    """
+    changed = dict(shapes)
+    if shape is None:
+        del changed[name]
+    else:
+        changed[name] = shape
+    return changed

@@ -18,7 +18,7 @@ def assign(similarity: Floats, at_least: float) -> tuple[Ints, Ints]:
 
     from scipy.optimize import linear_sum_assignment  # a quarter of a second, which the first frame does not need
 
-    # A pair below the threshold is worth nothing, so it never takes the place of one above it.
+    # A pair below the threshold has weight 0, so it never takes the place of one above it.
     rows, columns = linear_sum_assignment(np.where(reached, similarity, 0.0), maximize=True)
     good = reached[rows, columns]
     return rows[good], columns[good]

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -16,10 +16,10 @@ from streamdet.cluster.cameras.metrics import ClusterMetrics
 from streamdet.cluster.cameras.overview import cluster_of, status_of, streams_of
 from streamdet.cluster.cameras.relay import Unreachable, ask_all, path_of, relay
 from streamdet.cluster.cameras.settings import ClusterSettings
-from streamdet.server.app import add_errors, add_page
+from streamdet.server.app import add_errors, add_page, add_zones
 from streamdet.server.guard import Guard
 from streamdet.server.job_file import write_section
-from streamdet.server.service import Files
+from streamdet.server.service import Files, with_shape
 from streamdet.version import __version__
 from streamdet.yaml_file import read_values
 from streamdet.zones.options import ZoneOptions
@@ -65,11 +65,7 @@ class Front:
     def change_zone(self, kind: str, name: str, shape: Document | None) -> Document:
         """Draw, change or (None) remove an area, a line or a ground on all machines; raises as `Service`."""
         with self._changing:
-            shapes = dict(self.zones()[kind])
-            if shape is None:
-                del shapes[name]
-            else:
-                shapes[name] = shape
+            shapes = with_shape(self.zones()[kind], name, shape)
             options = read_values({**self.zones(), kind: shapes}, ZoneOptions, "zones")
             self.fleet.change("zones", {kind: options.model_dump(mode="json")[kind]})
             self._zones = options
@@ -107,7 +103,7 @@ def build_front(front: Front, guard: Document) -> Guard:
     add_page(app, guarded)
     live = LiveRelay(front.fleet, front.settings.bounds)
     _add_streams(app, front)
-    _add_zones(app, front)
+    add_zones(app, front)
     _add_events(app, front.fleet)
     _add_observation(app, front, live)
     app.websocket("/live")(live.serve)
@@ -165,25 +161,6 @@ def _add_streams(app: FastAPI, front: Front) -> None:
             raise ValueError(f"{unknown[0][:50]}: expected one of {', '.join(_SETTINGS)}")
         fleet.change("detect", values)
         return settings()
-
-
-def _add_zones(app: FastAPI, front: Front) -> None:
-    kinds = Literal["areas", "lines", "grounds"]
-
-    @app.get("/api/zones")
-    def zones() -> Document:
-        """Areas, lines and grounds of all streams, with all settings of the section `zones`."""
-        return front.zones()
-
-    @app.put("/api/zones/{kind}/{name:path}")
-    def put(kind: kinds, name: str, shape: Document) -> Document:
-        """Draw or change one: what the job's file holds under its name."""
-        return front.change_zone(kind, name, shape)
-
-    @app.delete("/api/zones/{kind}/{name:path}")
-    def delete(kind: kinds, name: str) -> Document:
-        """Remove one."""
-        return front.change_zone(kind, name, None)
 
 
 def _add_events(app: FastAPI, fleet: Fleet) -> None:

@@ -118,7 +118,7 @@ class _Page:
                 await self._socket.send_bytes(message)
 
     def close(self) -> None:
-        """It has gone."""
+        """Close the connections to machines: the page has left."""
         for link in self._links.values():
             link.close()
 

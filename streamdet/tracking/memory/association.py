@@ -33,7 +33,7 @@ START_SCORE = 0.12
 MIN_SCORE = 0.08
 """Lowest score of a box that any track takes."""
 _MIN_OVERLAP, _MIN_OVERLAP_WEAK = 0.2, 0.6
-# What a pair is worth for its kind, so that none takes the place of one of a better kind: a strong track with a sure
+# Weight of a pair by its kind, so that none takes the place of one of a better kind: a strong track with a sure
 # box, one that was seen a moment ago with a weak box in its place, any with a fair box, any with a weak one.
 _STRONG_AND_SURE, _STRONG_IN_PLACE, _FAIR = 15.0, 6.0, 2.0
 _MOMENT_S = 0.2

@@ -25,7 +25,7 @@ from streamdet.tracking.memory.network import (
 from streamdet.tracking.memory.tracks import HITS, LAST_SEEN_S, SHORT_MEAN, Flags, Floats, Ints, Tracks
 
 MIN_PROBABILITY = 0.01
-"""Of an object that is worth telling."""
+"""Lowest probability of an object that is reported."""
 _LOOSE_SHARE = 0.3  # of its score that a box without a track keeps
 _NETWORK_SHARE = 0.5  # of the network's logit in the score; the rest is of half the own score and half its mean
 _DETECTION_LOGIT = 1.5  # of the box that was found, against the two that were predicted

@@ -38,7 +38,7 @@ class Shapes:
             self.columns[name] = kept
 
     def see(self, tracks: int, rows: Rows, found: Detections, taken: Rows) -> None:
-        """Take up what was found.
+        """Store the shapes of the tracks that were found.
 
         Args:
             tracks: N.

@@ -47,7 +47,7 @@ def losses_of(refined: Refined, step: Lanes) -> dict[str, Tensor]:
 
 
 def _worth(overlap: Tensor) -> Tensor:
-    """(...) 0 to 1, of IoU: a hit is worth half, the rest grows with it, as average precision counts it."""
+    """(...) 0 to 1, of IoU: a hit counts half, the rest grows with it, as average precision counts it."""
     hit = (overlap >= _HIT_IOU).float()
     exact = ((overlap - _HIT_IOU) / (1 - _HIT_IOU)).clamp(0, 1)
     return (1 - _EXACT_SHARE) * hit + _EXACT_SHARE * exact
