@@ -232,7 +232,7 @@ class MemoryTracker:
         return owners
 
     def _told(self, refined: Refined, given: Detections, owners: Ints) -> Detections:
-        """The objects that are reported, best first; a carried object has its last mask and keypoints, and embeddings of 0."""
+        """What is reported, best first; a carried object has its last mask and keypoints, and embeddings of 0."""
         order = np.argsort(-refined.scores, kind="stable")
         if self._floor is None:
             order = order[refined.scores[order] >= self._on[refined.class_ids[order]]]
