@@ -1,6 +1,7 @@
 """Files in which groups of pictures that changed are encoded, and all others are copied."""
 
 import base64
+import time
 import json
 from dataclasses import replace
 from fractions import Fraction
@@ -272,6 +273,17 @@ def test_a_source_that_is_gone_is_refused(make_source, tmp_path):
             VideoWriter(tmp_path / "out.mp4", replace(info, path=path), only_changed=True)
 
 
+def painted(page):
+    """The green of what the page's video shows now, (H, W), 0 to 255."""
+    seen = page.evaluate(
+        "(() => { const c = document.createElement('canvas'); c.width = video.videoWidth;"
+        "c.height = video.videoHeight; const d = c.getContext('2d'); d.drawImage(video, 0, 0);"
+        "const p = d.getImageData(0, 0, c.width, c.height).data;"
+        "return Array.from({length: p.length / 4}, (_, i) => p[4 * i + 1]); })()"
+    )
+    return np.reshape(np.array(seen, float), SIZE[::-1])
+
+
 def test_a_browser_plays_both_kinds(make_source, tmp_path, chromium):
     """Also where it jumps from one kind into the other."""
     source = make_source()
@@ -290,15 +302,13 @@ def test_a_browser_plays_both_kinds(make_source, tmp_path, chromium):
             f"window.shown = false; video.onseeked = () => shown = true; video.currentTime = {number / 25 + 0.02}"
         )
         page.wait("shown && video.readyState >= 2")
-        seen = page.evaluate(
-            "(() => { const c = document.createElement('canvas'); c.width = video.videoWidth;"
-            "c.height = video.videoHeight; const d = c.getContext('2d'); d.drawImage(video, 0, 0);"
-            "const p = d.getImageData(0, 0, c.width, c.height).data;"
-            "return Array.from({length: p.length / 4}, (_, i) => p[4 * i + 1]); })()"
-        )
         luma = frames[number][1][: SIZE[1]].astype(float)
         green = np.clip((luma - 16) * 255 / 219, 0, 255)
-        assert np.abs(np.reshape(seen, SIZE[::-1]) - green).mean() < 6, number
+        # On a busy machine a picture may be painted some time after the event that says so.
+        deadline_s = time.monotonic() + 20
+        while (difference := np.abs(painted(page) - green).mean()) >= 6 and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        assert difference < 6, number
     page.evaluate("video.currentTime = 0; video.playbackRate = 4; video.play()")
     page.wait("video.ended || video.error")
     assert page.evaluate("video.error && video.error.message") is None
