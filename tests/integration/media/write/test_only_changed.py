@@ -1,8 +1,8 @@
 """Files in which groups of pictures that changed are encoded, and all others are copied."""
 
 import base64
-import time
 import json
+import time
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
