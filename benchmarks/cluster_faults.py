@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ray_cluster import clips, cluster_of, environment, files, job, report
 
 FILES, SECONDS = 4, 12
 VIDEO = ("--preset", "ultrafast", "--set", "encode.threads=1")
+_TIMES = ("pts", "dts", "duration")
 _ATTEMPT = re.compile(r"/\.([0-9a-f]{24})\.[0-9a-f.]+(?=/|$)")
 
 
@@ -251,20 +253,32 @@ def full(megabytes: int) -> dict[str, Any]:
             same = made.keys() == trial.expected.keys() and all(
                 _equal(each, made[each], trial.expected[each]) for each in made
             )
+            elsewhere = sorted(name for name, data in made.items() if data != trial.expected.get(name))
         finally:
             subprocess.run(["umount", "--lazy", str(trial.out)], check=True)
     first = {"status": status, "complete": len(names), "half": half, "errors": errors, "hidden": hidden}
-    return {"megabytes": megabytes, "of": len(trial.expected), **first, "resumed": again, "as_on_one_machine": same}
+    then = {"resumed": again, "as_on_one_machine": same, "equal_in_packets_alone": elsewhere}
+    return {"megabytes": megabytes, "of": len(trial.expected), **first, **then}
 
 
 def _equal(name: str, data: bytes, expected: bytes) -> bool:
-    """Whether the bytes are equal; of a video its packets: without room, its index stays where it is."""
+    """Whether the bytes are equal; of a video its packets and their times: without room, it stays in fragments."""
     return data == expected or (name.endswith(".mp4") and _packets(data) == _packets(expected))
 
 
-def _packets(data: bytes) -> list[bytes]:
+def _packets(data: bytes) -> list[tuple[int, bytes, bool, list[Fraction | None]]]:
+    """Of each packet its track, bytes, whether it is a keyframe, and pts, dts and duration in seconds."""
     with av.open(io.BytesIO(data), "r") as video:
-        return [bytes(packet) for packet in video.demux() if packet.size]
+        return [
+            (packet.stream_index, bytes(packet), packet.is_keyframe, [_seconds(packet, each) for each in _TIMES])
+            for packet in video.demux()
+            if packet.size
+        ]
+
+
+def _seconds(packet: "av.Packet[Any]", name: str) -> Fraction | None:
+    ticks: int | None = getattr(packet, name)
+    return None if ticks is None else ticks * packet.time_base
 
 
 def tiny(count: int, nodes: int) -> dict[str, Any]:

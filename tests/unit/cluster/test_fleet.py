@@ -6,105 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
+from fake_machines import FakeMachines, node
 from waiting import wait_until
 
 from streamdet.cluster.cameras import fleet as fleet_module
 from streamdet.cluster.cameras import member as member_module
 from streamdet.cluster.cameras.fleet import Fleet
-from streamdet.cluster.cameras.machines import Node, RunnerLost
 from streamdet.cluster.cameras.overview import cluster_of, streams_of
 from streamdet.cluster.cameras.placing import Bounds
 from streamdet.cluster.cameras.runner import RunnerJob
 from streamdet.cluster.cameras.settings import ClusterSettings
 from streamdet.errors import ConfigError
-from streamdet.frames import Place
 from streamdet.jobs.config import load_job
 
 URLS = tuple(f"rtsp://user:s3cret@camera/{name}" for name in "abcd")
 NAMES = [f"camera-{name}" for name in "abcd"]
-
-
-class FakeRunner:
-    """A runner without cameras, video or process."""
-
-    def __init__(self, job):
-        self.job, self.cameras, self.calls, self.changed = job, {}, [], {}
-        self.lost = self.silent = self.crash = self.closed = None
-        self.refuses = {}
-        self.p95_s = 0.1
-
-    def ask(self, method, *arguments, timeout_s):
-        if self.lost:
-            raise RunnerLost("gone")
-        if self.silent:
-            raise TimeoutError("silent")
-        self.calls.append(method)
-        return getattr(self, method)(*arguments)
-
-    def end(self):
-        self.lost = True
-
-    def about(self):
-        return {"identity": self.job.identity, "host": "", "port": 1, "token": self.job.token}
-
-    def report(self):
-        places = {name: Place(0, 10, 1.0, 5.0) for name in self.cameras}
-        streams = [{"name": name, "state": "live"} for name in self.cameras]
-        return {
-            "status": {"streams": streams, "stages": []},
-            "cameras": list(self.cameras),
-            "places": places,
-            "p95_s": self.p95_s,
-            "dropped": 0.0,
-            "crash": self.crash,
-        }
-
-    def join(self, spec, place, handed):
-        if spec.name in self.refuses:
-            return self.refuses[spec.name]
-        self.cameras[spec.name] = (spec.location, place, handed)
-        return None
-
-    def leave(self, name):
-        self.cameras.pop(name)
-        return f"state of {name}".encode()
-
-    def change(self, stage, values):
-        self.changed[stage] = values
-
-    def close(self):
-        self.closed = True
-        return {}
-
-
-class FakeMachines:
-    """Machines that come and go as the test says; their runners stay when a driver goes."""
-
-    def __init__(self, *names, labels=()):
-        self.runners = {}
-        self.nodes = [Node(f"id-{name}", name, "127.0.0.1", 1.0, 0.0, frozenset(labels)) for name in names]
-        self.fails = set()
-
-    def alive(self):
-        return list(self.nodes)
-
-    def find(self, node):
-        runner = self.runners.get(node.hostname)
-        return runner if runner is not None and not runner.lost else None
-
-    def start(self, node, job):
-        if node.hostname in self.fails:
-            raise ConfigError("cannot start")
-        self.runners[node.hostname] = runner = FakeRunner(job)
-        return runner
-
-    def kill(self, name):
-        self.nodes = [node for node in self.nodes if node.hostname != name]
-        self.runners[name].lost = True
-
-    @property
-    def where(self):
-        return {camera: name for name, runner in self.runners.items() if not runner.lost for camera in runner.cameras}
 
 
 @pytest.fixture
@@ -223,7 +139,7 @@ def test_cameras_do_not_wait_where_it_was_the_machine_that_died(make_fleet, monk
         until(fleet, lambda: NAMES[0] in machines.where)
         machines.runners[f"m{n}"].lost = True
         until(fleet, lambda: fleet.table.rows[NAMES[0]].machine is None)
-        machines.nodes = [Node(f"id-m{n + 1}", f"m{n + 1}", "127.0.0.1", 1.0, 0.0, frozenset())]
+        machines.nodes = [node(f"m{n + 1}")]
     until(fleet, lambda: NAMES[0] in machines.where)
     assert fleet.table.rows[NAMES[0]].crashes == 0
 
@@ -302,7 +218,7 @@ def test_moves_that_cannot_be_are_refused(make_fleet):
         fleet.move("camera-b", "m1")
     [waiting] = [stream for stream in streams_of(fleet) if stream["name"] == "camera-b"]
     assert (waiting["state"], waiting["reason"]) == ("connecting", "no machine has the label site=far")
-    machines.nodes.append(Node("id-m3", "m3", "127.0.0.1", 1.0, 0.0, frozenset({"site=far"})))
+    machines.nodes.append(node("m3", {"site=far"}))
     until(fleet, lambda: machines.where.get("camera-b") == "m3")
 
 
@@ -355,7 +271,7 @@ def test_changes_reach_machines_that_come_later(make_fleet):
     fleet = make_fleet(machines)
     until(fleet, lambda: len(machines.where) == 4)
     fleet.change("detect", {"conf": 0.7})
-    machines.nodes.append(Node("id-m2", "m2", "127.0.0.1", 1.0, 0.0, frozenset()))
+    machines.nodes.append(node("m2"))
     until(fleet, lambda: "detect" in getattr(machines.runners.get("m2"), "changed", {}))
     assert machines.runners["m2"].changed["detect"]["conf"] == 0.7
     assert "zones" in machines.runners["m2"].changed
