@@ -1,6 +1,6 @@
 """A session that lasts until it is stopped, while live sources come from other sessions and leave to them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event as Flag
 
 from streamdet.frames import Checkpoint, StreamEnded
@@ -10,6 +10,7 @@ from streamdet.jobs.plan import make_folders, plan_joining
 from streamdet.jobs.session import Session
 from streamdet.media.locations import SourceSpec
 from streamdet.models.contract import Detector
+from streamdet.stages.outputs import Target
 
 
 class LastingSession(Session):
@@ -18,10 +19,18 @@ class LastingSession(Session):
     Args:
         config: of the job; its sources are left alone.
         detector, listeners: as of `Session`.
+        before_write: see `OutputLog`.
     """
 
-    def __init__(self, config: PipelineConfig, detector: Detector, listeners: Sequence[Listener] = ()) -> None:
+    def __init__(
+        self,
+        config: PipelineConfig,
+        detector: Detector,
+        listeners: Sequence[Listener] = (),
+        before_write: Callable[[Target], None] = lambda target: None,
+    ) -> None:
         super().__init__([], detector, listeners, config=config)
+        self._log.before_write = before_write
         self._leaving: dict[str, _Leaving] = {}
 
     @property

@@ -51,10 +51,14 @@ class OutputLog:
 
     Args:
         listener: called with every change, from the thread that has noticed it.
+
+    Attributes:
+        before_write: called with a target before each item that it gets.
     """
 
     def __init__(self, listener: Callable[[OutputFailed | OutputChanged], None] = lambda change: None) -> None:
         self._listener = listener
+        self.before_write: Callable[[Target], None] = lambda target: None
         self._lock = Lock()
         self._failures: list[OutputFailed] = []
         self._deliveries: dict[str, Delivery] = {}
@@ -162,6 +166,7 @@ class _Outputs:
         if target is None or target in self._given_up:
             return
         self._count(item)
+        self._log.before_write(target)
         try:
             output = self._open.get(target)
             if output is None:

@@ -38,6 +38,22 @@ def _grows(output: SourceOutput) -> bool:
     return output.stage == "record" and isinstance(output.target, Path) and output.target.suffix == ".jsonl"
 
 
+def growing_files(config: PipelineConfig, spec: SourceSpec, *, there: bool) -> list[Path]:
+    """Files that are written of a camera as long as it is read.
+
+    Args:
+        config: of the job.
+        spec: of the camera.
+        there: they may be there already.
+
+    Raises:
+        ConfigError: they cannot be written.
+    """
+    config = config.model_copy(update={"overwrite": True}) if there else config
+    outputs = plan_joining(config, spec, []).outputs
+    return [output.target for output in outputs if isinstance(output.target, Path) and _grows(output)]
+
+
 def before_of(
     config: PipelineConfig, spec: SourceSpec, place: Place | None, handed: Checkpoint | None
 ) -> Checkpoint | None:
@@ -57,14 +73,14 @@ def before_of(
         return None
     before = handed or Checkpoint(spec.name, 0, place=place)
     sections: dict[str, StateSection] = {name: each for name, each in before.sections.items() if name != "record"}
-    for output in plan_joining(config.model_copy(update={"overwrite": True}), spec, []).outputs:
-        if not _grows(output) or not isinstance(output.target, Path) or not output.target.is_file():
+    for path in growing_files(config, spec, there=True):
+        if not path.is_file():
             continue
         saved = before.sections.get("record")
-        if isinstance(saved, RecordState) and Mark(saved.length, saved.tail_sha256).fits(output.target):
+        if isinstance(saved, RecordState) and Mark(saved.length, saved.tail_sha256).fits(path):
             sections["record"] = saved
         else:
-            sections["record"], written = _left_by(output.target)
+            sections["record"], written = _left_by(path)
             place = _later(place, written)
     return replace(before, sections=sections, place=place)
 

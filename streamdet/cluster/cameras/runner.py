@@ -1,5 +1,6 @@
 """The runner of a machine: one process, one detector, its cameras side by side, and a server of what the page shows."""
 
+import logging
 import os
 import threading
 import time
@@ -10,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from streamdet.cluster.cameras.earlier import before_of
+from streamdet.cluster.cameras.earlier import before_of, growing_files
+from streamdet.cluster.cameras.writers import Writer
 from streamdet.cluster.work import detector_of
 from streamdet.errors import ConfigError, StreamdetError
 from streamdet.frames import Checkpoint, Place
@@ -25,6 +27,8 @@ from streamdet.server.app import build_app
 from streamdet.server.run import Address, Server
 from streamdet.server.service import Files, Service
 from streamdet.version import __version__
+
+log = logging.getLogger("streamdet")
 
 _WINDOW_S = 10.0  # over which the load is measured
 _MOST = 10_000  # frames in it
@@ -76,7 +80,8 @@ class Runner:
             raise ConfigError(f"{error.filename}: {error.strerror}; expected it as on the driver's machine") from error
         self._detector = detector_of(job.config)
         self._meter = _Meter()
-        self._session = LastingSession(job.config, self._detector, [self._meter])
+        self._writer, self._files = Writer(_end_without), dict[str, list[Path]]()
+        self._session = LastingSession(job.config, self._detector, [self._meter], self._writer.check)
         self._service = Service(self._session, Files(Path(job.data)))
         self._server = Server(partial(build_app, self._service), Address(job.host, 0, job.token))
         self._changing = threading.Lock()
@@ -128,14 +133,20 @@ class Runner:
         Returns:
             Why it cannot be read; None where it is.
         """
-        with self._changing:
-            try:
+        if spec.name in self._session.sources:
+            return None
+        try:
+            files = growing_files(self._session.config, spec, there=place is not None or handed is not None)
+            self._files[spec.name] = files
+            self._writer.take(files)
+            with self._changing:
                 before = before_of(self._session.config, spec, place, self._usable(handed))
                 self._meter.forget(spec.name)
                 if spec.name not in self._session.sources:
                     self._session.join(spec, before)
-            except (StreamdetError, ValueError, RuntimeError, OSError) as error:
-                return " ".join(str(error).split())
+        except (StreamdetError, ValueError, RuntimeError, OSError) as error:
+            self._release(spec.name)
+            return " ".join(str(error).split())
         return None
 
     def leave(self, name: str) -> bytes | None:
@@ -151,6 +162,7 @@ class Runner:
             checkpoint = self._session.hand_over(name, _LEAVE_S)
         except KeyError:
             return None
+        self._release(name)
         return None if checkpoint is None else packed(checkpoint, self._session.about)
 
     def change(self, stage: str, values: Mapping[str, Any]) -> None:
@@ -165,7 +177,13 @@ class Runner:
         places = dict(self._meter.places)
         self._server.stop()
         self._service.close()
+        for name in list(self._files):
+            self._release(name)
         return places
+
+    def _release(self, name: str) -> None:
+        """Others may write the files of a camera."""
+        self._writer.release(self._files.pop(name, []))
 
     def _usable(self, handed: bytes | None) -> Checkpoint | None:
         """What was handed over, without a state that this detector could not use."""
@@ -217,6 +235,12 @@ def _fits(detector: Detector, checkpoint: Checkpoint) -> bool:
     except (StreamdetError, ValueError, LookupError, TypeError):
         return False
     return True
+
+
+def _end_without(path: Path) -> None:
+    """End this process, which the driver has given up: its cameras are read elsewhere."""
+    log.error("%s: another machine writes it now; this runner was taken for dead, and ends", path)
+    os._exit(1)
 
 
 def end_with(parent: int) -> None:

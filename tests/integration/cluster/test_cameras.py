@@ -4,9 +4,6 @@ import json
 import os
 import signal
 import struct
-import subprocess
-import sys
-import urllib.request
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from lively_detector import lively_detector
 from rtsp_server import Live
+from served_cluster import PATIENCE_S, TOKEN, Served
 from waiting import wait_until
 from websockets.sync.client import connect
 
@@ -24,8 +22,6 @@ pytest.importorskip("ray")
 pytestmark = pytest.mark.soak
 
 REPOSITORY = Path(__file__).parents[3]
-TOKEN = "0123456789abcdef-cluster"
-PATIENCE_S = 200.0
 
 
 @pytest.fixture(scope="module")
@@ -70,105 +66,6 @@ def served(cluster, rtsp_servers, tmp_path_factory):
     served.end()
 
 
-class Served:
-    """The driver, as a process of its own."""
-
-    def __init__(self, folder, address, urls):
-        self.folder, self.urls, self._address, self._port = folder, urls, address, 0
-        self.process = None
-
-    def start(self):
-        options = ["--ray", self._address, "--port", str(self._port), "--log-format", "json"]
-        with (self.folder / "said.txt").open("a") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streamdet", "cluster", "serve", "cameras.yaml", *options],
-                cwd=self.folder,
-                stderr=said,
-                env={**os.environ, "STREAMDET_TOKEN": TOKEN},
-            )
-        before = self.said.count('"port"')
-        wait_until(lambda: self.said.count('"port"') > before or self.process.poll() is not None, PATIENCE_S)
-        assert self.process.poll() is None, self.said
-        self._port = [json.loads(line)["port"] for line in self.said.splitlines() if '"port"' in line][-1]
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    @property
-    def said(self):
-        return (self.folder / "said.txt").read_text()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self._port}"
-
-    def ask(self, method, path, body=None, token=TOKEN):
-        from streamdet.cluster.cameras.client import ask
-
-        return ask(self.url, token, method, path, body)
-
-    def get(self, path):
-        request = urllib.request.Request(f"{self.url}{path}", headers={"Authorization": f"Bearer {TOKEN}"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.headers["Content-Type"], answer.read()
-
-    def picture(self, path):
-        """Whether there is a JPEG."""
-        kind, content = self.get(path)
-        return kind == "image/jpeg" and content[:2] == b"\xff\xd8"
-
-    def command(self, *words, token=TOKEN):
-        done = subprocess.run(
-            [sys.executable, "-m", "streamdet", "cluster", *words, "--url", self.url],
-            cwd=self.folder,
-            env={**os.environ, "STREAMDET_TOKEN": token},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    def status(self):
-        return self.ask("GET", "/api/cluster")
-
-    def where(self):
-        return {each["name"]: each["node"] for each in self.status()["cameras"]}
-
-    def live(self):
-        return {each["name"] for each in self.status()["cameras"] if each["state"] == "live"}
-
-    def machines(self):
-        return [each["name"] for each in self.status()["machines"] if each["state"] == "ready"]
-
-    def lines(self, name):
-        text = (self.folder / f"out/{name}.jsonl").read_text()
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
-
-    def frames(self, name):
-        return [line for line in self.lines(name) if line["type"] == "frame"]
-
-    def gaps(self, name):
-        return [line for line in self.lines(name) if line["type"] == "gap"]
-
-    def read_more(self, name, frames=5):
-        before = len(self.frames(name))
-        wait_until(lambda: len(self.frames(name)) >= before + frames, PATIENCE_S)
-
-    def check_file(self, name):
-        """Nothing is there twice, out of order, or torn."""
-        lines = self.lines(name)
-        assert [line["type"] for line in lines].count("run") == 1
-        places = [(line["session"], line["frame"]) for line in lines if line["type"] == "frame"]
-        assert places == sorted(set(places))
-        numbers = [number for _, number in places]
-        assert numbers == sorted(set(numbers))
-        times = [line["time_s"] for line in lines if line["type"] == "frame"]
-        assert times == sorted(times)
-        assert [line["session"] for line in lines if line["type"] == "gap"] == list(range(1, places[-1][0] + 1))
-
-
 NAMES = ["127.0.0.1-a", "127.0.0.1-b", "127.0.0.1-c"]
 
 
@@ -189,6 +86,14 @@ def children(raylet):
             except OSError:
                 continue
     return found
+
+
+def has_ended(pid):
+    """Also where its parent has not noticed."""
+    try:
+        return "(zombie)" in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
 
 
 def raylet_of(node):
@@ -373,11 +278,35 @@ def test_a_runner_dies(served, cluster):
     kill(served, runner, machine_of(served, node), lambda: True)
 
 
+def test_a_machine_that_is_cut_off_writes_no_longer(served, cluster):
+    wait_until(lambda: len(served.machines()) == 2, PATIENCE_S)
+    cluster.nodes.append(cluster.ray.add_node(num_cpus=1, labels={"site": "west"}))
+    raylet = raylet_of(node := cluster.nodes.pop(0))
+    machine = machine_of(served, node)
+    if machine not in served.where().values():
+        assert served.command("move", NAMES[0], machine)[0] == 0
+    [lost, *_] = [name for name, where in served.where().items() if where == machine]
+    served.read_more(lost)
+    [runner] = children(raylet)
+    os.kill(raylet, signal.SIGSTOP)  # it says nothing any more, and cannot end its runner
+    try:
+        wait_until(lambda: machine not in served.machines(), PATIENCE_S)
+        wait_until(lambda: served.live() == set(NAMES), PATIENCE_S)
+        served.read_more(lost)
+        wait_until(lambda: has_ended(runner), PATIENCE_S)
+        served.read_more(lost)
+        served.check_file(lost)
+        assert served.gaps(lost)[-1]["reason"] == "moved"
+    finally:
+        os.kill(raylet, signal.SIGCONT)
+
+
 def test_it_ends_with_all_of_it(served, cluster):
     served.process.send_signal(signal.SIGINT)
     assert served.process.wait(PATIENCE_S) == 130
     for name in NAMES:
         assert served.lines(name)[-1]["type"] == "end"
         served.check_file(name)
+    assert [path.name for path in (served.folder / "out").iterdir() if path.name.startswith(".")] == []
     wait_until(lambda: not any(children(raylet_of(node)) for node in cluster.nodes))
     assert "s3cret" not in served.said
