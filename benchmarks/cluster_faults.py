@@ -127,7 +127,7 @@ def kills(what: str, times: int, nodes: int) -> dict[str, Any]:
     chance = random.Random(f"{what} {nodes}")
     recovered_s: list[float] = []
     wrong: list[str] = []
-    done = jobs = 0
+    done = jobs = at_a_file = 0
     with tempfile.TemporaryDirectory() as name, cluster_of(nodes) as cluster:
         trial = Trial(Path(name), cluster)
         print(f"undisturbed: {trial.whole_s:.1f} s", file=sys.stderr)
@@ -144,6 +144,7 @@ def kills(what: str, times: int, nodes: int) -> dict[str, Any]:
                 if (interrupted := _kill(what, trial, spared, chance)) is None:
                     continue
                 done += 1
+                at_a_file += bool(interrupted)
                 seconds = trial.recovered(interrupted, before, killed_s)
                 recovered_s += [] if seconds is None else [round(seconds, 1)]
                 print(f"{what} {done}: {seconds}", file=sys.stderr, flush=True)
@@ -157,6 +158,7 @@ def kills(what: str, times: int, nodes: int) -> dict[str, Any]:
         "killed": what,
         "nodes": nodes,
         "kills": done,
+        "at_a_file": at_a_file,
         "jobs": jobs,
         "jobs_as_on_one_machine": jobs - len(wrong),
         "wrong": wrong,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from streamdet.cluster.cameras.writers import mark_of_writer
 from streamdet.errors import ConfigError
 from streamdet.frames import Checkpoint, Place, StateSection
 from streamdet.jobs.config import PipelineConfig
@@ -38,18 +39,26 @@ def _grows(output: SourceOutput) -> bool:
     return output.stage == "record" and isinstance(output.target, Path) and output.target.suffix == ".jsonl"
 
 
-def growing_files(config: PipelineConfig, spec: SourceSpec, *, there: bool) -> list[Path]:
-    """Files that are written of a camera as long as it is read.
+def files_of(config: PipelineConfig, spec: SourceSpec, place: Place | None) -> tuple[list[Path], Place | None]:
+    """Files that are written of a camera as long as it is read, and how far it was.
 
     Args:
         config: of the job.
         spec: of the camera.
-        there: they may be there already.
+        place: how far it was, as far as is known; None: it is new, unless its runner ended before it could tell: then
+            the mark of that is beside its file.
 
     Raises:
-        ConfigError: they cannot be written.
+        ConfigError: they cannot be written, or are there and of something else.
     """
-    config = config.model_copy(update={"overwrite": True}) if there else config
+    files = _growing_files(config.model_copy(update={"overwrite": True}), spec)
+    marks = [mark_of_writer(file) for file in files if file.is_file()]
+    if place is None and (times := [mark.stat().st_mtime for mark in marks if mark.exists()]):
+        place = Place(0, -1, 0.0, min(times))
+    return (files if place is not None else _growing_files(config, spec)), place
+
+
+def _growing_files(config: PipelineConfig, spec: SourceSpec) -> list[Path]:
     outputs = plan_joining(config, spec, []).outputs
     return [output.target for output in outputs if isinstance(output.target, Path) and _grows(output)]
 
@@ -73,7 +82,7 @@ def before_of(
         return None
     before = handed or Checkpoint(spec.name, 0, place=place)
     sections: dict[str, StateSection] = {name: each for name, each in before.sections.items() if name != "record"}
-    for path in growing_files(config, spec, there=True):
+    for path in _growing_files(config.model_copy(update={"overwrite": True}), spec):
         if not path.is_file():
             continue
         saved = before.sections.get("record")

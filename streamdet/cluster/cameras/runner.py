@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from streamdet.cluster.cameras.earlier import before_of, growing_files
+from streamdet.cluster.cameras.earlier import before_of, files_of
 from streamdet.cluster.cameras.writers import Writer
 from streamdet.cluster.work import detector_of
 from streamdet.errors import ConfigError, StreamdetError
@@ -136,11 +136,12 @@ class Runner:
         if spec.name in self._session.sources:
             return None
         try:
-            files = growing_files(self._session.config, spec, there=place is not None or handed is not None)
-            self._files[spec.name] = files
-            self._writer.take(files)
+            given = self._usable(handed)
+            place = place if given is None else given.place
+            self._files[spec.name], place = files_of(self._session.config, spec, place)
+            self._writer.take(self._files[spec.name])
             with self._changing:
-                before = before_of(self._session.config, spec, place, self._usable(handed))
+                before = before_of(self._session.config, spec, place, given)
                 self._meter.forget(spec.name)
                 if spec.name not in self._session.sources:
                     self._session.join(spec, before)

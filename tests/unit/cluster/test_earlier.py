@@ -1,11 +1,14 @@
 """A file of a camera whose runner ended without a word is continued behind its last whole line."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
 
-from streamdet.cluster.cameras.earlier import before_of
+from streamdet.cluster.cameras.earlier import before_of, files_of
+from streamdet.cluster.cameras.writers import mark_of_writer
+from streamdet.errors import ConfigError
 from streamdet.frames import Checkpoint, Place
 from streamdet.jobs.config import load_job
 from streamdet.media.locations import SourceSpec
@@ -96,3 +99,24 @@ def test_another_file_of_that_name_is_continued_at_its_end_and_behind_a_gap(befo
     assert not found.place.exact
     assert kept == [RUN, frame(20)]
     assert found.place.index == 20
+
+
+def test_a_runner_that_ended_before_it_could_tell_has_left_its_mark(tmp_path):
+    config = load_job(None, ["stages=[decode, batch, detect, track, record]", f"record.path={tmp_path}/out/"])
+    path = tmp_path / "out/gate.jsonl"
+    path.parent.mkdir()
+    mark_of_writer(path).touch()
+    assert files_of(config, SPEC, None) == ([path], None)
+    mark_of_writer(path).unlink()
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in (RUN, frame(3, 0))))
+    with pytest.raises(ConfigError, match="already exists"):
+        files_of(config, SPEC, None)
+    assert files_of(config, SPEC, PLACE) == ([path], PLACE)
+    mark_of_writer(path).touch()
+    os.utime(mark_of_writer(path), (1000, 1000))
+    files, place = files_of(config, SPEC, None)
+    found = before_of(config, SPEC, place, None)
+    assert files == [path]
+    assert (found.place.session, found.place.index) == (0, 3)
+    assert (found.place.last_s, found.place.at) == (0.0, 1000.0)  # its time counts from when that runner took it
+    assert found.sections["record"].length == path.stat().st_size
