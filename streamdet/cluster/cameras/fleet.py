@@ -68,6 +68,7 @@ class Fleet:
         self.table = Table(config, sources, settings.needs, file)
         self._lock = self.table.lock  # guards what follows, too
         self._members: dict[str, Member] = {}
+        self._met: set[str] = set()  # names of machines that have been ready
         self._placer = Placer(settings.bounds)
         self._busy: dict[str, float] = {}  # cameras that are on their way, and until when nothing else is tried
         # An earlier driver may have started runners with other ones.
@@ -183,6 +184,7 @@ class Fleet:
             return
         with self._lock:
             member.ready(handle, about)
+            self._met.add(member.name)
         log.info("%s: ready, %g processors", member.name, member.node.cpus)
 
     def _same(self, handle: Handle, job: RunnerJob) -> dict[str, Any] | None:
@@ -374,6 +376,12 @@ class Fleet:
         """Copies of all machines, in the order of their names."""
         with self._lock:
             return [replace(member) for _, member in sorted(self._members.items())]
+
+    def away(self) -> list[str]:
+        """Names of the machines that were ready and are not now: what they keep cannot be asked for."""
+        with self._lock:
+            ready = {name for name, member in self._members.items() if member.state == "ready"}
+            return sorted(self._met - ready)
 
     def member_of(self, name: str) -> Member:
         """Copy of the machine that reads a camera.

@@ -39,6 +39,7 @@ def status_of(fleet: Fleet, bounds: Bounds, viewers: int) -> Document:
         "running": True,
         "streams": streams_of(fleet),
         "machines": _machines(fleet, bounds),
+        "away": fleet.away(),
         "stages": stages,
         "bound_by": "nothing" if busiest is None else busiest["name"],
         "viewers": viewers,

@@ -10,13 +10,14 @@ export function events(live, main) {
   const chosen = { stream: "", kind: "", class: "", zone: "" };
   let hour = null; // of the day that is shown; null: all of it
   const grid = el("div.events");
+  const away = el("p.hint", { role: "status" });
   const more = el("button", { hidden: true, onclick: () => load(grid.lastElementChild?.dataset.id) }, "Earlier ones");
   const bars = el("div.bars", { role: "group" });
   const day = el("input", { type: "date", value: dateOf(new Date()), "aria-label": "Day", onchange: () => { hour = null; load(); } });
   const selects = Object.fromEntries([["stream", "all streams"], ["kind", "everything"], ["class", "all classes"], ["zone", "all areas and lines"]].map(([key, all]) =>
     [key, el("select", { "aria-label": key, dataset: { filter: key }, onchange: (event) => { chosen[key] = event.target.value; load(); } }, el("option", { value: "" }, all))]));
   const known = Object.fromEntries(Object.keys(selects).map((key) => [key, new Set()]));
-  main.append(el("h1", {}, "Events"), el("div.row.filters", {}, day, ...Object.values(selects)), bars, grid, more);
+  main.append(el("h1", {}, "Events"), el("div.row.filters", {}, day, ...Object.values(selects)), bars, away, grid, more);
   offer("kind", KINDS);
 
   function offer(key, names) {
@@ -61,7 +62,12 @@ export function events(live, main) {
   }
 
   const stop = live.listen({
-    status: (status) => offer("stream", status.streams.map(({ name }) => name)),
+    status(status) {
+      offer("stream", status.streams.map(({ name }) => name));
+      const gone = status.away ?? []; // of the machines of a cluster
+      const said = gone.length ? `Events of ${gone.join(", ")} are unavailable until ${gone.length === 1 ? "this machine is" : "these machines are"} back.` : "";
+      if (away.textContent !== said) away.textContent = said;
+    },
     events: () => { if (scrollY < 200) setTimeout(load, 400); },
   });
   attempt(() => request("GET", path("settings"))).then((settings) => settings && offer("class", settings.known_classes));

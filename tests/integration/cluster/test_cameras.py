@@ -271,6 +271,14 @@ def test_a_machine_dies(served, cluster):
     assert not Path(f"/proc/{orphan}").exists()  # nobody could have told it to leave its cameras
 
 
+def test_the_page_says_whose_events_cannot_be_seen(served, chromium):
+    [gone] = served.ask("GET", "/api/status")["away"]
+    page = chromium.open(f"{served.url}/?token={TOKEN}")
+    page.evaluate("location.hash = '#/events'")
+    page.wait(f"document.querySelector('p.hint')?.textContent.startsWith('Events of {gone} are unavailable')")
+    assert page.complaints == []
+
+
 def test_a_runner_dies(served, cluster):
     wait_until(lambda: len(served.machines()) == 2, PATIENCE_S)
     node = cluster.nodes[0]

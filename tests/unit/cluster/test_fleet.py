@@ -12,7 +12,7 @@ from waiting import wait_until
 from streamdet.cluster.cameras import fleet as fleet_module
 from streamdet.cluster.cameras import member as member_module
 from streamdet.cluster.cameras.fleet import Fleet
-from streamdet.cluster.cameras.overview import cluster_of, streams_of
+from streamdet.cluster.cameras.overview import cluster_of, status_of, streams_of
 from streamdet.cluster.cameras.placing import Bounds
 from streamdet.cluster.cameras.runner import RunnerJob
 from streamdet.cluster.cameras.settings import ClusterSettings
@@ -87,6 +87,18 @@ def test_a_dead_machine_loses_its_cameras_to_others_with_their_place(make_fleet)
     _, place, handed = machines.runners[machines.where[moved]].cameras[moved]
     assert (place.index, handed) == (10, None)
     assert [member.name for member in fleet.members()] == ["m2", "m3"]
+
+
+def test_machines_whose_events_cannot_be_asked_for_are_named_until_they_are_back(make_fleet):
+    machines = FakeMachines("m1", "m2", "m3")
+    machines.fails = {"m3"}  # it has never had any
+    fleet = make_fleet(machines)
+    until(fleet, lambda: len(machines.where) == 4)
+    assert status_of(fleet, Bounds(), 0)["away"] == []
+    machines.kill("m1")
+    until(fleet, lambda: status_of(fleet, Bounds(), 0)["away"] == ["m1"])
+    machines.nodes.append(node("m1"))
+    until(fleet, lambda: status_of(fleet, Bounds(), 0)["away"] == [])
 
 
 def test_a_process_that_ends_is_started_again_and_its_cameras_are_elsewhere_meanwhile(make_fleet):
